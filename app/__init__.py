@@ -1,0 +1,26 @@
+"""The application: database, access, errors, pages and commands, put together in that order."""
+
+from typing import Any
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+
+from config import Config
+
+
+def create_app(config: Any = None) -> Flask:
+    """The application for one configuration; by default the one in the environment."""
+    from app import access, commands, errors, fabkit, views
+    from app.models import db
+
+    app = Flask(__name__)
+    app.config.from_object(config or Config())
+    db.init_app(app)
+    CSRFProtect(app)
+    errors.install(app)
+    with app.app_context():
+        access.install(db.session)
+        fabkit.install(app, db.session)
+        views.register(app)
+    commands.register(app)
+    return app

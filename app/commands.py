@@ -1,0 +1,165 @@
+"""`flask ...`: preparing the database, roles, demo data, the worker."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from flask import Flask
+from flask.cli import AppGroup, with_appcontext
+
+from app.access import EVERYTHING, seeing
+from app.models import db
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+TRANSLATIONS = Path(__file__).parent / "translations"
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    started = time.monotonic()
+    click.echo(f"{name} ... ", nl=False)
+    yield
+    click.echo(f"{time.monotonic() - started:.1f} s")
+
+
+def alembic() -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def register(app: Flask) -> None:
+    for each in (prepare, migrate, work, seed_command, accounts, roles, tally):
+        app.cli.add_command(each)
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="create demo data and accounts at the first start")
+@with_appcontext
+def prepare(demo: bool) -> None:
+    """Bring the database up to date: tables, regions and catalogue, roles; and demo data if asked."""
+    from app.domain import history, reference
+    from app.fabkit import roles as role_tables
+
+    with step("Translations"):
+        compile_translations()
+    with step("Tables"):
+        command.upgrade(alembic(), "head")
+    with seeing(EVERYTHING):
+        with step("Regions and catalogue"):
+            reference.load()
+            history.make_partitions()
+            db.session.commit()
+        with step("Roles"):
+            role_tables.sync()
+            db.session.commit()
+        if demo:
+            from app import demo as demo_data
+
+            demo_data.create_unless_there()
+
+
+def compile_translations() -> None:
+    """Make what gettext reads from what translators write, where it is older or not there."""
+    for source in TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"):
+        compiled = source.with_suffix(".mo")
+        if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
+            with source.open("rb") as read, compiled.open("wb") as written:
+                write_mo(written, read_po(read))
+
+
+@click.command()
+@with_appcontext
+def migrate() -> None:
+    """Bring the tables up to date."""
+    command.upgrade(alembic(), "head")
+
+
+@click.command()
+@with_appcontext
+def work() -> None:
+    """Run the worker: what is due by the clock, and long work."""
+    from app import jobs
+
+    jobs.work()
+
+
+@click.command("seed")
+@click.option("--instruments", default=20_000, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@with_appcontext
+def seed_command(instruments: int, seed: int) -> None:
+    """Fill an empty database with realistic data; the same seed gives the same data."""
+    from app import seeding
+
+    with seeing(EVERYTHING):
+        seeding.seed(instruments, seed)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="exit 1 if there are demo accounts")
+@with_appcontext
+def accounts(check: bool) -> None:
+    """List the demo accounts."""
+    from app import demo as demo_data
+
+    with seeing(EVERYTHING):
+        rows = demo_data.accounts()
+    if check:
+        raise SystemExit(1 if rows else 0)
+    for account, password, who in rows:
+        click.echo(f"  {account:<14} {password:<16} {who}")
+
+
+roles = AppGroup("roles", help="Roles and permissions as written in access.py.")
+
+
+@roles.command("sync")
+def roles_sync() -> None:
+    """Write them to the database, and remove what is not in the code."""
+    from app.fabkit import roles as role_tables
+
+    role_tables.sync()
+    db.session.commit()
+
+
+@roles.command("diff")
+def roles_diff() -> None:
+    """Show what differs; exit 1 if anything does."""
+    from app.fabkit import roles as role_tables
+
+    lines = role_tables.differences()
+    for line in lines:
+        click.echo(line)
+    raise SystemExit(1 if lines else 0)
+
+
+tally = AppGroup("tally", help="Counts that are kept, not made.")
+
+
+@tally.command("verify")
+def tally_verify() -> None:
+    """Compare the tallies with a full count; exit 1 if they differ."""
+    from app.domain import tallies
+
+    rows = tallies.differences()
+    for row in rows:
+        click.echo(" ".join(str(value) for value in row))
+    click.echo("differences: " + str(len(rows)))
+    raise SystemExit(1 if rows else 0)
+
+
+@tally.command("rebuild")
+def tally_rebuild() -> None:
+    """Count everything anew."""
+    from app.domain import tallies
+
+    tallies.rebuild()
+    db.session.commit()

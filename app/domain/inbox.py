@@ -1,0 +1,31 @@
+"""What an institution does with tasks that are offered to it: accept them, or return them with a reason."""
+
+from flask_babel import gettext as _
+from sqlalchemy import func
+
+from app.access import Principal
+from app.errors import RuleError
+from app.states import ACCEPT, RETURN
+from app.workflow import Chosen, Outcome, fire
+
+SHORTEST_REASON, LONGEST_REASON = 2, 500
+
+
+def accept(chosen: Chosen, by: Principal) -> Outcome:
+    """受理: the institution will verify the instruments."""
+    return fire(ACCEPT, chosen, by, accepted_at=func.now())
+
+
+def return_(chosen: Chosen, reason: str, by: Principal) -> Outcome:
+    """退回: the institution gives the tasks back to the authority, which assigns them anew or refuses them."""
+    text = reason.strip()
+    if not SHORTEST_REASON <= len(text) <= LONGEST_REASON:
+        raise RuleError(
+            _(
+                "A reason has %(shortest)s to %(longest)s characters.",
+                shortest=SHORTEST_REASON,
+                longest=LONGEST_REASON,
+            ),
+            field="reason",
+        )
+    return fire(RETURN, chosen, by, reason=text, institution_id=None)

@@ -1,0 +1,393 @@
+"""检定机构匹配: which institutions can verify the chosen instruments, and which is best for each.
+
+An institution is able if an effective capability of the same kind (种别) covers the range and the accuracy and
+serves the place, and the capability, its standard and the authorization are valid today (细则 Art 27, 28; the
+choice is not bound to administrative borders, 细则 Art 13).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, Subquery, and_, case, exists, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import aliased
+
+from app.models import (
+    Capability,
+    Institution,
+    Instrument,
+    MeasurementStandard,
+    Organization,
+    Region,
+    ServiceRegion,
+    Tally,
+    Task,
+    db,
+)
+from app.states import APPROVED, AT_INSTITUTION, AWAITING_AUTHORITY, EFFECTIVE
+from app.workflow import Chosen
+
+# How far a capability goes towards an instrument: the first thing that lacks is the reason to tell.
+NO_KIND, NO_RANGE, NO_ACCURACY, NO_PLACE, NOT_VALID, ABLE = range(6)
+# How near an institution is to the instruments (办法 Art 3: 就地就近).
+ELSEWHERE, SAME_PROVINCE, SAME_CITY, SAME_COUNTY = range(4)
+
+
+@dataclass
+class Candidate:
+    """An institution as choice for the selected tasks; `lacking` counts the tasks by what it lacks for them."""
+
+    id: int
+    name: str
+    region: str
+    covered: int
+    total: int
+    proximity: int
+    load: int
+    mean_days: float | None
+    lacking: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def able(self) -> bool:
+        return self.total > 0 and self.covered == self.total
+
+
+@dataclass(frozen=True)
+class Group:
+    """The tasks that a proposal gives to one institution."""
+
+    institution_id: int
+    institution: str
+    region: str
+    count: int
+    load: int
+    mean_days: float | None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The best institution for each of the selected tasks, and how many have none."""
+
+    groups: tuple[Group, ...]
+    total: int
+    lacking: dict[int, int]
+
+    @property
+    def matched(self) -> int:
+        return sum(group.count for group in self.groups)
+
+    @property
+    def unmatched(self) -> int:
+        return self.total - self.matched
+
+    @property
+    def digest(self) -> str:
+        """What was shown, to be compared with what is about to be done."""
+        shown = [(group.institution_id, group.count) for group in self.groups]
+        return sha256(repr((shown, self.total)).encode()).hexdigest()
+
+
+# --- What is needed and who is able --------------------------------------------------------------
+
+
+_NEED = (
+    Task.catalogue_item_id,
+    Task.region_code,
+    Task.city_code,
+    Instrument.range_low,
+    Instrument.range_high,
+    Instrument.range_unit,
+    Instrument.accuracy_value,
+)
+
+
+def _needs(chosen: Chosen) -> Any:
+    """The distinct needs behind the chosen tasks that still wait, with the number of tasks of each."""
+    ids = chosen if isinstance(chosen, Select) else list(chosen)
+    grouped = (
+        select(*_NEED, func.count().label("tasks"))
+        .join(Instrument, Instrument.id == Task.instrument_id)
+        .where(Task.id.in_(ids), Task.state.in_(sorted(AWAITING_AUTHORITY)))
+        .group_by(*_NEED)
+        .subquery("grouped")
+    )
+    number = func.row_number().over(order_by=list(grouped.c)[:7]).label("number")
+    return select(grouped, number).cte("need").prefix_with("MATERIALIZED")
+
+
+def _covers_range(need: Any) -> Any:
+    return and_(
+        Capability.range_unit == need.c.range_unit,
+        Capability.range_low <= need.c.range_low,
+        Capability.range_high >= need.c.range_high,
+    )
+
+
+def _covers_accuracy(need: Any) -> Any:
+    return Capability.accuracy_value <= need.c.accuracy_value
+
+
+def _serves_place(need: Any) -> Any:
+    province = func.left(need.c.region_code, 2).concat("0000")
+    return exists().where(
+        ServiceRegion.capability_id == Capability.id,
+        ServiceRegion.region_code.in_([need.c.region_code, need.c.city_code, province, "000000"]),
+    )
+
+
+def _is_valid_today() -> Any:
+    day = today()
+    standard = exists().where(
+        MeasurementStandard.id == Capability.standard_id,
+        MeasurementStandard.state == APPROVED,
+        MeasurementStandard.valid_until >= day,
+        MeasurementStandard.public_valid_until >= day,
+    )
+    authorized = exists().where(
+        Institution.organization_id == Capability.institution_id,
+        Institution.authorized_until >= day,
+        Organization.id == Capability.institution_id,
+        Organization.active,
+    )
+    return and_(
+        Capability.state == EFFECTIVE,
+        Capability.valid_from <= day,
+        Capability.valid_until >= day,
+        or_(Capability.standard_id.is_(None), standard),
+        authorized,
+    )
+
+
+def today() -> Any:
+    return datetime.now(ZoneInfo("Asia/Shanghai")).date()
+
+
+def _able(need: Any) -> Any:
+    """(number, tasks, institution_id): who is able to which need."""
+    return (
+        select(need.c.number, need.c.tasks, Capability.institution_id)
+        .join_from(need, Capability, Capability.catalogue_item_id == need.c.catalogue_item_id)
+        .where(_covers_range(need), _covers_accuracy(need), _serves_place(need), _is_valid_today())
+        .distinct()
+        .cte("able")
+    )
+
+
+# --- One institution for all ---------------------------------------------------------------------
+
+
+def candidates(chosen: Chosen, *, search: str = "", page: int = 1, size: int = 10) -> tuple[list[Candidate], bool]:
+    """A page of institutions, those able to verify most of the chosen first, and whether there are more.
+
+    Order: tasks covered; then nearness (same county, city, province); then open load; then mean days.
+    """
+    need = _needs(chosen)
+    able = _able(need)
+    covered = select(able.c.institution_id, func.sum(able.c.tasks).label("tasks")).group_by(able.c.institution_id)
+    covered = covered.cte("covered")
+    total = select(func.coalesce(func.sum(need.c.tasks), 0)).scalar_subquery()
+    here, near, around = (_tasks_at(need, width) for width in (6, 4, 2))
+    count = func.coalesce(covered.c.tasks, 0)
+    load = case((covered.c.tasks > 0, _load(Organization.id)), else_=0)
+    order = [count.desc(), *(func.coalesce(at.c.tasks, 0).desc() for at in (here, near, around))]
+    order += [load, Institution.mean_days.asc().nulls_last(), Organization.id]
+    rows = (
+        select(
+            Organization.id,
+            Organization.name,
+            Region.full_name.label("region"),
+            count.label("covered"),
+            total.label("total"),
+            _proximity(here.c.tasks, near.c.tasks, around.c.tasks).label("proximity"),
+            _load(Organization.id).label("load"),
+            Institution.mean_days,
+        )
+        .join(Institution, Institution.organization_id == Organization.id)
+        .join(Region, Region.code == Organization.region_code)
+        .outerjoin(covered, covered.c.institution_id == Organization.id)
+        .outerjoin(here, here.c.place == Organization.region_code)
+        .outerjoin(near, near.c.place == func.left(Organization.region_code, 4))
+        .outerjoin(around, around.c.place == func.left(Organization.region_code, 2))
+        .where(Organization.kind == "institution", Organization.active)
+        .order_by(*order)
+        .limit(size + 1)
+        .offset((page - 1) * size)
+    )
+    if search:
+        rows = rows.where(Organization.name.icontains(search, autoescape=True))
+    found = [Candidate(**row) for row in db.session.execute(rows).mappings()]
+    shown = found[:size]
+    _tell_lacking(chosen, shown)
+    return shown, len(found) > size
+
+
+def _tasks_at(need: Any, width: int) -> Any:
+    place = func.left(need.c.region_code, width).label("place")
+    return select(place, func.sum(need.c.tasks).label("tasks")).group_by(place).cte(f"at_{width}")
+
+
+def _proximity(here: Any, near: Any, around: Any) -> Any:
+    return case(
+        (here > 0, SAME_COUNTY), (near > 0, SAME_CITY), (around > 0, SAME_PROVINCE), else_=ELSEWHERE
+    )
+
+
+def _load(institution_id: Any) -> Any:
+    """The number of tasks an institution has open."""
+    return (
+        select(func.coalesce(func.sum(Tally.amount), 0))
+        .where(
+            Tally.subject == "load",
+            Tally.institution_id == institution_id,
+            Tally.state.in_(sorted(AT_INSTITUTION)),
+        )
+        .scalar_subquery()
+    )
+
+
+def _tell_lacking(chosen: Chosen, shown: Sequence[Candidate]) -> None:
+    need = _needs(chosen)
+    institution = (
+        select(Organization.id).where(Organization.id.in_([c.id for c in shown])).cte("shown")
+    )
+    reached = func.coalesce(func.max(_reached(need)), NO_KIND).label("reached")
+    each = (
+        select(institution.c.id, need.c.number, need.c.tasks, reached)
+        .select_from(institution)
+        .join(need, literal(True))
+        .outerjoin(
+            Capability,
+            and_(
+                Capability.institution_id == institution.c.id,
+                Capability.catalogue_item_id == need.c.catalogue_item_id,
+            ),
+        )
+        .group_by(institution.c.id, need.c.number, need.c.tasks)
+        .subquery("each")
+    )
+    sums = select(each.c.id, each.c.reached, func.sum(each.c.tasks)).group_by(each.c.id, each.c.reached)
+    by_id = {candidate.id: candidate for candidate in shown}
+    for institution_id, stage, tasks in db.session.execute(sums.where(each.c.reached < ABLE)):
+        by_id[institution_id].lacking[stage] = int(tasks)
+
+
+def _reached(need: Any) -> Any:
+    """How far one capability goes: kind, range, accuracy, place, validity, in this order."""
+    return case(
+        (Capability.id.is_(None), NO_KIND),
+        (~_covers_range(need), NO_RANGE),
+        (~_covers_accuracy(need), NO_ACCURACY),
+        (~_serves_place(need), NO_PLACE),
+        (~_is_valid_today(), NOT_VALID),
+        else_=ABLE,
+    )
+
+
+def uncovered(chosen: Chosen, institution_id: int) -> int:
+    """How many of the chosen waiting tasks an institution is not able to do."""
+    need = _needs(chosen)
+    able = _able(need)
+    done = select(func.coalesce(func.sum(able.c.tasks), 0)).where(able.c.institution_id == institution_id)
+    total = select(func.coalesce(func.sum(need.c.tasks), 0))
+    return int(db.session.scalar(select(total.scalar_subquery() - done.scalar_subquery())) or 0)
+
+
+# --- The best institution for each ---------------------------------------------------------------
+
+
+def _best(need: Any) -> Any:
+    """(number, institution_id): the nearest able institution of each need, then the one with least to do."""
+    able = _able(need)
+    at = aliased(Organization, name="at")
+    house = aliased(Institution, name="house")
+    near = case(
+        (at.region_code == need.c.region_code, SAME_COUNTY),
+        (func.left(at.region_code, 4) == func.left(need.c.region_code, 4), SAME_CITY),
+        (func.left(at.region_code, 2) == func.left(need.c.region_code, 2), SAME_PROVINCE),
+        else_=ELSEWHERE,
+    )
+    loads = (
+        select(Tally.institution_id, func.sum(Tally.amount).label("load"))
+        .where(Tally.subject == "load", Tally.state.in_(sorted(AT_INSTITUTION)))
+        .where(Tally.institution_id.in_(select(able.c.institution_id)))
+        .group_by(Tally.institution_id)
+        .cte("loads")
+    )
+    return (
+        select(need.c.number, able.c.institution_id)
+        .ext(distinct_on(need.c.number))
+        .join_from(need, able, able.c.number == need.c.number)
+        .join(at, at.id == able.c.institution_id)
+        .join(house, house.organization_id == able.c.institution_id)
+        .outerjoin(loads, loads.c.institution_id == able.c.institution_id)
+        .order_by(
+            need.c.number,
+            near.desc(),
+            func.coalesce(loads.c.load, 0),
+            house.mean_days.asc().nulls_last(),
+            able.c.institution_id,
+        )
+        .cte("best")
+    )
+
+
+def proposal(chosen: Chosen) -> Proposal:
+    """智能分配: what would be given to whom."""
+    need = _needs(chosen)
+    best = _best(need)
+    total = select(func.coalesce(func.sum(need.c.tasks), 0)).scalar_subquery()
+    groups = (
+        select(
+            best.c.institution_id,
+            Organization.name.label("institution"),
+            Region.full_name.label("region"),
+            func.sum(need.c.tasks).label("count"),
+            _load(best.c.institution_id).label("load"),
+            Institution.mean_days,
+        )
+        .join_from(best, need, need.c.number == best.c.number)
+        .join(Organization, Organization.id == best.c.institution_id)
+        .join(Institution, Institution.organization_id == best.c.institution_id)
+        .join(Region, Region.code == Organization.region_code)
+        .group_by(best.c.institution_id, Organization.name, Region.full_name, Institution.mean_days)
+        .order_by(func.sum(need.c.tasks).desc(), best.c.institution_id)
+    )
+    found = tuple(Group(**row) for row in db.session.execute(groups).mappings())
+    count = int(db.session.scalar(select(total)) or 0)
+    matched = sum(group.count for group in found)
+    return Proposal(found, count, _lacking_everywhere(chosen) if matched < count else {})
+
+
+def _lacking_everywhere(chosen: Chosen) -> dict[int, int]:
+    """Why no institution takes a task: the furthest that any capability goes towards it."""
+    need = _needs(chosen)
+    furthest = func.coalesce(func.max(_reached(need)), NO_KIND).label("reached")
+    each = (
+        select(need.c.number, need.c.tasks, furthest)
+        .select_from(need)
+        .outerjoin(Capability, Capability.catalogue_item_id == need.c.catalogue_item_id)
+        .group_by(need.c.number, need.c.tasks)
+        .subquery("each")
+    )
+    sums = select(each.c.reached, func.sum(each.c.tasks)).where(each.c.reached < ABLE).group_by(each.c.reached)
+    return {stage: int(tasks) for stage, tasks in db.session.execute(sums)}
+
+
+def best_for_tasks(chosen: Chosen) -> Subquery:
+    """(task_id, institution_id) for each chosen waiting task that has an able institution."""
+    need = _needs(chosen)
+    best = _best(need)
+    same = and_(*(column == need.c[column.key] for column in _NEED))
+    ids = chosen if isinstance(chosen, Select) else list(chosen)
+    return (
+        select(Task.id.label("task_id"), best.c.institution_id)
+        .join(Instrument, Instrument.id == Task.instrument_id)
+        .join(need, same)
+        .join(best, best.c.number == need.c.number)
+        .where(Task.id.in_(ids), Task.state.in_(sorted(AWAITING_AUTHORITY)))
+        .subquery("proposal")
+    )

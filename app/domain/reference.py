@@ -1,0 +1,86 @@
+"""Regions, catalogue and deadlines as delivered with the system.
+
+Regions: names and codes by GB/T 2260 as published by the Ministry of Civil Affairs in 2026 (data/regions.csv).
+Catalogue: the announcement of 2020 No. 42 of the State Administration for Market Regulation, put together from
+several sources; each row says how sure it is. It is a draft: an administrator confirms it before publication.
+"""
+
+import csv
+import re
+from datetime import date
+from pathlib import Path
+
+from sqlalchemy import func, insert, select
+
+from app.domain.regions import NATION
+from app.models import CatalogueItem, Deadline, Region, db
+
+DATA = Path(__file__).parent.parent / "data"
+ANNOUNCED = date(2020, 10, 26)
+
+
+def load() -> None:
+    """Load what is not there yet; what is there stays as it is, for it may have been edited."""
+    for model, rows in ((Region, _regions), (CatalogueItem, _catalogue), (Deadline, _deadlines)):
+        if not db.session.scalar(select(func.count()).select_from(model)):
+            rows()
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _regions() -> None:
+    nation = {"code": NATION, "name": "全国", "full_name": "全国", "level": "nation", "parent_code": None}
+    known = {NATION: ""}
+    rows = [nation]
+    for row in sorted(_read("regions.csv"), key=lambda row: ("province", "city", "county").index(row["level"])):
+        parent = row["parent_code"] or NATION
+        known[row["code"]] = known[parent] + row["name"]
+        rows.append({**row, "parent_code": parent, "full_name": known[row["code"]]})
+    db.session.execute(insert(Region), rows)
+
+
+def _catalogue() -> None:
+    rows = _read("catalogue.csv")
+    tops = {row["l1_no"]: row["l1_name"] for row in rows}
+    db.session.execute(
+        insert(CatalogueItem),
+        [{"level": 1, "number": int(no), "name": name, "valid_from": ANNOUNCED} for no, name in tops.items()],
+    )
+    found = select(CatalogueItem.number, CatalogueItem.id).where(CatalogueItem.level == 1)
+    ids = {number: id for number, id in db.session.execute(found)}
+    db.session.execute(insert(CatalogueItem), [_kind(row, ids[int(row["l1_no"])]) for row in rows])
+
+
+def _kind(row: dict[str, str], parent_id: int) -> dict[str, object]:
+    cycle = re.match(r"\d+", row["cycle_months"])
+    return {
+        "level": 2,
+        "number": int(row["l2_no"]),
+        "name": row["l2_name"],
+        "parent_id": parent_id,
+        "supervision": row["supervision"],
+        "verification_mode": row["verification_mode"],
+        "cycle_months": int(cycle.group()) if cycle else None,
+        "cycle_note": row["cycle_months"] or None,
+        "scope": row["scope"] or None,
+        "source": row["source"],
+        "valid_from": ANNOUNCED,
+    }
+
+
+def _deadlines() -> None:
+    """The law leaves the number to the provinces (办法 Art 8); the national row is a default of this system."""
+    rows = [
+        (NATION, "sent", 20, True, "系统默认值：国家办法未规定天数，请核定"),
+        (NATION, "on_site", 20, True, "系统默认值：国家办法未规定天数，请核定"),
+        ("500000", "sent", 20, False, "重庆市计量监督管理条例 第十八条"),
+        ("500000", "on_site", 30, False, "重庆市计量监督管理条例 第十八条"),
+        ("330000", "sent", 7, True, "浙江省计量监督管理条例 第二十条"),
+        ("330000", "on_site", 10, True, "浙江省计量监督管理条例 第二十条"),
+    ]
+    names = ("province_code", "delivery", "days", "working_days", "basis")
+    db.session.execute(insert(Deadline), [dict(zip(names, row, strict=True)) for row in rows])
+

@@ -1,0 +1,40 @@
+"""Administrative divisions: the way to a region from the top, and what lies below one."""
+
+from sqlalchemy import select
+
+from app.access import Principal
+from app.models import Region, db
+
+NATION = "000000"
+
+
+def children(parent: str, who: Principal) -> list[Region]:
+    """The regions directly below one, as far as they lie in a person's jurisdiction or on the way to it."""
+    below = select(Region).where(Region.parent_code == parent).order_by(Region.code)
+    own = who.jurisdiction
+    return [
+        region
+        for region in db.session.scalars(below)
+        if prefix(region.code).startswith(own) or own.startswith(prefix(region.code))
+    ]
+
+
+def with_children(codes: list[str]) -> set[str]:
+    """Those of the regions that have others below them."""
+    return set(db.session.scalars(select(Region.parent_code).where(Region.parent_code.in_(codes)).distinct()))
+
+
+def way_to(code: str) -> list[tuple[str, str]]:
+    """(code, name) from the province down to the region; empty if there is no such region."""
+    step = select(Region.code, Region.name, Region.parent_code).where(Region.code == code).cte(recursive=True)
+    up = select(Region.code, Region.name, Region.parent_code).join(step, Region.code == step.c.parent_code)
+    way = step.union_all(up)
+    found = db.session.execute(select(way.c.code, way.c.name).where(way.c.code != NATION).order_by(way.c.code))
+    return [(row.code, row.name) for row in found]
+
+
+def prefix(code: str) -> str:
+    """How the codes of all regions within this one begin."""
+    return code[:2] if code.endswith("0000") else code[:4] if code.endswith("00") else code
+
+

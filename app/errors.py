@@ -1,0 +1,93 @@
+"""RuleError, and how each error reaches the person: rolled back, told in a sentence, nothing lost."""
+
+from typing import Any
+
+from flask import Flask, flash, redirect, render_template, request
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from app.models import db
+
+
+class RuleError(Exception):
+    """What the rules of the trade refuse; the text is for the person. `field` names the input, if one is wrong."""
+
+    def __init__(self, text: str, field: str | None = None):
+        super().__init__(text)
+        self.field = field
+
+
+def wants_fragment() -> bool:
+    """The request comes from a dialog or a drawer, which shows what it gets in its place."""
+    return "HX-Request" in request.headers
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(RuleError, _rule)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(OperationalError, _operational)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(500, _defect)
+
+
+def _rule(error: RuleError) -> Any:
+    db.session.rollback()
+    if wants_fragment():
+        return render_template("alert.html", text=str(error), style="danger"), 422
+    flash(str(error), "danger")
+    return redirect(request.referrer if _same_site(request.referrer) else "/")
+
+
+def _same_site(url: str | None) -> bool:
+    return bool(url) and str(url).startswith(request.host_url)
+
+
+def _csrf(_error: CSRFError) -> Any:
+    text = _("This page was open for too long. Please try again; what you typed is still there.")
+    body = render_template("alert.html", text=text, style="warning") if wants_fragment() else _page(400, text)
+    return body, 400, {"X-CSRF-Error": "1"}
+
+
+def _operational(error: OperationalError) -> Any:
+    db.session.rollback()
+    if isinstance(error.orig, DeadlockDetected | LockNotAvailable):
+        text = _("Somebody else is changing the same rows. Nothing was changed; please try again.")
+    elif isinstance(error.orig, QueryCanceled):
+        text = _("This took too long and was stopped. Please narrow the filter.")
+    else:
+        raise error
+    body = render_template("alert.html", text=text, style="warning") if wants_fragment() else _page(409, text)
+    return body, 409
+
+
+def _http(error: HTTPException) -> Any:
+    if error.code is None or error.code < 400:
+        return error
+    texts = {
+        400: _("The request could not be understood."),
+        403: _("You may not do this. Your administrator can give you the role it needs."),
+        404: _("There is no such page or row, or it lies outside your jurisdiction."),
+        405: _("This address cannot be opened directly."),
+        413: _("That is too much for one request. Please choose fewer rows or a smaller file."),
+    }
+    text = texts.get(error.code, error.description or "")
+    if wants_fragment():
+        return render_template("alert.html", text=text, style="danger"), error.code
+    return _page(error.code, text), error.code
+
+
+def _defect(_error: Exception) -> Any:
+    db.session.rollback()
+    text = _("Something went wrong on our side. It has been recorded; nothing was changed.")
+    if wants_fragment():
+        return render_template("alert.html", text=text, style="danger"), 500
+    return _page(500, text), 500
+
+
+def _page(code: int, text: str) -> str:
+    titles = {403: _("Not permitted"), 404: _("Not found"), 500: _("Error")}
+    error = {"code": code, "title": titles.get(code, _("Not possible")), "text": text}
+    return render_template("error.html", error=error)

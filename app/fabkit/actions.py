@@ -1,0 +1,102 @@
+"""Bulk actions: a button with a form in a dialog, given a selection that stays unloaded."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort
+from flask_appbuilder.actions import action
+from flask_babel import gettext as _
+from flask_wtf import FlaskForm
+from sqlalchemy import Select
+from werkzeug.datastructures import MultiDict
+
+from app.errors import RuleError
+
+from . import lists
+
+MOST_TICKED = 1000
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows an action is for: ticked ids, or a statement of all that match a filter. Never loaded rows.
+
+    `asked` is the number the person saw and confirmed.
+    """
+
+    ids: Collection[int] | Select[tuple[int]]
+    asked: int
+    fields: tuple[tuple[str, str], ...]
+
+    @property
+    def is_everything(self) -> bool:
+        return isinstance(self.ids, Select)
+
+    def only_id(self) -> int:
+        """The id of the one chosen row; anything else is not for an action on a single row."""
+        if isinstance(self.ids, Select) or len(self.ids) != 1:
+            raise RuleError(_("Please tick exactly one row."))
+        return next(iter(self.ids))
+
+
+def read_selection(form: MultiDict[str, str], query_of: Callable[[Any], lists.Query]) -> Selection:
+    """The posted selection. A filter that cannot be read whole is refused: it would choose too much."""
+    if form.get("selection") == "all":
+        query = query_of(lists.parse(form.get("filter", "")))
+        if query.problems:
+            raise RuleError(_("The filter has changed. Please choose the rows again."))
+        expected = form.get("expected", "")
+        asked = int(expected) if expected.isdecimal() and len(expected) < 12 else 0
+        fields = (("selection", "all"), ("filter", query.text), ("expected", str(asked)))
+        return Selection(query.ids(), asked, fields)
+    given = form.getlist("id")
+    if len(given) > MOST_TICKED or not all(id.isdecimal() and id.isascii() and len(id) <= 18 for id in given):
+        abort(400)
+    ids = tuple(dict.fromkeys(int(id) for id in given))
+    return Selection(ids, len(ids), (("selection", "ids"), *(("id", str(id)) for id in ids)))
+
+
+@dataclass(frozen=True)
+class FormAction:
+    """How an action looks and what it asks; the method it decorates does it and returns the message.
+
+    `form` is a form, or the name of the page's attribute that holds it. `states` are the states in which a row can take it, None if any; `single` wants exactly one row, `without`
+    none at all. `form` None shows `template` only. `context` names a page method that gives it more to show.
+    """
+
+    name: str
+    label: Any
+    icon: str = ""
+    style: str = ""
+    form: type[FlaskForm] | str | None = None
+    states: frozenset[str] | None = None
+    single: bool = False
+    without: bool = False
+    submit: Any = None
+    template: str = "dialog.html"
+    size: str = ""
+    permission: str = ""
+    context: str | None = None
+
+    @property
+    def needs(self) -> str:
+        """The permission it takes: its own name, unless it is said to come with another."""
+        return self.permission or self.name
+
+
+def form_action(name: str, label: Any, **how: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a page's method as an action: own permission, own form, own source states."""
+    declared = FormAction(name, label, **how)
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        # Flask-AppBuilder's own @action makes the permission known; its routes are replaced by ours.
+        method = action(name, label, None, declared.icon, multiple=not declared.single)(method)
+        method.form_action = declared  # type: ignore[attr-defined]
+        return method
+
+    return decorate
+
+
+class NoForm(FlaskForm):
+    """For an action that only wants a confirmation."""

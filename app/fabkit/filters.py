@@ -1,0 +1,234 @@
+"""The filters above a list: each reads its part of the URL, trusts nothing, and gives one condition."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, func
+from werkzeug.datastructures import MultiDict
+
+from .formats import ZONE
+
+Args = MultiDict[str, str]
+Condition = ColumnElement[bool]
+Options = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+
+
+@dataclass
+class Bound:
+    """A filter as read from one URL: what to show, what to ask, and what was wrong with it."""
+
+    name: str
+    label: Any
+    kind: str
+    condition: Condition | None = None
+    params: list[tuple[str, str]] = field(default_factory=list)
+    problem: str | None = None
+    options: list[tuple[str, Any, bool]] = field(default_factory=list)
+    multiple: bool = False
+    options_url: str = ""
+    value: str = ""
+    text: str = ""
+    path: list[tuple[str, str]] = field(default_factory=list)
+    levels: list[Any] = field(default_factory=list)
+    start: str = ""
+    end: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One or more of a few values."""
+
+    name: str
+    label: Any
+    column: Any
+    options: Options
+    multiple: bool = True
+
+    def bind(self, args: Args) -> Bound:
+        options = self.options() if callable(self.options) else self.options
+        given = args.getlist(self.name) if self.multiple else args.getlist(self.name)[:1]
+        asked = [value for value in dict.fromkeys(given) if value]
+        known = [value for value in asked if value in options]
+        bound = Bound(self.name, self.label, "choice", multiple=self.multiple)
+        bound.options = [(value, word, value in known) for value, word in options.items()]
+        bound.params = [(self.name, value) for value in known]
+        if known:
+            bound.condition = self.condition(known)
+        if len(known) < len(asked):
+            bound.problem = _("“%(filter)s” does not know this value; it was left out.", filter=self.label)
+        return bound
+
+    def condition(self, known: list[str]) -> Condition:
+        return self.column.in_(known)
+
+
+@dataclass(frozen=True)
+class Switch(Choice):
+    """One of a few conditions that are not values of a column."""
+
+    conditions: Callable[[str], Condition] | None = None
+
+    def condition(self, known: list[str]) -> Condition:
+        if self.conditions is None:
+            raise TypeError(f"{self.name} has no conditions")
+        return self.conditions(known[0])
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """A place in a tree, chosen level by level; `find` gives the way to it from the top, none if unknown."""
+
+    name: str
+    label: Any
+    levels: tuple[Any, ...]
+    options_url: str
+    find: Callable[[str], list[tuple[str, str]]]
+    below: Callable[[str], Condition]
+
+    def bind(self, args: Args) -> Bound:
+        value = args.get(self.name, "").strip()
+        bound = Bound(self.name, self.label, "cascade", options_url=self.options_url, levels=list(self.levels))
+        if not value:
+            return bound
+        path = self.find(value) if value.isdecimal() and len(value) <= 18 else []
+        if not path:
+            bound.problem = _("“%(filter)s” does not know this value; it was left out.", filter=self.label)
+            return bound
+        bound.value, bound.path, bound.text = value, path, path[-1][1]
+        bound.params = [(self.name, value)]
+        bound.condition = self.below(value)
+        return bound
+
+
+@dataclass(frozen=True)
+class Dates:
+    """From a day to a day, both included, in local time."""
+
+    name: str
+    label: Any
+    column: Any
+
+    def bind(self, args: Args) -> Bound:
+        bound = Bound(self.name, self.label, "dates")
+        start, end = self._day(args, "from", bound), self._day(args, "to", bound)
+        if start and end and start > end:
+            bound.problem = _("“%(filter)s”: the first day is after the last.", filter=self.label)
+            return bound
+        conditions: list[Condition] = []
+        if start:
+            bound.start = start.isoformat()
+            bound.params.append((f"{self.name}_from", bound.start))
+            conditions.append(self.column >= _midnight(start))
+        if end:
+            bound.end = end.isoformat()
+            bound.params.append((f"{self.name}_to", bound.end))
+            conditions.append(self.column < _midnight(end + timedelta(days=1)))
+        for condition in conditions:
+            bound.condition = condition if bound.condition is None else bound.condition & condition
+        return bound
+
+    def _day(self, args: Args, side: str, bound: Bound) -> date | None:
+        given = args.get(f"{self.name}_{side}", "").strip()
+        if not given:
+            return None
+        try:
+            found = date.fromisoformat(given)
+        except ValueError:
+            found = date.min
+        if not 1900 <= found.year <= 2200:
+            bound.problem = _("“%(filter)s”: please give the day as 2026-01-31.", filter=self.label)
+            return None
+        return found
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, ZoneInfo(ZONE))
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One row of a table too long for a list of options: found by typing, a few at a time."""
+
+    name: str
+    label: Any
+    column: Any
+    options_url: str
+    find: Callable[[int], str | None]
+
+    def bind(self, args: Args) -> Bound:
+        value = args.get(self.name, "").strip()
+        bound = Bound(self.name, self.label, "select", options_url=self.options_url)
+        if not value:
+            return bound
+        text = self.find(int(value)) if value.isdecimal() and value.isascii() and len(value) <= 18 else None
+        if text is None:
+            bound.problem = _("“%(filter)s” does not know this value; it was left out.", filter=self.label)
+            return bound
+        bound.value, bound.text = value, text
+        bound.params = [(self.name, value)]
+        bound.condition = self.column == int(value)
+        return bound
+
+
+@dataclass(frozen=True)
+class SearchField:
+    """One thing that can be searched; `find` turns the term into a condition that an index answers."""
+
+    name: str
+    label: Any
+    find: Callable[[str], Condition]
+    shortest: int = 2
+
+
+@dataclass(frozen=True)
+class Search:
+    """The search box: a field to look in and a term."""
+
+    fields: tuple[SearchField, ...]
+    placeholder: Any = ""
+
+    def bind(self, args: Args) -> Bound:
+        chosen = next((f for f in self.fields if f.name == args.get("field")), self.fields[0])
+        bound = Bound("q", chosen.label, "search", value=args.get("q", "").replace("\x00", "").strip()[:100])
+        bound.options = [(f.name, f.label, f is chosen) for f in self.fields]
+        bound.text = str(self.placeholder)
+        if not bound.value:
+            return bound
+        if len(bound.value) < chosen.shortest:
+            bound.problem = _("Please type at least %(number)s characters to search.", number=chosen.shortest)
+            return bound
+        bound.params = [("field", chosen.name), ("q", bound.value)]
+        bound.condition = chosen.find(bound.value)
+        return bound
+
+
+def contains(column: Any) -> Callable[[str], Condition]:
+    """Anywhere in the text: trigrams from three characters on."""
+    return lambda term: column.ilike(f"%{_literally(term)}%", escape="\\")
+
+
+def contains_chinese(column: Any) -> Callable[[str], Condition]:
+    """Anywhere in Chinese text: two characters have no trigram and use the index of 2-grams instead."""
+
+    def find(term: str) -> Condition:
+        if len(term) == 2:
+            return func.bigrams(column).op("@>")(func.bigrams(term))
+        return contains(column)(term)
+
+    return find
+
+
+def begins(column: Any) -> Callable[[str], Condition]:
+    return lambda term: column.like(f"{_literally(term)}%", escape="\\")
+
+
+def _literally(term: str) -> str:
+    return term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def conditions(bounds: Iterable[Bound]) -> list[Condition]:
+    return [bound.condition for bound in bounds if bound.condition is not None]

@@ -1,0 +1,99 @@
+"""How a value is shown: on the page by `show`, in a sheet by an SQL expression of the same meaning."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+from markupsafe import Markup
+from sqlalchemy import ColumnElement, case, func, null
+
+ZONE = "Asia/Shanghai"
+Show = Callable[[Any], Any]
+Sheet = Callable[[Any], ColumnElement[Any]]
+
+
+def plain(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def moment(value: datetime | None) -> str:
+    """Local time to the minute."""
+    return value.astimezone(ZoneInfo(ZONE)).strftime("%Y-%m-%d %H:%M") if value else ""
+
+
+def day(value: date | None) -> str:
+    return value.isoformat() if value else ""
+
+
+def yes_no(value: bool | None) -> str:
+    return "" if value is None else (_("Yes") if value else _("No"))
+
+
+def badge(labels: Mapping[str, Any]) -> Show:
+    """A state as a coloured badge with its word."""
+
+    def show(value: str | None) -> Markup:
+        if value is None:
+            return Markup("")
+        word = labels.get(value, value)
+        return Markup('<span class="badge badge-state state-{}">{}</span>').format(value, word)
+
+    return show
+
+
+def label(labels: Mapping[str, Any]) -> Show:
+    """A code as its word."""
+    return lambda value: "" if value is None else str(labels.get(value, value))
+
+
+def days_waiting(amber: int, red: int) -> Show:
+    """A number of days that changes colour when it gets long."""
+
+    def show(value: int | None) -> Any:
+        if value is None:
+            return ""
+        css = "overdue" if value >= red else "waiting-long" if value >= amber else ""
+        return Markup('<span class="{}">{}</span>').format(css, value) if css else value
+
+    return show
+
+
+def mask_phone(value: str | None) -> str:
+    """The first three and last four digits of a phone number (个人信息保护法 Art 51)."""
+    if not value:
+        return ""
+    return value[:3] + "****" + value[-4:] if len(value) >= 8 else "****"
+
+
+def reveal(masked: str, url: str) -> Markup:
+    """A masked value with a button that asks the server for the whole one."""
+    button = '{} <button type="button" class="btn-reveal btn btn-sm" data-url="{}">{}</button>'
+    return Markup(button).format(masked, url, _("Show"))
+
+
+def in_sheet(show: Show, value: Any) -> ColumnElement[Any]:
+    """The SQL expression for a sheet's cell: words for codes, local time, numbers as numbers."""
+    sheet = _SHEETS.get(show)
+    return sheet(value) if sheet else value
+
+
+def words_in_sheet(labels: Mapping[str, Any], value: Any) -> ColumnElement[Any]:
+    return case({code: str(word) for code, word in labels.items()}, value=value, else_=value)
+
+
+def _moment_in_sheet(value: Any) -> ColumnElement[Any]:
+    return func.to_char(func.timezone(ZONE, value), "YYYY-MM-DD HH24:MI")
+
+
+def _day_in_sheet(value: Any) -> ColumnElement[Any]:
+    return func.to_char(value, "YYYY-MM-DD")
+
+
+def _yes_no_in_sheet(value: Any) -> ColumnElement[Any]:
+    return case((value.is_(True), _("Yes")), (value.is_(False), _("No")), else_=null())
+
+
+_SHEETS: dict[Show, Sheet] = {moment: _moment_in_sheet, day: _day_in_sheet, yes_no: _yes_no_in_sheet}
+

@@ -1,0 +1,483 @@
+"""A page over a table: list, details, actions with dialogs, export. Declared by its attributes."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from flask import abort, current_app, flash, g, redirect, render_template, request, send_file
+from flask_appbuilder import BaseView, ModelView, expose
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from flask_wtf import FlaskForm
+from markupsafe import Markup, escape
+from sqlalchemy import Select, delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
+
+from app import spreadsheet
+from app.access import visible
+from app.errors import RuleError, wants_fragment
+from app.models import db
+
+from . import lists
+from .actions import FormAction, NoForm, Selection, form_action, read_selection
+from .filters import Search
+from .formats import ZONE
+from .lists import Column, Query, Source, Total
+from .security import permitted, require
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Section:
+    """A titled list of label and value."""
+
+    title: Any
+    fields: list[tuple[Any, Any]]
+
+
+@dataclass
+class Table:
+    title: Any
+    columns: list[Any]
+    rows: list[list[Any]]
+    empty: Any = ""
+
+
+@dataclass
+class Show:
+    """Everything known of one row, for the drawer and the full page."""
+
+    id: int
+    title: Any
+    state: str = ""
+    state_badge: Any = None
+    sections: list[Section] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    timeline: list[Any] = field(default_factory=list)
+    page_url: str = ""
+    actions: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Page(BaseView):
+    """The base of every page: named in the permissions by its class, unless it says otherwise."""
+
+    def allowed(self, permission: str) -> bool:
+        return self.appbuilder.sm.has_access(permission, self.class_permission_name)
+
+
+class ModelPage(Page, ModelView):
+    """A list of a table's rows with what can be done to them.
+
+    A page declares `list_title`, `source`, `columns`, `filters`, `search`, its `@form_action`s, and `details`.
+    """
+
+    # Flask-AppBuilder's own routes: they are replaced, or left out.
+    exclude_route_methods = {"list", "add", "edit", "delete", "download", "action", "action_post"}  # noqa: RUF012
+
+    subtitle: Any = ""
+    icon = "list"
+    empty: Any = ""
+    source: Source
+    columns: tuple[Column, ...] = ()
+    # Values that every row needs beside its columns, e.g. its state.
+    extra: dict[str, Any] = {}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
+    filters: tuple[Any, ...] = ()
+    search: Search | None = None
+    default_view = "index"
+
+    def __init__(self, **kwargs: Any):
+        self.datamodel = SQLAInterface(self.source.model)
+        # Flask-AppBuilder would make a form with every related row as an option: ours are declared.
+        self.search_columns = self.add_columns = self.edit_columns = self.show_columns = ["id"]
+        self.list_columns = ["id"]
+        super().__init__(**kwargs)
+
+    @cached_property
+    def form_actions(self) -> list[tuple[FormAction, Callable[..., Any]]]:
+        """The page's actions in the order they are written."""
+        methods = {
+            name: member
+            for owner in reversed(type(self).__mro__)
+            for name, member in vars(owner).items()
+            if hasattr(member, "form_action")
+        }
+        return [(member.form_action, getattr(self, name)) for name, member in methods.items()]
+
+    def details(self, row_id: int) -> Show | None:
+        """Everything known of a row; None if it is not there for this person."""
+        raise NotImplementedError
+
+    # --- list
+
+    @expose("/", methods=["GET"])
+    @permitted("list")
+    def index(self) -> Any:
+        query = self.query(request.args)
+        return render_template("list.html", listing=self._listing(query), page=self)
+
+    def total(self, query: Query) -> Total:
+        """How many rows match; a page with tallies knows better than to count."""
+        return lists.capped_total(query)
+
+    def query(self, args: Any) -> Query:
+        return lists.read(self.source, list(self.columns), self.filters, self.search, args)
+
+    @property
+    def url(self) -> str:
+        return f"{self.route_base}/"
+
+    def _listing(self, query: Query) -> dict[str, Any]:
+        columns = self._visible_columns()
+        rows = lists.rows(query, columns, self.extra)
+        has_more = len(rows) > query.size
+        rows = (rows[1:] if query.before else rows[:-1]) if has_more else rows
+        total = self.total(query)
+        return {
+            "title": self.list_title,
+            "subtitle": self.subtitle,
+            "url": self.url,
+            "empty": self.empty or _("Nothing here yet."),
+            "problems": query.problems,
+            "filters": query.filters,
+            "filtered": bool(query.params),
+            "clear_url": self.url,
+            "search": _search_box(query),
+            "columns": [self._head(column, query) for column in columns],
+            "all_columns": self._chooser(columns),
+            "columns_url": f"{self.route_base}/columns",
+            "rows": [self._row(row, columns) for row in rows],
+            "total": total,
+            "query": query.text,
+            "actions": self._buttons(),
+            "export": {"url": f"{self.route_base}/export"} if self.allowed("can_export") else None,
+            **_paging(self.url, query, rows, has_more, total),
+        }
+
+    def _visible_columns(self) -> list[Column]:
+        chosen = g.user.preferences.get("columns", {}).get(type(self).__name__)
+        if chosen is None:
+            return [column for column in self.columns if not column.hidden]
+        return [column for column in self.columns if column.fixed or column.name in chosen]
+
+    def _head(self, column: Column, query: Query) -> dict[str, Any]:
+        sorted_by = query.sort is column or (query.sort is None and column.value is query.source.key)
+        turned = f"-{column.name}" if sorted_by and not query.descending else column.name
+        size = query.size if query.size != lists.PAGE_SIZES[0] else None
+        return {
+            "name": column.name,
+            "label": column.label,
+            "css": column.css,
+            "direction": ("desc" if query.descending else "asc") if sorted_by and column.sortable else None,
+            "sort_url": lists.url_of(self.url, query.params, sort=turned, size=size) if column.sortable else None,
+        }
+
+    def _chooser(self, columns: list[Column]) -> list[dict[str, Any]]:
+        shown = {column.name for column in columns}
+        return [
+            {"name": c.name, "label": c.label, "visible": c.name in shown, "fixed": c.fixed} for c in self.columns
+        ]
+
+    def _row(self, row: Any, columns: list[Column]) -> dict[str, Any]:
+        values = row._mapping
+        return {
+            "id": values["_id"],
+            "state": values.get("_state", ""),
+            "drawer_url": f"{self.route_base}/show/{values['_id']}" if self.allowed("can_show") else None,
+            "cells": [_cell(column.show(values[column.name])) for column in columns],
+        }
+
+    def _buttons(self, row: Show | None = None) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": declared.name,
+                "label": declared.label,
+                "icon": declared.icon,
+                "style": declared.style,
+                "states": sorted(declared.states) if declared.states is not None else None,
+                "single": declared.single,
+                "always": declared.without,
+                "form_url": f"{self.route_base}/dialog/{declared.name}",
+                "hint": _("None of the ticked rows is in a state for this."),
+            }
+            for declared, _method in self.form_actions
+            if self.allowed(declared.needs)
+            and (row is None or (not declared.without and (not declared.states or row.state in declared.states)))
+        ]
+
+    @expose("/columns", methods=["POST"])
+    @permitted("list")
+    def choose_columns(self) -> Any:
+        """Keep which columns this person wants to see here; none chosen means the usual ones."""
+        known = {column.name for column in self.columns}
+        chosen = [name for name in request.form.getlist("column") if name in known]
+        kept = {name: value for name, value in g.user.preferences.get("columns", {}).items()}
+        kept.pop(type(self).__name__, None)
+        if chosen and "reset" not in request.form:
+            kept[type(self).__name__] = chosen
+        g.user.preferences = {**g.user.preferences, "columns": kept}
+        db.session.commit()
+        return redirect(self._back())
+
+    # --- one row
+
+    @expose("/show/<pk>", methods=["GET"])
+    @permitted("show")
+    def show(self, pk: str) -> Any:
+        show = self.details(int(pk)) if pk.isdecimal() and pk.isascii() and len(pk) <= 18 else None
+        if show is None:
+            abort(404)
+        show.page_url = f"{self.route_base}/show/{show.id}"
+        show.actions = self._buttons(show)
+        template = "drawer.html" if wants_fragment() else "show.html"
+        return render_template(template, show=show, page=self)
+
+    # --- actions
+
+    @expose("/dialog/<name>", methods=["POST"])
+    def dialog(self, name: str) -> Any:
+        """The dialog of an action, for the posted selection."""
+        declared, _method = self._declared(name)
+        selection = self._selection(declared)
+        form = self._form(declared)(formdata=None, obj=self.prefill(declared, selection))
+        return self._dialog(declared, selection, form)
+
+    @expose("/act/<name>", methods=["POST"])
+    def act(self, name: str) -> Any:
+        """Do the action to the posted selection, or show its dialog again with what is wrong."""
+        declared, method = self._declared(name)
+        selection = self._selection(declared)
+        form = self._form(declared)(request.form)
+        if declared.form is not None and not form.validate():
+            return self._dialog(declared, selection, form), 422
+        try:
+            message = method(selection, form)
+        except RuleError as refusal:
+            db.session.rollback()
+            return self._refused(declared, selection, form, refusal), 422
+        if not isinstance(message, str):
+            return message
+        db.session.commit()
+        flash(message, "success")
+        return self._done()
+
+    def _form(self, declared: FormAction) -> type[FlaskForm]:
+        return getattr(self, declared.form) if isinstance(declared.form, str) else declared.form or NoForm
+
+    def prefill(self, declared: FormAction, selection: Selection) -> Any:
+        """The object whose values a dialog starts with; None for an empty one."""
+        return None
+
+    def _declared(self, name: str) -> tuple[FormAction, Callable[..., Any]]:
+        found = next(((d, method) for d, method in self.form_actions if d.name == name), None)
+        if found is None:
+            abort(404)
+        require(found[0].needs, self.class_permission_name)
+        return found
+
+    def _selection(self, declared: FormAction) -> Selection:
+        if declared.without:
+            return Selection((), 0, ())
+        selection = read_selection(request.form, self.query)
+        if not selection.is_everything and not selection.ids:
+            raise RuleError(_("Please tick at least one row."))
+        if declared.single:
+            selection.only_id()
+        return selection
+
+    def _dialog(self, declared: FormAction, selection: Selection, form: Any, problem: str | None = None) -> str:
+        more = getattr(self, declared.context)(selection, form) if declared.context else {}
+        dialog = {
+            "title": declared.label,
+            "summary": self._summary(declared, selection),
+            "action_url": f"{self.route_base}/act/{declared.name}",
+            "submit_label": declared.submit or declared.label,
+            "style": declared.style or "primary",
+            "selection_fields": selection.fields,
+            "problem": problem,
+            "size": declared.size,
+        }
+        return render_template(declared.template, dialog={**dialog, **more.pop("dialog", {})}, form=form, **more)
+
+    def _summary(self, declared: FormAction, selection: Selection) -> str:
+        if declared.without or declared.single:
+            return ""
+        if selection.is_everything:
+            return _("All %(number)s rows that match the filter.", number=selection.asked)
+        return ngettext("%(num)s row ticked.", "%(num)s rows ticked.", selection.asked)
+
+    def _refused(self, declared: FormAction, selection: Selection, form: Any, refusal: RuleError) -> str:
+        if refusal.field and refusal.field in form:
+            form[refusal.field].errors = [*form[refusal.field].errors, str(refusal)]
+            return self._dialog(declared, selection, form)
+        return self._dialog(declared, selection, form, problem=str(refusal))
+
+    def _done(self) -> Any:
+        if wants_fragment():
+            return "", 204, {"HX-Redirect": self._back()}
+        return redirect(self._back(), code=303)
+
+    def _back(self) -> str:
+        """The list as it was: the address the request came from, if it is one of this page."""
+        origin = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+        if origin.path.startswith(self.route_base + "/"):
+            return f"{origin.path}?{origin.query}" if origin.query else origin.path
+        return self.url
+
+    # --- export
+
+    @expose("/export", methods=["POST"])
+    @permitted("export")
+    def export(self) -> Any:
+        """The ticked rows, or all that match, as CSV or XLSX with the columns of the list."""
+        selection = read_selection(self._all_if_none(request.form), self.query)
+        kind = request.form.get("format", "")
+        if kind not in spreadsheet.KINDS:
+            abort(400)
+        columns = self._visible_columns()
+        limit = current_app.config["EXPORT_ROWS"]
+        file = spreadsheet.write(
+            db.session.connection(),
+            self._sheet(selection, columns).limit(limit + 1),
+            [str(column.label) for column in columns],
+            kind,
+            title=str(self.list_title),
+            most=limit,
+        )
+        if file is None:
+            text = _("An export holds at most %(number)s rows. Please narrow the filter.", number=limit)
+            raise RuleError(text)
+        stamp = datetime.now(ZoneInfo(ZONE)).strftime("%Y%m%d-%H%M")
+        return send_file(
+            file,
+            mimetype=spreadsheet.KINDS[kind],
+            as_attachment=True,
+            download_name=f"{self.list_title}-{stamp}.{kind}",
+        )
+
+    def _all_if_none(self, form: Any) -> Any:
+        if form.get("selection") == "all" or form.getlist("id"):
+            return form
+        return {"selection": "all", "filter": form.get("filter", ""), "expected": form.get("expected", "")}
+
+    def _sheet(self, selection: Selection, columns: list[Column]) -> Select[Any]:
+        source, model = self.source, self.source.model
+        ids = selection.ids if isinstance(selection.ids, Select) else select(model.id).where(model.id.in_(selection.ids))
+        ids = visible(ids, model)
+        cells = [column.in_sheet().label(column.name) for column in columns]
+        statement = lists.joined(select(*cells).select_from(model), source)
+        key = source.key.desc() if source.descending else source.key
+        return visible(statement.where(model.id.in_(ids)), model).order_by(key, model.id)
+
+
+class EditablePage(ModelPage):
+    """A page whose rows can be added, edited and deleted, in dialogs. Its table has a `revision`.
+
+    A row that somebody else changed meanwhile is not overwritten, and a refused edit leaves nothing behind.
+    """
+
+    form: type[FlaskForm]
+
+    @form_action("add", _l("Add"), icon="plus", style="primary", form="form", without=True, permission="can_add")
+    def add_row(self, _selection: Selection, form: Any) -> str:
+        row = self.source.model()
+        self._save(row, form)
+        return _("Added.")
+
+    @form_action("edit", _l("Edit"), icon="edit", form="form", single=True, permission="can_edit", submit=_l("Save"))
+    def edit_row(self, selection: Selection, form: Any) -> str:
+        row = self._row_of(selection)
+        if str(row.revision) != form.revision.data:
+            raise RuleError(_("Somebody else has changed this meanwhile. Open it again to see what it is now."))
+        self._save(row, form)
+        return _("Saved.")
+
+    @form_action("delete", _l("Delete"), icon="trash", style="danger", permission="can_delete")
+    def delete_rows(self, selection: Selection, _form: Any) -> str:
+        model = self.source.model
+        gone = db.session.execute(delete(model).where(model.id.in_(selection.ids)).returning(model.id)).all()
+        return ngettext("Deleted %(num)s row.", "Deleted %(num)s rows.", len(gone))
+
+    def prefill(self, declared: FormAction, selection: Selection) -> Any:
+        return self._row_of(selection) if declared.name == "edit" else None
+
+    def _row_of(self, selection: Selection) -> Any:
+        return db.session.get(self.source.model, selection.only_id()) or abort(404)
+
+    def _save(self, row: Any, form: Any) -> None:
+        for field_ in form:
+            if field_.name not in ("csrf_token", "revision"):
+                field_.populate_obj(row, field_.name)
+        db.session.add(row)
+        try:
+            db.session.flush()
+        except StaleDataError as lost:
+            raise RuleError(_("Somebody else has changed this meanwhile. Open it again to see what it is now.")) from lost
+        except IntegrityError as double:
+            raise RuleError(_("There is such a row already.")) from double
+
+
+def _cell(value: Any) -> Markup:
+    return escape(value)
+
+
+def _search_box(query: Query) -> dict[str, Any] | None:
+    box = query.search
+    if box is None:
+        return None
+    return {"name": "q", "field_name": "field", "fields": box.options, "value": box.value, "placeholder": box.text}
+
+
+def _paging(url: str, query: Query, rows: list[Any], has_more: bool, total: Total) -> dict[str, Any]:
+    keep = {
+        "sort": f"{'-' if query.descending else ''}{query.sort.name}" if query.sort else None,
+        "size": query.size if query.size != lists.PAGE_SIZES[0] else None,
+    }
+
+    def address(page: int, **more: Any) -> str:
+        return lists.url_of(url, query.params, **{**keep, "page": page if page > 1 else None, **more})
+
+    def by_key(page: int, name: str, row: Any) -> str:
+        deep = (page - 1) * query.size > lists.OFFSET_CAP
+        key = lists.Key(row._part, row._key, row._id)
+        return address(page, **{name: key}) if deep or query.after or query.before else address(page)
+
+    page = query.page
+    forward = has_more if not query.before else True
+    backward = page > 1 and bool(rows)
+    first = (page - 1) * query.size + 1 if rows else 0
+    return {
+        "page": page,
+        "pages_text": _("Page %(number)s", number=page),
+        "size": query.size,
+        "sizes": [
+            (size, lists.url_of(url, query.params, sort=keep["sort"], size=size), size == query.size)
+            for size in lists.PAGE_SIZES
+        ],
+        "first_row": first,
+        "last_row": first + len(rows) - 1 if rows else 0,
+        "next_url": by_key(page + 1, "after", rows[-1]) if rows and forward else None,
+        "previous_url": by_key(page - 1, "before", rows[0]) if backward else None,
+        "links": [(label, address(number) if number else None, number == page) for label, number in _numbers(query, total)],
+    }
+
+
+def _numbers(query: Query, total: Total) -> list[tuple[str, int | None]]:
+    """Page numbers around this one, as far as OFFSET carries."""
+    furthest = min(-(-total.value // query.size), lists.OFFSET_CAP // query.size + 1)
+    near = {1, *range(query.page - 2, query.page + 3), furthest}
+    numbers = sorted(number for number in near if 1 <= number <= max(furthest, 1))
+    links: list[tuple[str, int | None]] = []
+    for number in numbers:
+        if links and links[-1][1] is not None and number - links[-1][1] > 1:
+            links.append(("…", None))
+        links.append((str(number), number))
+    return links

@@ -1,0 +1,634 @@
+"""All tables: columns, constraints, relationships, and the mixins that say who sees a row. No rules, no queries."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from flask_appbuilder import Model
+from flask_appbuilder.models.sqla.base import SQLA
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Numeric,
+    PrimaryKeyConstraint,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+
+from app import states
+
+db = SQLA()
+
+Moment = DateTime(timezone=True)
+RegionCode = String(6)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+def _any_of(column: str, values: frozenset[str]) -> str:
+    return _one_of(column, tuple(sorted(values)))
+
+
+# --- Who sees a row ------------------------------------------------------------------------------
+
+
+class WithinRegion:
+    """Rows at a place: an authority sees those of its jurisdiction.
+
+    `city_code` (four digits of the region and '00') is the key by which the big tables are spread over
+    machines, so it stands in each of their primary, unique and foreign keys.
+    """
+
+    city_code: Mapped[str] = mapped_column(RegionCode)
+    region_code: Mapped[str] = mapped_column(RegionCode)
+
+
+class SharedByParties(WithinRegion):
+    """The using unit sees its own, the institution what is or was given to it."""
+
+    using_unit_id: Mapped[int | None] = mapped_column(BigInteger)
+    institution_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class OwnedByUsingUnit(WithinRegion):
+    """The using unit sees its own, an institution those behind a task of its own."""
+
+    using_unit_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class OwnedByInstitution:
+    """The institution sees its own; authorities see all, for work may cross a border (细则 Art 13)."""
+
+    institution_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+
+
+def _big(*constraints: Any) -> tuple[Any, ...]:
+    return (PrimaryKeyConstraint("id", "city_code"), *constraints)
+
+
+class Big:
+    """A table that may be spread by city: key (id, city_code) in the database, `id` alone in Python."""
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), sort_order=-10)
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"primary_key": [cls.id]}
+
+
+# --- Reference data ------------------------------------------------------------------------------
+
+
+class Region(Model):
+    """Administrative division by GB/T 2260; '000000' stands for the whole country."""
+
+    __tablename__ = "region"
+    __table_args__ = (
+        CheckConstraint(_one_of("level", ("nation", "province", "city", "county")), name="known_level"),
+        Index("region_parent", "parent_code", "code"),
+    )
+
+    code: Mapped[str] = mapped_column(RegionCode, primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    full_name: Mapped[str] = mapped_column(String(120))
+    level: Mapped[str] = mapped_column(String(10))
+    parent_code: Mapped[str | None] = mapped_column(ForeignKey("region.code"))
+
+    def __str__(self) -> str:
+        return self.full_name
+
+
+class Organization(Model):
+    """An authority, a verification institution or a using unit.
+
+    `path` is '/1/7/' from the root down; `jurisdiction` of an authority is the beginning of the region codes
+    it is responsible for: '' (all), '33', '3301' or '330106'.
+    """
+
+    __tablename__ = "organization"
+    __table_args__ = (
+        CheckConstraint(_one_of("kind", ("authority", "institution", "using_unit")), name="known_kind"),
+        CheckConstraint(_one_of("level", ("nation", "province", "city", "county")), name="known_level"),
+        CheckConstraint(
+            "(kind = 'authority') = (jurisdiction IS NOT NULL)", name="jurisdiction_of_authorities"
+        ),
+        Index("organization_path", "path", postgresql_ops={"path": "text_pattern_ops"}),
+        Index("organization_region", "kind", "region_code"),
+        Index(
+            "organization_name_search",
+            "name",
+            postgresql_using="gin",
+            postgresql_ops={"name": "gin_trgm_ops"},
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(200))
+    level: Mapped[str] = mapped_column(String(10))
+    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"), index=True)
+    path: Mapped[str] = mapped_column(String(200))
+    jurisdiction: Mapped[str | None] = mapped_column(RegionCode)
+    credit_code: Mapped[str | None] = mapped_column(String(18), unique=True)
+    active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+
+    region: Mapped[Region] = relationship()
+    parent: Mapped["Organization | None"] = relationship(remote_side=[id])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Institution(Model):
+    """What an organization has as verification institution (检定机构)."""
+
+    __tablename__ = "institution"
+    __table_args__ = (
+        CheckConstraint(_one_of("designation", ("statutory", "authorized", "special")), name="known_designation"),
+        CheckConstraint(_one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
+        CheckConstraint("(publication = 'published') = (published_at IS NOT NULL)", name="published_has_time"),
+    )
+
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True)
+    designation: Mapped[str] = mapped_column(String(20))
+    authorization_no: Mapped[str] = mapped_column(String(60))
+    authorized_by: Mapped[str] = mapped_column(String(200))
+    authorized_until: Mapped[date]
+    contact: Mapped[str] = mapped_column(String(60))
+    phone: Mapped[str] = mapped_column(String(30))
+    address: Mapped[str] = mapped_column(String(200))
+    mean_days: Mapped[Decimal | None] = mapped_column(Numeric(6, 1))
+    publication: Mapped[str] = mapped_column(String(20), server_default=states.UNPUBLISHED)
+    published_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    organization: Mapped[Organization] = relationship()
+
+
+class UsingUnit(Model):
+    """What an organization has as using unit (使用单位)."""
+
+    __tablename__ = "using_unit"
+    __table_args__ = (
+        CheckConstraint(
+            _one_of("nature", ("enterprise", "sole_trader", "public_institution", "government", "person")),
+            name="known_nature",
+        ),
+    )
+
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True)
+    nature: Mapped[str] = mapped_column(String(20))
+    address: Mapped[str] = mapped_column(String(200))
+    contact: Mapped[str] = mapped_column(String(60))
+    phone: Mapped[str] = mapped_column(String(30))
+
+    organization: Mapped[Organization] = relationship()
+
+
+class CatalogueItem(Model):
+    """Entry of the catalogue of mandatory verification (强检目录): 项别 is level 1, 种别 is level 2.
+
+    A change is a new row valid from its date; certificates keep the row they were issued under.
+    `supervision` holds P (type approval), V (mandatory verification) or P+V.
+    """
+
+    __tablename__ = "catalogue_item"
+    __table_args__ = (
+        CheckConstraint("(level = 2) = (parent_id IS NOT NULL)", name="parent_of_level_2"),
+        CheckConstraint(_one_of("supervision", ("P", "V", "P+V")), name="known_supervision"),
+        CheckConstraint("valid_until IS NULL OR valid_until >= valid_from", name="validity_in_order"),
+        CheckConstraint(_one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
+        CheckConstraint(
+            "publication = 'unpublished' OR confirmed_at IS NOT NULL", name="confirmed_before_published"
+        ),
+        UniqueConstraint("level", "number", "valid_from"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    level: Mapped[int]
+    number: Mapped[int]
+    name: Mapped[str] = mapped_column(String(100))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("catalogue_item.id"), index=True)
+    supervision: Mapped[str | None] = mapped_column(String(3))
+    verification_mode: Mapped[str | None] = mapped_column(String(200))
+    cycle_months: Mapped[int | None]
+    cycle_note: Mapped[str | None] = mapped_column(String(100))
+    scope: Mapped[str | None] = mapped_column(String(500))
+    source: Mapped[str | None] = mapped_column(String(500))
+    valid_from: Mapped[date]
+    valid_until: Mapped[date | None]
+    confirmed_at: Mapped[datetime | None] = mapped_column(Moment)
+    publication: Mapped[str] = mapped_column(String(20), server_default=states.UNPUBLISHED)
+
+    parent: Mapped["CatalogueItem | None"] = relationship(remote_side=[id])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Deadline(Model):
+    """Days in which an institution must finish (办法 Art 8): the province's number, else that of '000000'."""
+
+    __tablename__ = "deadline"
+    __table_args__ = (
+        CheckConstraint(_one_of("delivery", ("sent", "on_site")), name="known_delivery"),
+        CheckConstraint("days BETWEEN 1 AND 365", name="days_in_a_year"),
+        UniqueConstraint("province_code", "delivery", name="one_deadline_per_province_and_delivery"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    province_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
+    delivery: Mapped[str] = mapped_column(String(10))
+    days: Mapped[int]
+    working_days: Mapped[bool]
+    basis: Mapped[str] = mapped_column(String(200))
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    province: Mapped[Region] = relationship()
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    def __str__(self) -> str:
+        return f"{self.province} {self.delivery}"
+
+
+class Holiday(Model):
+    """A day that departs from the week: a public holiday, or a weekend worked instead."""
+
+    __tablename__ = "holiday"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    working: Mapped[bool]
+    name: Mapped[str] = mapped_column(String(40))
+
+
+# --- What institutions can do --------------------------------------------------------------------
+
+
+class MeasurementStandard(OwnedByInstitution, Model):
+    """Public measurement standard (社会公用计量标准): two certificates, two dates (细则 Art 8)."""
+
+    __tablename__ = "measurement_standard"
+    __table_args__ = (CheckConstraint(_one_of("state", states.STANDARD_STATES), name="known_state"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    code: Mapped[str] = mapped_column(String(40))
+    certificate_no: Mapped[str] = mapped_column(String(60))
+    valid_until: Mapped[date]
+    public_certificate_no: Mapped[str] = mapped_column(String(60))
+    public_valid_until: Mapped[date]
+    state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
+
+
+class Capability(OwnedByInstitution, Model):
+    """What an institution may verify (机构项目): a kind of instrument, a range, an accuracy, a place, a time.
+
+    `accuracy_value` orders classes within a kind: a smaller number is finer, and an institution able to verify
+    1.0 is able to verify 1.6.
+    """
+
+    __tablename__ = "capability"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", states.CAPABILITY_STATES), name="known_state"),
+        CheckConstraint(_one_of("delivery", ("sent", "on_site", "both")), name="known_delivery"),
+        CheckConstraint("range_low <= range_high", name="range_in_order"),
+        CheckConstraint("valid_from <= valid_until", name="validity_in_order"),
+        Index(
+            "capability_effective",
+            "catalogue_item_id",
+            "institution_id",
+            postgresql_where=text("state = 'effective'"),
+        ),
+        Index("capability_of_institution", "institution_id", "catalogue_item_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    catalogue_item_id: Mapped[int] = mapped_column(ForeignKey("catalogue_item.id"))
+    range_low: Mapped[Decimal] = mapped_column(Numeric(18, 6))
+    range_high: Mapped[Decimal] = mapped_column(Numeric(18, 6))
+    range_unit: Mapped[str] = mapped_column(String(20))
+    accuracy_class: Mapped[str] = mapped_column(String(50))
+    accuracy_value: Mapped[Decimal] = mapped_column(Numeric(12, 6))
+    regulation: Mapped[str] = mapped_column(String(100))
+    delivery: Mapped[str] = mapped_column(String(10))
+    standard_id: Mapped[int | None] = mapped_column(ForeignKey("measurement_standard.id"))
+    valid_from: Mapped[date]
+    valid_until: Mapped[date]
+    state: Mapped[str] = mapped_column(String(20), server_default=states.PENDING)
+
+    catalogue_item: Mapped[CatalogueItem] = relationship()
+
+
+class ServiceRegion(Model):
+    """A place that a capability serves (授权区域): a county, a city, a province, or '000000' for all."""
+
+    __tablename__ = "service_region"
+    __table_args__ = (Index("service_region_place", "region_code", "capability_id"),)
+
+    capability_id: Mapped[int] = mapped_column(
+        ForeignKey("capability.id", ondelete="CASCADE"), primary_key=True
+    )
+    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"), primary_key=True)
+
+
+# --- The big tables ------------------------------------------------------------------------------
+
+
+class Instrument(OwnedByUsingUnit, Big, Model):
+    """A working measuring instrument in the ledger of its using unit (器具台账)."""
+
+    __tablename__ = "instrument"
+    __table_args__ = _big(
+        ForeignKeyConstraint(["using_unit_id"], ["organization.id"]),
+        ForeignKeyConstraint(["region_code"], ["region.code"]),
+        CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
+        CheckConstraint(_one_of("use_state", states.USE_STATES), name="known_use_state"),
+        CheckConstraint(_one_of("filing_state", states.FILING_STATES), name="known_filing_state"),
+        CheckConstraint(
+            _one_of("verification_state", states.VERIFICATION_STATES), name="known_verification_state"
+        ),
+        CheckConstraint(
+            "verification_state NOT IN ('valid', 'due_soon', 'overdue') OR valid_until IS NOT NULL",
+            name="verified_has_validity",
+        ),
+        CheckConstraint(
+            _one_of("purpose", ("trade", "safety", "medical", "environment")), name="known_purpose"
+        ),
+        CheckConstraint(_one_of("delivery", ("sent", "on_site")), name="known_delivery"),
+        CheckConstraint(_one_of("origin", ("domestic", "imported")), name="known_origin"),
+        CheckConstraint("range_low <= range_high", name="range_in_order"),
+        UniqueConstraint("city_code", "manufacturer", "serial_key", name="one_serial_per_manufacturer"),
+        Index("instrument_of_using_unit", "using_unit_id", text("id DESC")),
+        Index(
+            "instrument_serial_search",
+            "serial_no",
+            postgresql_using="gin",
+            postgresql_ops={"serial_no": "gin_trgm_ops"},
+        ),
+        # Three characters or more use the trigrams, two the bigrams; no query names both (see lists.py).
+        Index(
+            "instrument_name_search",
+            "name",
+            postgresql_using="gin",
+            postgresql_ops={"name": "gin_trgm_ops"},
+        ),
+        Index("instrument_name_bigrams", text("bigrams(name)"), postgresql_using="gin"),
+    )
+
+    instrument_no: Mapped[str] = mapped_column(String(30))
+    name: Mapped[str] = mapped_column(String(100))
+    catalogue_item_id: Mapped[int] = mapped_column(ForeignKey("catalogue_item.id"))
+    model: Mapped[str] = mapped_column(String(100))
+    measuring_range: Mapped[str] = mapped_column(String(100))
+    range_low: Mapped[Decimal] = mapped_column(Numeric(18, 6))
+    range_high: Mapped[Decimal] = mapped_column(Numeric(18, 6))
+    range_unit: Mapped[str] = mapped_column(String(20))
+    accuracy_class: Mapped[str] = mapped_column(String(50))
+    accuracy_value: Mapped[Decimal] = mapped_column(Numeric(12, 6))
+    serial_no: Mapped[str] = mapped_column(String(100))
+    serial_key: Mapped[str] = mapped_column(String(100))
+    manufacturer: Mapped[str] = mapped_column(String(200))
+    origin: Mapped[str] = mapped_column(String(10))
+    use_place: Mapped[str] = mapped_column(String(200))
+    purpose: Mapped[str] = mapped_column(String(20))
+    delivery: Mapped[str] = mapped_column(String(10))
+    started_on: Mapped[date | None]
+    type_approval_no: Mapped[str | None] = mapped_column(String(60))
+    cycle_months: Mapped[int | None]
+    last_verified_on: Mapped[date | None]
+    valid_until: Mapped[date | None]
+    use_state: Mapped[str] = mapped_column(String(20), server_default=states.IN_USE)
+    filing_state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
+    verification_state: Mapped[str] = mapped_column(String(20), server_default=states.UNVERIFIED)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+
+class Appointment(OwnedByUsingUnit, Big, Model):
+    """An order of verification by a using unit (预约单); the unit's name is kept as it was on that day."""
+
+    __tablename__ = "appointment"
+    __table_args__ = _big(
+        ForeignKeyConstraint(["using_unit_id"], ["organization.id"]),
+        ForeignKeyConstraint(["region_code"], ["region.code"]),
+        CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
+        CheckConstraint(_one_of("delivery", ("sent", "on_site")), name="known_delivery"),
+        UniqueConstraint("city_code", "no", name="one_appointment_no"),
+        Index("appointment_no", "no", postgresql_ops={"no": "text_pattern_ops"}),
+        Index("appointment_of_using_unit", "using_unit_id", text("applied_at DESC")),
+        Index(
+            "appointment_applicant_search",
+            "applicant",
+            postgresql_using="gin",
+            postgresql_ops={"applicant": "gin_trgm_ops"},
+        ),
+        Index("appointment_applicant_bigrams", text("bigrams(applicant)"), postgresql_using="gin"),
+    )
+
+    no: Mapped[str] = mapped_column(String(30))
+    applied_at: Mapped[datetime] = mapped_column(Moment)
+    applicant: Mapped[str] = mapped_column(String(200))
+    contact: Mapped[str] = mapped_column(String(60))
+    phone: Mapped[str] = mapped_column(String(30))
+    delivery: Mapped[str] = mapped_column(String(10))
+    wished_on: Mapped[date | None]
+    remark: Mapped[str | None] = mapped_column(String(500))
+
+
+_QUEUE = text(_any_of("state", states.AWAITING_AUTHORITY))
+
+
+class Task(SharedByParties, Big, Model):
+    """One instrument in one appointment (检定任务): what is assigned, accepted, verified and certified.
+
+    `authority_id` is the desk: the authority whose turn it is when the task is returned or unassigned.
+    `previous_*` is what the last step left, so that one UPDATE can tell its history and tally what it changed.
+    """
+
+    __tablename__ = "task"
+    __table_args__ = _big(
+        ForeignKeyConstraint(["using_unit_id"], ["organization.id"]),
+        ForeignKeyConstraint(["institution_id"], ["organization.id"]),
+        ForeignKeyConstraint(["region_code"], ["region.code"]),
+        ForeignKeyConstraint(["appointment_id", "city_code"], ["appointment.id", "appointment.city_code"]),
+        ForeignKeyConstraint(["instrument_id", "city_code"], ["instrument.id", "instrument.city_code"]),
+        CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
+        CheckConstraint(_one_of("state", states.TASK_STATES), name="known_state"),
+        CheckConstraint(
+            f"NOT ({_any_of('state', states.WITH_INSTITUTION)}) OR institution_id IS NOT NULL",
+            name="institution_from_offered_on",
+        ),
+        CheckConstraint(
+            f"NOT ({_any_of('state', states.AWAITING_AUTHORITY)}) OR institution_id IS NULL",
+            name="no_institution_while_waiting",
+        ),
+        CheckConstraint(
+            f"NOT ({_any_of('state', states.WITH_REASON)}) OR length(reason) >= 2", name="reason_given"
+        ),
+        CheckConstraint(
+            "state <> 'returned' OR previous_institution_id IS NOT NULL", name="returned_by_somebody"
+        ),
+        CheckConstraint("(state = 'certified') = (finished_at IS NOT NULL)", name="finished_if_certified"),
+        CheckConstraint(_one_of("delivery", ("sent", "on_site")), name="known_delivery"),
+        Index(
+            "one_open_task_per_instrument",
+            "instrument_id",
+            "city_code",
+            unique=True,
+            postgresql_where=text(_any_of("state", states.OPEN)),
+        ),
+        Index("task_of_appointment", "appointment_id"),
+        Index("task_of_instrument", "instrument_id", "institution_id"),
+        Index("task_of_institution", "institution_id", "state", "applied_at", "id"),
+        Index("task_of_using_unit", "using_unit_id", "applied_at", "id"),
+        # The authority's queue, one narrow index for each width of jurisdiction, in the order it is worked off.
+        Index("task_queue_desk", "authority_id", "applied_at", "id", postgresql_where=_QUEUE),
+        Index("task_queue_county", "region_code", "applied_at", "id", postgresql_where=_QUEUE),
+        Index("task_queue_city", "city_code", "applied_at", "id", postgresql_where=_QUEUE),
+        Index("task_queue_province", text("left(city_code, 2)"), "applied_at", "id", postgresql_where=_QUEUE),
+        Index("task_queue_nation", "applied_at", "id", postgresql_where=_QUEUE),
+        Index("task_queue_kind", "catalogue_item_id", "applied_at", "id", postgresql_where=_QUEUE),
+    )
+
+    appointment_id: Mapped[int] = mapped_column(BigInteger)
+    instrument_id: Mapped[int] = mapped_column(BigInteger)
+    catalogue_item_id: Mapped[int] = mapped_column(ForeignKey("catalogue_item.id"))
+    authority_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    applied_at: Mapped[datetime] = mapped_column(Moment)
+    delivery: Mapped[str] = mapped_column(String(10))
+    state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
+    state_since: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    previous_state: Mapped[str | None] = mapped_column(String(20))
+    previous_institution_id: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    forced: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    accepted_at: Mapped[datetime | None] = mapped_column(Moment)
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Certificate(SharedByParties, Big, Model):
+    """Verification certificate or notice of rejection (办法 Art 9). Immutable: a correction voids and reissues."""
+
+    __tablename__ = "certificate"
+    __table_args__ = _big(
+        ForeignKeyConstraint(["using_unit_id"], ["organization.id"]),
+        ForeignKeyConstraint(["institution_id"], ["organization.id"]),
+        ForeignKeyConstraint(["region_code"], ["region.code"]),
+        ForeignKeyConstraint(["task_id", "city_code"], ["task.id", "task.city_code"]),
+        ForeignKeyConstraint(["instrument_id", "city_code"], ["instrument.id", "instrument.city_code"]),
+        CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
+        CheckConstraint("institution_id IS NOT NULL", name="issued_by_an_institution"),
+        CheckConstraint(_one_of("state", states.CERTIFICATE_STATES), name="known_state"),
+        CheckConstraint("(kind = 'rejection') = NOT passed", name="rejection_if_failed"),
+        CheckConstraint(_one_of("kind", ("verification", "rejection")), name="known_kind"),
+        CheckConstraint("passed OR valid_until IS NULL", name="no_validity_if_failed"),
+        CheckConstraint("verifier <> checker", name="checker_is_another_person"),
+        CheckConstraint(_one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
+        CheckConstraint("(publication = 'published') = (published_at IS NOT NULL)", name="published_has_time"),
+        UniqueConstraint("institution_id", "no", "city_code", name="one_certificate_no"),
+        Index("certificate_of_task", "task_id"),
+        Index("certificate_of_instrument", "instrument_id"),
+        Index("certificate_of_using_unit", "using_unit_id", text("verified_on DESC")),
+    )
+
+    task_id: Mapped[int] = mapped_column(BigInteger)
+    instrument_id: Mapped[int] = mapped_column(BigInteger)
+    no: Mapped[str] = mapped_column(String(60))
+    kind: Mapped[str] = mapped_column(String(20))
+    passed: Mapped[bool]
+    verified_on: Mapped[date]
+    valid_until: Mapped[date | None]
+    regulation: Mapped[str] = mapped_column(String(100))
+    verifier: Mapped[str] = mapped_column(String(60))
+    checker: Mapped[str] = mapped_column(String(60))
+    approver: Mapped[str] = mapped_column(String(60))
+    state: Mapped[str] = mapped_column(String(20), server_default=states.VALID)
+    publication: Mapped[str] = mapped_column(String(20), server_default=states.UNPUBLISHED)
+    published_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Event(SharedByParties, Big, Model):
+    """What happened to a row: who, when, from, to, why. Append-only, one partition a month.
+
+    `institution_id` is the institution concerned: the one a task was assigned to, or the one that returned it.
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (
+        PrimaryKeyConstraint("id", "city_code", "at"),
+        Index("event_of_subject", "subject", "subject_id", "at"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+    at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    subject: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[int] = mapped_column(BigInteger)
+    step: Mapped[str] = mapped_column(String(20))
+    from_state: Mapped[str | None] = mapped_column(String(20))
+    to_state: Mapped[str | None] = mapped_column(String(20))
+    by_id: Mapped[int | None] = mapped_column(BigInteger)
+    by_name: Mapped[str] = mapped_column(String(60))
+    by_organization_id: Mapped[int | None] = mapped_column(BigInteger)
+    by_organization: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(String(500))
+    payload: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
+
+class Tally(SharedByParties, Big, Model):
+    """How many rows there are: the sum of `amount`. Changes are appended and folded later.
+
+    Subject 'task' counts tasks by place and kind, subject 'load' by the institution they are at.
+    """
+
+    __tablename__ = "tally"
+    __table_args__ = _big(
+        Index("tally_of_place", "subject", "state", "region_code"),
+        Index("tally_of_institution", "institution_id", "state", postgresql_include=["amount"]),
+    )
+
+    subject: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20))
+    catalogue_item_id: Mapped[int | None] = mapped_column(BigInteger)
+    amount: Mapped[int] = mapped_column(BigInteger)
+
+
+# --- Accounts ------------------------------------------------------------------------------------
+
+
+class Account(User):
+    """An account: Flask-AppBuilder's, with the organization it belongs to. `first_name` holds the whole name."""
+
+    organization_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"), index=True)
+    position: Mapped[str | None] = mapped_column(String(60))
+    phone: Mapped[str | None] = mapped_column(String(30))
+    session_epoch: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    demo: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    preferences: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=text("'{}'"))
+
+    organization: Mapped[Organization | None] = relationship()
+
+    def get_id(self) -> str:
+        """What the session cookie holds: raising the epoch ends every session of the account."""
+        return f"{self.id}.{self.session_epoch}"
+
+
+class Captcha(Model):
+    """A question asked at login: answered once, within its time, by whoever holds the token."""
+
+    __tablename__ = "captcha"
+
+    token: Mapped[str] = mapped_column(String(43), primary_key=True)
+    answer: Mapped[str] = mapped_column(String(8))
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)

@@ -1,0 +1,46 @@
+"""Choices for cascades, level by level: regions within one's jurisdiction, the catalogue, institutions."""
+
+from typing import Any
+
+from flask import abort, g, request
+from flask_appbuilder import expose
+
+from app.domain import catalogue, institutions, regions
+from app.fabkit.pages import Page
+
+
+class Options(Page):
+    """Public codes only: every signed-in person may read them."""
+
+    route_base = "/options"
+
+    @expose("/regions", methods=["GET"])
+    def regions(self) -> Any:
+        _signed_in()
+        parent = request.args.get("parent") or regions.NATION
+        found = regions.children(parent, g.principal) if parent.isdecimal() and len(parent) == 6 else []
+        above = regions.with_children([region.code for region in found])
+        return _options([(region.code, region.name, region.code not in above) for region in found])
+
+    @expose("/catalogue", methods=["GET"])
+    def catalogue(self) -> Any:
+        _signed_in()
+        parent = request.args.get("parent", "")
+        known = not parent or (parent.isdecimal() and parent.isascii() and len(parent) <= 18)
+        found = catalogue.children(int(parent) if parent else None) if known else []
+        return _options([(str(item.id), item.name, item.level == 2) for item in found])
+
+    @expose("/institutions", methods=["GET"])
+    def institutions(self) -> Any:
+        _signed_in()
+        term = request.args.get("q", "").replace("\x00", "").strip()[:100]
+        return _options([(str(row.id), row.name, True) for row in institutions.named(term)])
+
+
+def _signed_in() -> None:
+    if g.principal.account_id is None:
+        abort(401)
+
+
+def _options(rows: list[tuple[str, str, bool]]) -> dict[str, Any]:
+    return {"options": [{"value": value, "label": label, "leaf": leaf} for value, label, leaf in rows]}

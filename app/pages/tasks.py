@@ -1,0 +1,240 @@
+"""What the three parties' task lists have in common: columns, search, filters, and everything about one task."""
+
+from typing import Any
+
+from flask import abort, g
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
+from sqlalchemy import Integer, and_, cast, func, select
+from sqlalchemy.orm import aliased
+
+from app.access import within
+from app.domain import catalogue, regions, tasks
+from app.domain.tasks import Dossier
+from app.fabkit.filters import Cascade, Choice, Dates, Search, SearchField, begins, contains, contains_chinese
+from app.fabkit.formats import badge, day, days_waiting, label, mask_phone, moment, reveal, words_in_sheet
+from app.fabkit.lists import Column
+from app.fabkit.pages import Section, Show, Table
+from app.models import Appointment, CatalogueItem, Event, Instrument, Organization, Region, Task, db
+from app.states import STEP_LABELS, TASK_LABELS, USE_LABELS, VERIFICATION_LABELS
+from app.workflow import Outcome
+
+DELIVERIES = {"sent": _l("Sent in"), "on_site": _l("On site")}
+PURPOSES = {
+    "trade": _l("Trade settlement"),
+    "safety": _l("Safety protection"),
+    "medical": _l("Medical care"),
+    "environment": _l("Environmental monitoring"),
+}
+ORIGINS = {"domestic": _l("Domestic"), "imported": _l("Imported")}
+
+Kind = aliased(CatalogueItem, name="kind")
+Item = aliased(CatalogueItem, name="item")
+Receiver = aliased(Organization, name="receiver")
+
+JOINS = (
+    (Appointment, and_(Appointment.id == Task.appointment_id, Appointment.city_code == Task.city_code)),
+    (Instrument, and_(Instrument.id == Task.instrument_id, Instrument.city_code == Task.city_code)),
+    (Kind, Kind.id == Task.catalogue_item_id),
+    (Item, Item.id == Kind.parent_id),
+    (Region, Region.code == Task.region_code),
+)
+RECEIVER = ((Receiver, Receiver.id == Task.institution_id),)
+
+_AGE = cast(func.date_part("day", func.now() - Task.applied_at), Integer)
+_PLACE = Region.full_name.concat(" ").concat(Instrument.use_place)
+
+STATE = Column(
+    "state",
+    _l("State"),
+    Task.state,
+    badge(TASK_LABELS),
+    fixed=True,
+    sheet=lambda value: words_in_sheet(TASK_LABELS, value),
+)
+NO = Column("no", _l("Appointment no."), Appointment.no, css="nowrap")
+NAME = Column("name", _l("Instrument"), Instrument.name, fixed=True)
+ITEM = Column("item", _l("Category"), Item.name)
+KIND = Column("kind", _l("Kind"), Kind.name)
+MODEL = Column("model", _l("Model"), Instrument.model)
+SERIAL = Column("serial_no", _l("Serial no."), Instrument.serial_no, css="nowrap")
+RANGE = Column("range", _l("Measuring range"), Instrument.measuring_range)
+ACCURACY = Column("accuracy", _l("Accuracy class"), Instrument.accuracy_class)
+MANUFACTURER = Column("manufacturer", _l("Manufacturer"), Instrument.manufacturer)
+APPLICANT = Column("applicant", _l("Applicant"), Appointment.applicant)
+PLACE = Column("place", _l("Place of use"), _PLACE, css="wide")
+APPLIED = Column("applied_at", _l("Applied at"), Task.applied_at, moment, css="nowrap", sortable=True)
+DELIVERY = Column(
+    "delivery",
+    _l("Delivery"),
+    Task.delivery,
+    label(DELIVERIES),
+    css="nowrap",
+    sheet=lambda value: words_in_sheet(DELIVERIES, value),
+)
+WAITING = Column("waiting", _l("Days waiting"), _AGE, days_waiting(amber=10, red=20), css="number")
+INSTITUTION = Column("institution", _l("Institution"), Receiver.name)
+REASON = Column("reason", _l("Reason"), Task.reason, css="wide")
+
+
+def _of_instrument(condition: Any) -> Any:
+    return Task.instrument_id.in_(select(Instrument.id).where(condition))
+
+
+def _of_appointment(condition: Any) -> Any:
+    return Task.appointment_id.in_(select(Appointment.id).where(condition))
+
+
+SEARCH = Search(
+    (
+        SearchField("serial", _l("Serial no."), lambda term: _of_instrument(contains(Instrument.serial_no)(term)), 3),
+        SearchField("name", _l("Instrument"), lambda term: _of_instrument(contains_chinese(Instrument.name)(term))),
+        SearchField("no", _l("Appointment no."), lambda term: _of_appointment(begins(Appointment.no)(term)), 4),
+        SearchField(
+            "applicant", _l("Applicant"), lambda term: _of_appointment(contains_chinese(Appointment.applicant)(term))
+        ),
+    ),
+    placeholder=_l("Search"),
+)
+BY_REGION = Cascade(
+    "region",
+    _l("Region"),
+    (_l("Province"), _l("City"), _l("County")),
+    "/options/regions",
+    regions.way_to,
+    lambda code: within(regions.prefix(code))(Task),
+)
+BY_ITEM = Cascade(
+    "item",
+    _l("Category and kind"),
+    (_l("Category"), _l("Kind")),
+    "/options/catalogue",
+    lambda value: catalogue.way_to(int(value)),
+    lambda value: Task.catalogue_item_id.in_(catalogue.kinds_of(int(value))),
+)
+BY_DELIVERY = Choice("delivery", _l("Delivery"), Task.delivery, DELIVERIES, multiple=False)
+BY_APPLIED = Dates("applied", _l("Applied"), Task.applied_at)
+
+
+def told(done: str, outcome: Outcome) -> str:
+    """Both numbers: what was done, and what was left because it had moved or is for another desk."""
+    if outcome.skipped <= 0:
+        return done
+    left = _("%(number)s were left as they were: their state or desk has changed.", number=outcome.skipped)
+    return f"{done} {left}"
+
+
+def phone(task_id: int) -> dict[str, str]:
+    """The telephone number behind the mask; that it was shown is recorded."""
+    number = tasks.show_phone(task_id, g.principal) if task_id < 10**18 else None
+    if number is None:
+        abort(404)
+    db.session.commit()
+    return {"value": number}
+
+
+# --- One task ------------------------------------------------------------------------------------
+
+
+def show(task_id: int, phone_url: str | None) -> Show | None:
+    """A task with its instrument, appointment and history; None if it is not there for this person."""
+    found = tasks.dossier(task_id)
+    if found is None:
+        return None
+    return Show(
+        id=found.task.id,
+        title=f"{found.instrument.name} {found.instrument.serial_no}",
+        state=found.task.state,
+        state_badge=badge(TASK_LABELS)(found.task.state),
+        sections=[_task_section(found), instrument_section(found), appointment_section(found, phone_url)],
+        tables=[siblings_table(found)],
+        timeline=[_entry(event) for event in tasks.history(task_id)],
+    )
+
+
+def _task_section(found: Dossier) -> Section:
+    task = found.task
+    fields = [
+        (_l("Applied at"), moment(task.applied_at)),
+        (_l("In this state since"), moment(task.state_since)),
+        (_l("At the desk of"), found.authority),
+        (_l("Institution"), found.institution),
+        (_l("Returned by"), found.returned_by if task.state == "returned" else None),
+        (_l("Reason"), task.reason),
+        (_l("Delivery"), label(DELIVERIES)(task.delivery)),
+    ]
+    return Section(_l("Task"), [(name, value) for name, value in fields if value])
+
+
+def instrument_section(found: Dossier) -> Section:
+    instrument = found.instrument
+    return Section(
+        _l("Instrument as filed"),
+        [
+            (_l("Instrument no."), instrument.instrument_no),
+            (_l("Instrument"), instrument.name),
+            (_l("Category"), found.item),
+            (_l("Kind"), found.kind),
+            (_l("Model"), instrument.model),
+            (_l("Serial no."), instrument.serial_no),
+            (_l("Measuring range"), instrument.measuring_range),
+            (_l("Accuracy class"), instrument.accuracy_class),
+            (_l("Manufacturer"), instrument.manufacturer),
+            (_l("Origin"), label(ORIGINS)(instrument.origin)),
+            (_l("Using unit"), found.appointment.applicant),
+            (_l("Region of use"), found.region),
+            (_l("Place of use"), instrument.use_place),
+            (_l("Purpose"), label(PURPOSES)(instrument.purpose)),
+            (_l("Type approval no."), instrument.type_approval_no),
+            (_l("In use since"), day(instrument.started_on)),
+            (_l("Verification cycle (months)"), instrument.cycle_months),
+            (_l("Last verified on"), day(instrument.last_verified_on)),
+            (_l("Valid until"), day(instrument.valid_until)),
+            (_l("Use"), label(USE_LABELS)(instrument.use_state)),
+            (_l("Verification"), label(VERIFICATION_LABELS)(instrument.verification_state)),
+        ],
+    )
+
+
+def appointment_section(found: Dossier, phone_url: str | None) -> Section:
+    appointment = found.appointment
+    masked = mask_phone(appointment.phone)
+    return Section(
+        _l("Appointment"),
+        [
+            (_l("Appointment no."), appointment.no),
+            (_l("Applied at"), moment(appointment.applied_at)),
+            (_l("Applicant"), appointment.applicant),
+            (_l("Contact"), appointment.contact),
+            (_l("Telephone"), reveal(masked, phone_url) if phone_url else masked),
+            (_l("Wished date"), day(appointment.wished_on)),
+            (_l("Remark"), appointment.remark),
+        ],
+    )
+
+
+def siblings_table(found: Dossier) -> Table:
+    rows: list[list[Any]] = [
+        [row.name, row.model, row.serial_no, badge(TASK_LABELS)(row.state)] for row in tasks.siblings(found.task)
+    ]
+    heads = [_l("Instrument"), _l("Model"), _l("Serial no."), _l("State")]
+    return Table(_l("Other tasks of the appointment"), heads, rows, _l("This is the only one."))
+
+
+_STYLES = {"return": "warning", "refuse": "danger", "escalate": "warning", "approve": "success", "time_out": "warning"}
+
+
+def _entry(event: Event) -> dict[str, Any]:
+    institution = (event.payload or {}).get("institution")
+    step = STEP_LABELS.get(event.step, event.step)
+    return {
+        "at": moment(event.at),
+        "step": Markup("{} {}").format(step, institution) if institution else step,
+        "from_label": TASK_LABELS.get(event.from_state or ""),
+        "to_label": TASK_LABELS.get(event.to_state or ""),
+        "by": event.by_name,
+        "organization": event.by_organization,
+        "reason": event.reason,
+        "style": _STYLES.get(event.step, "neutral"),
+    }

@@ -1,0 +1,28 @@
+// Selects that search on the server: <select data-options-url="...">, asked with ?q=, answering {"options": [{"value", "label"}]}.
+// The page has them from the start, dialogs bring theirs later (app:enhance, sent by dialog.js).
+
+function searchSelect(select) {
+  const { optionsUrl, placeholder } = select.dataset;
+  return new TomSelect(select, {
+    valueField: "value",
+    labelField: "label",
+    searchField: [],
+    maxOptions: 50,
+    placeholder,
+    preload: "focus",
+    plugins: { clear_button: { title: "" } },
+    shouldLoad: () => true,
+    async load(q, done) {
+      const url = new URL(optionsUrl, location.href);
+      url.searchParams.set("q", q);
+      const answer = await fetch(url).catch(() => null);
+      this.clearOptions((option) => this.items.includes(String(option.value)));
+      done(answer?.ok ? (await answer.json()).options : []);
+    },
+    render: { no_results: null, loading: null },
+  });
+}
+
+const enhance = (part) => part.querySelectorAll("select[data-options-url]:not(.tomselected)").forEach(searchSelect);
+document.addEventListener("app:enhance", ({ detail }) => enhance(detail.part));
+enhance(document);

@@ -1,0 +1,27 @@
+"""The table of contents: every page and its place in the menu, in the order staff see them."""
+
+from flask import Flask
+from flask_babel import lazy_gettext as _l
+
+from app import fabkit
+from app.fabkit.shell import MenuGroup, MenuPage
+from app.pages.assignments import Assignments
+from app.pages.deadlines import Deadlines
+from app.pages.inbox import Inbox
+from app.pages.options import Options
+from app.pages.progress import Progress
+from app.pages.session import HomeView, SessionView
+
+MENU = (
+    MenuPage(_l("Task assignment"), Assignments, "list-check"),
+    MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
+    MenuPage(_l("Progress of our tasks"), Progress, "gauge"),
+    MenuGroup(_l("System"), "settings", (MenuPage(_l("Deadlines"), Deadlines, "clock"),)),
+)
+WITHOUT_MENU = (HomeView, SessionView, Options)
+
+
+def register(app: Flask) -> None:
+    in_menu = [page for entry in MENU for page in (entry.pages if isinstance(entry, MenuGroup) else (entry,))]
+    app.extensions["menu"] = MENU
+    fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in in_menu)), MENU)

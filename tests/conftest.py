@@ -1,0 +1,155 @@
+"""PostgreSQL with the real tables, rolled back after each test; signing in; counting statements."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from app import access, create_app
+from app.models import Account, Organization, db
+from config import Config
+
+
+@pytest.fixture(scope="session")
+def database_url(worker_id: str) -> Iterator[str]:
+    """A database of this test process alone, with tables, regions, catalogue and roles."""
+    url = os.environ["TEST_DATABASE_URL"]
+    name = f"{url.rsplit('/', 1)[1]}_{worker_id}"
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{name}"'))
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    yield f"{url.rsplit('/', 1)[0]}/{name}"
+    with server.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    server.dispose()
+
+
+@pytest.fixture(scope="session")
+def app(database_url: str) -> Flask:
+    app = create_app(Config({"DATABASE_URL": database_url, "SECRET_KEY": "only for tests, only for tests"}))
+    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    result = app.test_cli_runner().invoke(args=["prepare"])
+    assert result.exit_code == 0, result.output
+    return app
+
+
+@pytest.fixture(scope="session")
+def anchor(app: Flask) -> Iterator[Any]:
+    """One connection for the whole session; every test is a transaction on it that is rolled back."""
+    with app.app_context():
+        connection = db.engine.connect()
+        db.engines[None] = connection  # type: ignore[assignment]  # every session of the process is on it now
+    connection.name = connection.dialect.name  # type: ignore[attr-defined]  # Flask-AppBuilder asks its bind for it
+    db.session.session_factory.configure(join_transaction_mode="create_savepoint")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def rows(app: Flask, anchor: Any) -> Iterator[Session]:
+    """The session of a test, seeing everything; what requests and commands commit is rolled back with it."""
+    transaction = anchor.begin()
+    with app.app_context():
+        db.session.remove()
+        with access.seeing(access.EVERYTHING):
+            yield db.session
+        db.session.remove()
+    transaction.rollback()
+
+
+@dataclass
+class Person:
+    """A signed-in browser: posts carry the token, and rows are seen as the person sees them."""
+
+    client: FlaskClient
+    account: Account | None
+    token: str = ""
+
+    def get(self, url: str, **kwargs: Any) -> TestResponse:
+        return self._as_web(lambda: self.client.get(url, **kwargs))
+
+    def post(self, url: str, data: Any = None, **kwargs: Any) -> TestResponse:
+        fields = {"csrf_token": self.token, **(data or {})}
+        return self._as_web(lambda: self.client.post(url, data=fields, **kwargs))
+
+    def act(self, page: str, name: str, ids: Any, **fields: Any) -> TestResponse:
+        """Do an action as its dialog does."""
+        chosen = {"selection": "ids", "id": [str(id) for id in ids], **fields}
+        return self.post(f"/{page}/act/{name}", chosen, headers={"HX-Request": "true"})
+
+    def open(self, page: str, name: str, ids: Any, **fields: Any) -> TestResponse:
+        """Open an action's dialog."""
+        chosen = {"selection": "ids", "id": [str(id) for id in ids], **fields}
+        return self.post(f"/{page}/dialog/{name}", chosen, headers={"HX-Request": "true"})
+
+    def messages(self) -> list[str]:
+        with self.client.session_transaction() as session:
+            return [message for _category, message in session.pop("_flashes", [])]
+
+    def _as_web(self, call: Callable[[], TestResponse]) -> TestResponse:
+        return from_outside(call)
+
+
+def from_outside(call: Callable[[], Any]) -> Any:
+    """A request knows neither the test's session nor what the test may see; the test sees what it did."""
+    db.session.flush()
+    answer = Context().run(call)
+    db.session.expire_all()
+    return answer
+
+
+@pytest.fixture
+def sign_in(app: Flask, rows: Session) -> Callable[..., Person]:
+    """sign_in("AssignmentOfficer", organization) -> Person."""
+    from tests.factories import account
+
+    def signed_in(role: str | None, organization: Organization | None) -> Person:
+        person = account(role, organization)
+        client = app.test_client()
+        with client.session_transaction() as session:
+            session["_user_id"] = person.get_id()
+            session["_fresh"] = True
+            session["locale"] = "zh"
+        token = from_outside(lambda: client.get("/session/token").json["token"])  # type: ignore[index]
+        return Person(client, person, token)
+
+    return signed_in
+
+
+@pytest.fixture
+def stranger(app: Flask, rows: Session) -> Person:
+    """Somebody who is not signed in."""
+    return Person(app.test_client(), None)
+
+
+@pytest.fixture
+def statements(anchor: Any) -> Callable[[], Any]:
+    """Count the SQL statements within a block; savepoints of the test itself do not count."""
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def record(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if not re.match(r"(RELEASE |ROLLBACK TO )?SAVEPOINT", statement):
+                seen.append(statement)
+
+        event.listen(anchor, "before_cursor_execute", record)
+        try:
+            yield seen
+        finally:
+            event.remove(anchor, "before_cursor_execute", record)
+
+    return counting

@@ -1,0 +1,232 @@
+"""One plain function for each table: they fill what is required and surprise nobody."""
+
+import itertools
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import Role
+from sqlalchemy import select
+
+from app.models import (
+    Account,
+    Appointment,
+    Capability,
+    CatalogueItem,
+    Event,
+    Institution,
+    Instrument,
+    Organization,
+    ServiceRegion,
+    Task,
+    db,
+)
+from app.states import AWAITING_AUTHORITY, CERTIFIED, DRAFT, EFFECTIVE, OFFERED, RETURNED, UNASSIGNED, WITH_REASON
+
+_numbers = itertools.count(1)
+LEVELS = {0: "nation", 2: "province", 4: "city", 6: "county"}
+FAR = date(2099, 12, 31)
+WATER_METER, BLOOD_PRESSURE = "水表", "无创自动测量血压计"
+
+
+def _added(row: Any) -> Any:
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def authority(jurisdiction: str, parent: Organization | None = None) -> Organization:
+    """The authority of a jurisdiction: '' the nation, '33' a province, '3301' a city, '330106' a county."""
+    found = db.session.scalar(
+        select(Organization).where(Organization.kind == "authority", Organization.jurisdiction == jurisdiction)
+    )
+    if found:
+        return found
+    above = parent or (authority(jurisdiction[:-2]) if jurisdiction else None)
+    new = Organization(
+        kind="authority",
+        name=f"{jurisdiction or '国家'}市场监督管理局",
+        level=LEVELS[len(jurisdiction)],
+        region_code=jurisdiction.ljust(6, "0"),
+        parent_id=above.id if above else None,
+        path="/",
+        jurisdiction=jurisdiction,
+    )
+    _added(new)
+    new.path = f"{above.path if above else '/'}{new.id}/"
+    return _added(new)
+
+
+def institution(region: str = "330106", name: str | None = None, **details: Any) -> Organization:
+    number = next(_numbers)
+    new = Organization(kind="institution", name=name or f"计量所{number}", level="county", region_code=region, path="/")
+    _added(new)
+    new.path = f"/{new.id}/"
+    values: dict[str, Any] = {
+        "designation": "statutory",
+        "authorization_no": f"法计{number}",
+        "authorized_by": "浙江省市场监督管理局",
+        "authorized_until": FAR,
+        "contact": "王计量",
+        "phone": "0571-87654321",
+        "address": "文三路1号",
+        **details,
+    }
+    _added(Institution(organization_id=new.id, **values))
+    return new
+
+
+def using_unit(region: str = "330106", name: str | None = None) -> Organization:
+    number = next(_numbers)
+    new = Organization(kind="using_unit", name=name or f"使用单位{number}", level="county", region_code=region, path="/")
+    _added(new)
+    new.path = f"/{new.id}/"
+    return _added(new)
+
+
+def kind(name: str = WATER_METER) -> CatalogueItem:
+    return db.session.scalars(select(CatalogueItem).where(CatalogueItem.level == 2, CatalogueItem.name == name)).one()
+
+
+def capability(holder: Organization, *places: str, of: str = WATER_METER, **values: Any) -> Capability:
+    """A capability for 0 to 50 mm of class 1, valid, at these places."""
+    filled: dict[str, Any] = {
+        "range_low": 0,
+        "range_high": 50,
+        "range_unit": "mm",
+        "accuracy_class": "1级",
+        "accuracy_value": 1,
+        "regulation": "JJG 162",
+        "delivery": "both",
+        "valid_from": date(2020, 1, 1),
+        "valid_until": FAR,
+        "state": EFFECTIVE,
+        **values,
+    }
+    new = _added(Capability(institution_id=holder.id, catalogue_item_id=kind(of).id, **filled))
+    for place in places or ("330106",):
+        _added(ServiceRegion(capability_id=new.id, region_code=place))
+    return new
+
+
+def instrument(region: str = "330106", unit: Organization | None = None, of: str = WATER_METER, **values: Any) -> Any:
+    number = next(_numbers)
+    filled: dict[str, Any] = {
+        "instrument_no": f"QJ{number:08}",
+        "name": "智能远传水表",
+        "model": "LXS-20E",
+        "measuring_range": "DN20",
+        "range_low": 20,
+        "range_high": 20,
+        "range_unit": "mm",
+        "accuracy_class": "2级",
+        "accuracy_value": 2,
+        "serial_no": f"SN{number:08}",
+        "serial_key": f"SN{number:08}",
+        "manufacturer": "宁波水表股份有限公司",
+        "origin": "domestic",
+        "use_place": "文三路100号",
+        "purpose": "trade",
+        "delivery": "sent",
+        **values,
+    }
+    return _added(
+        Instrument(
+            city_code=region[:4] + "00",
+            region_code=region,
+            using_unit_id=(unit or using_unit(region)).id,
+            catalogue_item_id=kind(of).id,
+            **filled,
+        )
+    )
+
+
+def appointment(region: str = "330106", unit: Organization | None = None, **values: Any) -> Appointment:
+    number = next(_numbers)
+    owner = unit or using_unit(region)
+    filled: dict[str, Any] = {
+        "no": f"YY{region}-{number:08}",
+        "applied_at": datetime.now(UTC) - timedelta(days=3),
+        "applicant": owner.name,
+        "contact": "张三",
+        "phone": "13812345678",
+        "delivery": "sent",
+        **values,
+    }
+    return _added(
+        Appointment(city_code=region[:4] + "00", region_code=region, using_unit_id=owner.id, **filled)
+    )
+
+
+def task(
+    state: str = UNASSIGNED,
+    region: str = "330106",
+    *,
+    to: Organization | None = None,
+    unit: Organization | None = None,
+    desk: Organization | None = None,
+    order: Appointment | None = None,
+    what: Any = None,
+    **values: Any,
+) -> Task:
+    """A task in a state with everything that the state needs."""
+    owner = unit or (db.session.get(Organization, order.using_unit_id) if order else None) or using_unit(region)
+    order = order or appointment(region, owner)
+    what = what or instrument(region, owner)
+    holder = to or (institution(region) if state not in {DRAFT, UNASSIGNED} else None)
+    waiting = state in AWAITING_AUTHORITY or state == DRAFT
+    filled: dict[str, Any] = {
+        "reason": "超出本机构授权范围" if state in WITH_REASON else None,
+        "previous_institution_id": holder.id if state == RETURNED and holder else None,
+        "previous_state": OFFERED if state == RETURNED else None,
+        "finished_at": datetime.now(UTC) if state == CERTIFIED else None,
+        "applied_at": order.applied_at,
+        **values,
+    }
+    return _added(
+        Task(
+            state=state,
+            city_code=order.city_code,
+            region_code=region,
+            appointment_id=order.id,
+            instrument_id=what.id,
+            using_unit_id=owner.id,
+            catalogue_item_id=what.catalogue_item_id,
+            institution_id=holder.id if holder and not waiting else None,
+            authority_id=(desk or authority(region)).id,
+            delivery="sent",
+            **filled,
+        )
+    )
+
+
+def account(role: str | None, organization: Organization | None, **values: Any) -> Account:
+    number = next(_numbers)
+    filled: dict[str, Any] = {
+        "first_name": "李四",
+        "last_name": "",
+        "username": f"person{number}",
+        "email": f"person{number}@example.cn",
+        "password": "",
+        "active": True,
+        "preferences": {},
+        **values,
+    }
+    new = Account(organization_id=organization.id if organization else None, **filled)
+    if role:
+        new.roles = [db.session.scalars(select(Role).where(Role.name == role)).one()]
+    return _added(new)
+
+
+def states(*tasks: Task) -> list[str]:
+    """The states of tasks as the database has them now."""
+    found = select(Task.id, Task.state).where(Task.id.in_([each.id for each in tasks]))
+    by_id = {id: state for id, state in db.session.execute(found)}
+    return [by_id[each.id] for each in tasks]
+
+
+def history(task: Task) -> list[tuple[str, str | None, str | None, str | None]]:
+    """(step, from, to, reason) of a task, in order."""
+    steps = select(Event.step, Event.from_state, Event.to_state, Event.reason).where(
+        Event.subject == "task", Event.subject_id == task.id
+    )
+    return [tuple(row) for row in db.session.execute(steps.order_by(Event.id))]
