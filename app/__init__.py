@@ -16,11 +16,11 @@ def create_app(config: Any = None) -> Flask:
     app = Flask(__name__)
     app.config.from_object(config or Config())
     db.init_app(app)
-    CSRFProtect(app)
     errors.install(app)
     with app.app_context():
         access.install(db.session)
         fabkit.install(app, db.session)
+        CSRFProtect(app)  # after it is known who asks: its refusal is a page with the person's menu
         views.register(app)
     commands.register(app)
     return app

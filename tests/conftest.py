@@ -78,11 +78,11 @@ class Person:
     token: str = ""
 
     def get(self, url: str, **kwargs: Any) -> TestResponse:
-        return self._as_web(lambda: self.client.get(url, **kwargs))
+        return self._as_web(lambda: self.client.get(url, buffered=True, **kwargs))
 
     def post(self, url: str, data: Any = None, **kwargs: Any) -> TestResponse:
         fields = {"csrf_token": self.token, **(data or {})}
-        return self._as_web(lambda: self.client.post(url, data=fields, **kwargs))
+        return self._as_web(lambda: self.client.post(url, data=fields, buffered=True, **kwargs))
 
     def act(self, page: str, name: str, ids: Any, **fields: Any) -> TestResponse:
         """Do an action as its dialog does."""

@@ -1,8 +1,10 @@
-"""Verification institutions (检定机构): finding one by its name."""
+"""Verification institutions (检定机构): finding one by its name, and how long they take."""
 
-from sqlalchemy import select
+from datetime import UTC, datetime, timedelta
 
-from app.models import Organization, db
+from sqlalchemy import func, select, update
+
+from app.models import Institution, Organization, Task, db
 
 MOST_FOUND = 20
 
@@ -18,3 +20,23 @@ def named(term: str) -> list[Organization]:
 def name_of(institution_id: int) -> str | None:
     institution = db.session.get(Organization, institution_id)
     return institution.name if institution and institution.kind == "institution" else None
+
+
+def refresh_mean_days() -> int:
+    """Set the mean days from acceptance to certificate over the last year. Returns the institutions changed."""
+    taken = func.extract("epoch", Task.finished_at - Task.accepted_at) / 86400
+    means = (
+        select(Task.institution_id, func.round(func.avg(taken), 1).label("days"))
+        .where(Task.finished_at > datetime.now(UTC) - timedelta(days=365), Task.accepted_at.is_not(None))
+        .group_by(Task.institution_id)
+        .subquery()
+    )
+    changed = (
+        update(Institution)
+        .where(Institution.organization_id == means.c.institution_id)
+        .where(Institution.mean_days.is_distinct_from(means.c.days))
+        .values(mean_days=means.c.days)
+        .returning(Institution.organization_id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(db.session.execute(changed).all())

@@ -99,13 +99,13 @@ def principal_of(account: Account) -> Principal:
     )
 
 
-def permitted(name: str, prefix: str = "can_") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def permitted(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let a page's method run only for who holds the permission; strangers sign in first."""
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-            require(prefix + name, self.class_permission_name)
+            require(f"can_{name}", self.class_permission_name)
             return method(self, *args, **kwargs)
 
         guarded._permission_name = name  # type: ignore[attr-defined]  # Flask-AppBuilder collects it

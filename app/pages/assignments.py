@@ -198,7 +198,6 @@ class Assignments(ModelPage):
         }
 
     @expose("/matching", methods=["POST"])
-    @permitted("assign", prefix="")
     def matching_table(self) -> Any:
         """Another page of the matching table, or another search in it."""
         declared, _method = self._declared("assign")

@@ -3,7 +3,7 @@
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from sqlalchemy import select
-from wtforms import BooleanField, HiddenField, IntegerField, SelectField, StringField
+from wtforms import BooleanField, HiddenField, IntegerField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange
 
 from app.fabkit.filters import Choice
@@ -14,14 +14,14 @@ from app.models import Deadline, Region, db
 from app.pages.tasks import DELIVERIES
 
 
-def _provinces() -> list[tuple[str, str]]:
+def _provinces() -> list[SelectChoice]:
     above = select(Region.code, Region.name).where(Region.level.in_(["nation", "province"])).order_by(Region.code)
-    return [(code, name) for code, name in db.session.execute(above)]
+    return [SelectChoice(code, name) for code, name in db.session.execute(above)]
 
 
 class DeadlineForm(FlaskForm):
     province_code = SelectField(_l("Province"), choices=_provinces)
-    delivery = SelectField(_l("Delivery"), choices=list(DELIVERIES.items()))
+    delivery = SelectField(_l("Delivery"), choices=[SelectChoice(*pair) for pair in DELIVERIES.items()])
     days = IntegerField(_l("Days"), validators=[InputRequired(_l("Please give the days.")), NumberRange(1, 365)])
     working_days = BooleanField(_l("Working days only"), default=True)
     basis = StringField(

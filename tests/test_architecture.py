@@ -1,0 +1,288 @@
+"""The shape of the system: who imports whom, what every page and every big table must be, what we replaced upstream."""
+
+import ast
+import hashlib
+import inspect
+import re
+from pathlib import Path
+
+import flask_appbuilder
+import pytest
+from alembic import command
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from flask_appbuilder import AppBuilder, ModelView
+from flask_appbuilder.actions import action
+from flask_appbuilder.security.sqla.manager import SecurityManager
+from flask_appbuilder.security.views import AuthDBView
+from sqlalchemy import UniqueConstraint
+
+from app import views
+from app.access import ROLES
+from app.commands import alembic
+from app.fabkit import roles
+from app.fabkit.pages import ModelPage, Page
+from app.fabkit.security import LoginView
+from app.models import Big, Model
+
+ROOT = Path(__file__).parent.parent
+APP = ROOT / "app"
+# Each may import what stands to its left, and its own layer.
+LAYERS = ("states", "models", "errors access spreadsheet", "workflow fabkit", "domain", "pages", "views", "rest")
+FOLDERS = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
+# What cannot go through the session's own narrowing, and why it may.
+BEYOND_THE_SESSION = {
+    "access.py": "is the narrowing",
+    "workflow.py": "writes what it reads in one statement, through access.visible",
+    "domain/tallies.py": "folds and proves the tallies for everybody, in commands and the worker",
+    "domain/history.py": "makes partitions",
+    "pages/session.py": "asks whether the database answers",
+    "models.py": "declares indexes and constraints",
+    "migrations": "are the tables",
+    "seeding": "loads demo data by COPY",
+}
+
+
+def modules():
+    return [path for path in sorted(APP.rglob("*.py")) if "migrations" not in path.parts]
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(path):
+    part = path.relative_to(APP).parts[0].removesuffix(".py")
+    return FOLDERS.get(part, FOLDERS["rest"])
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(APP)))
+def test_imports_go_one_way(path):
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("app.")}
+    upward = {name for name in ours if name in FOLDERS and FOLDERS[name] > layer(path)}
+
+    assert upward == set()
+
+
+@pytest.mark.parametrize("path", sorted((APP / "domain").glob("*.py")), ids=lambda path: path.name)
+def test_the_domain_knows_no_web(path):
+    web = {"flask", "flask_appbuilder", "flask_wtf", "wtforms", "werkzeug", "flask_login"}
+
+    assert {name.split(".")[0] for name in imports(path)} & web == set()
+
+
+def test_only_fabkit_and_the_tables_know_flask_appbuilder():
+    knowing = {
+        str(path.relative_to(APP))
+        for path in modules()
+        if any(name.startswith("flask_appbuilder.") and name != "flask_appbuilder.expose" for name in imports(path))
+        and path.relative_to(APP).parts[0] not in {"fabkit", "models.py", "demo.py"}
+    }
+
+    assert knowing == set()
+
+
+def test_no_role_is_named_outside_access():
+    pattern = re.compile("|".join(ROLES))
+    naming = {
+        str(path.relative_to(APP))
+        for path in modules()
+        if path.name not in {"access.py", "demo.py"} and pattern.search(path.read_text(encoding="utf-8"))
+    }
+
+    assert naming == set()
+
+
+def test_nothing_reaches_rows_beyond_the_session_unless_listed():
+    pattern = re.compile(r"__table__|(?<!def )\btext\(|\.raw_connection\(|\.exec_driver_sql\(")
+    reaching = {
+        str(path.relative_to(APP)) for path in modules() if pattern.search(path.read_text(encoding="utf-8"))
+    }
+
+    allowed = tuple(BEYOND_THE_SESSION)
+    assert {path for path in reaching if not path.startswith(allowed)} == set()
+
+
+def test_seeing_is_lifted_only_where_there_is_no_person():
+    lifting = {
+        str(path.relative_to(APP))
+        for path in modules()
+        if re.search(r"seeing\(", path.read_text(encoding="utf-8"))
+    }
+
+    assert lifting <= {"access.py", "commands.py", "jobs.py", "domain/tallies.py", "fabkit/security.py"}
+
+
+def test_every_page_extends_the_kit(app):
+    strangers = [type(view) for view in app.extensions["kit"].baseviews if not isinstance(view, Page | LoginView)]
+
+    assert strangers == []
+
+
+def test_every_list_is_in_the_menu():
+    entries = [page for entry in views.MENU for page in getattr(entry, "pages", (entry,))]
+    known = {entry.page for entry in entries} | set(views.WITHOUT_MENU)
+
+    def below(cls):
+        return {cls, *(sub for child in cls.__subclasses__() for sub in below(child))}
+
+    real = {page for page in below(ModelPage) if page.__module__.startswith("app.pages")}
+    assert real - known == set()
+
+
+def test_every_action_of_a_page_is_a_permission_of_some_role_and_the_other_way_round(app):
+    granted = {(page, name) for what in ROLES.values() for page, names in what.permissions.items() for name in names}
+    offered = set()
+    for view in app.extensions["kit"].baseviews:
+        page = view.class_permission_name
+        offered |= {(page, name) for name in view.base_permissions}
+        offered |= {(page, name) for name in getattr(view, "actions", {})}
+        offered |= {(page, declared.needs) for declared, _ in getattr(view, "form_actions", [])}
+    shown_only = {("Assignments", name) for name in ("returns", "appointment", "details")}
+    editing = {("Deadlines", name) for name in ("add", "edit", "delete", "can_show", "can_export")}
+
+    assert granted - offered == set()
+    assert offered - granted - shown_only - editing == set()
+
+
+def test_the_database_has_the_roles_of_the_code(rows):
+    assert roles.differences() == []
+
+
+# --- Tables --------------------------------------------------------------------------------------
+
+
+def big_tables():
+    return [cls.__table__ for cls in Big.__subclasses__() if hasattr(cls, "__table__")]
+
+
+@pytest.mark.parametrize("table", big_tables(), ids=lambda table: table.name)
+def test_a_big_table_can_be_spread_by_city(table):
+    big = {other.name for other in big_tables()}
+    uniques = [c.columns.keys() for c in table.constraints if isinstance(c, UniqueConstraint)]
+    uniques += [[column.name for column in index.columns] for index in table.indexes if index.unique]
+    among_big = [key for key in table.foreign_key_constraints if key.referred_table.name in big]
+
+    assert "city_code" in table.primary_key.columns
+    assert all("city_code" in columns for columns in uniques)
+    assert all("city_code" in key.column_keys for key in among_big)
+    assert not any(key.referred_table.name == "ab_user" for key in table.foreign_key_constraints)
+    assert str(table.c.id.type) == "BIGINT"
+
+
+def test_no_table_has_a_trigger(rows):
+    from sqlalchemy import text
+
+    ours = "SELECT tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE 'proc%'"
+    assert rows.execute(text(ours)).all() == []
+
+
+def test_the_migrations_make_the_tables_of_the_models(app):
+    with app.app_context():
+        command.check(alembic())
+
+
+def test_trigrams_know_chinese(rows):
+    from sqlalchemy import text
+
+    assert rows.scalar(text("SELECT cardinality(show_trgm('监督抽查')) > 0"))
+    assert rows.scalar(text("SELECT bigrams('水表A')")) == ["水表", "表a"]
+
+
+def test_every_table_has_a_mixin_or_is_for_everybody_on_purpose():
+    for_everybody = {
+        "region", "organization", "institution", "using_unit", "catalogue_item", "deadline", "holiday",
+        "service_region", "captcha",
+    }  # fmt: skip
+    ours = {name for name in Model.metadata.tables if not name.startswith("ab_")}
+    from app.models import OwnedByInstitution, WithinRegion
+
+    def below(cls):
+        return {cls, *(sub for child in cls.__subclasses__() for sub in below(child))}
+
+    scoped = {cls.__tablename__ for cls in below(WithinRegion) | below(OwnedByInstitution) if hasattr(cls, "__table__")}
+    assert ours - scoped == for_everybody
+
+
+# --- Words ---------------------------------------------------------------------------------------
+
+
+def used_messages():
+    methods = [("**.py", "python"), ("templates/**.html", "jinja2")]
+    keywords = {"_": None, "_l": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
+    found = extract_from_dir(str(APP), methods, {}, keywords)
+    return {message if isinstance(message, str) else message[0] for _file, _line, message, *_ in found}
+
+
+def catalogue():
+    with (APP / "translations/zh/LC_MESSAGES/messages.po").open("rb") as file:
+        return [message for message in read_po(file) if message.id]
+
+
+def test_every_word_has_its_chinese():
+    translated = {
+        message.id if isinstance(message.id, str) else message.id[0]
+        for message in catalogue()
+        if message.string and not message.fuzzy and (isinstance(message.string, str) or message.string[0])
+    }
+
+    assert used_messages() - translated == set()
+
+
+def test_no_translation_is_left_over():
+    known = {message.id if isinstance(message.id, str) else message.id[0] for message in catalogue()}
+
+    assert known - used_messages() == set()
+
+
+def test_translations_keep_their_placeholders():
+    pattern = re.compile(r"%\(\w+\)[sd]")
+    wrong = [
+        message.id
+        for message in catalogue()
+        for source, target in [
+            (message.id, message.string)
+            if isinstance(message.id, str)
+            else (message.id[-1], message.string[0])
+        ]
+        if set(pattern.findall(source)) != set(pattern.findall(target))
+    ]
+
+    assert wrong == []
+
+
+# --- What we replace upstream --------------------------------------------------------------------
+
+REPLACED = {
+    AppBuilder._add_admin_views: "96902d2fffbe940e",
+    SecurityManager.register_views: "f53752629ef19a48",
+    SecurityManager.load_user: "2f050bc6a3a74f94",
+    SecurityManager.has_access: "47d07058e3490d53",
+    SecurityManager.auth_user_db: "a0ef38cf2f15e396",
+    AuthDBView.login: "35aa7b27214f9bd4",
+    AuthDBView.logout: "cfaa2bd916b80180",
+    ModelView.list: "d81529121390ab62",
+    ModelView.show: "1e8e6f5412bead87",
+    ModelView.add: "15ef7a4f9904f05a",
+    ModelView.edit: "23515051a66d959c",
+    ModelView.delete: "be011a573fad916c",
+    ModelView.action: "2a262383056ce673",
+    ModelView.action_post: "1cae459adb1785b4",
+    action: "736d60b1b85e65d0",
+}
+
+
+def digest(function):
+    return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+
+
+def test_upstream_is_what_we_replaced():
+    """After an upgrade of Flask-AppBuilder: read what changed in these, see whether ours must follow, then note it."""
+    changed = {function.__qualname__: digest(function) for function, known in REPLACED.items() if digest(function) != known}
+
+    assert changed == {}, f"Flask-AppBuilder {flask_appbuilder.__version__}"
