@@ -1,0 +1,260 @@
+"""检定机构匹配: who is able and why not, in which order, and what 智能分配 proposes and does."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from app.domain import matching, tallies
+from app.domain.matching import ABLE, NO_ACCURACY, NO_KIND, NO_PLACE, NO_RANGE, NOT_VALID
+from app.models import Institution, MeasurementStandard
+from app.states import OFFERED, PENDING, UNASSIGNED
+from tests.factories import (
+    BLOOD_PRESSURE,
+    FAR,
+    appointment,
+    authority,
+    capability,
+    history,
+    institution,
+    instrument,
+    states,
+    task,
+)
+
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+REASON = "本辖区唯一在建机构，经研究决定"
+
+
+def standard(holder, rows, **values):
+    filled = {"valid_until": FAR, "public_valid_until": FAR, "state": "approved", **values}
+    new = MeasurementStandard(
+        institution_id=holder.id, name="水表检定装置", code="1", certificate_no="1", public_certificate_no="1", **filled
+    )
+    rows.add(new)
+    rows.flush()
+    return new
+
+
+def only(one, holder):
+    found, _more = matching.candidates([one.id])
+    return next(candidate for candidate in found if candidate.id == holder.id)
+
+
+@pytest.mark.parametrize(
+    ("values", "lacking"),
+    [
+        ({}, ABLE),
+        ({"range_low": 20, "range_high": 20, "accuracy_value": 2}, ABLE),
+        ({"of": BLOOD_PRESSURE}, NO_KIND),
+        ({"range_high": 15}, NO_RANGE),
+        ({"range_low": 25}, NO_RANGE),
+        ({"range_unit": "m"}, NO_RANGE),
+        ({"accuracy_value": 2.5}, NO_ACCURACY),
+        ({"places": ["330105"]}, NO_PLACE),
+        ({"places": ["330100"]}, ABLE),
+        ({"places": ["330000"]}, ABLE),
+        ({"places": ["000000"]}, ABLE),
+        ({"places": ["510000"]}, NO_PLACE),
+        ({"valid_until": YESTERDAY}, NOT_VALID),
+        ({"valid_from": date(2090, 1, 1)}, NOT_VALID),
+        ({"state": PENDING}, NOT_VALID),
+    ],
+)
+def test_ability_and_what_it_lacks(rows, values, lacking):
+    lab = institution()
+    values = dict(values)
+    capability(lab, *values.pop("places", []), **values)
+    one = task(UNASSIGNED)
+
+    candidate = only(one, lab)
+
+    assert (candidate.able, candidate.lacking) == (lacking == ABLE, {} if lacking == ABLE else {lacking: 1})
+    assert matching.uncovered([one.id], lab.id) == int(lacking != ABLE)
+
+
+def test_an_expired_authorization_or_standard_or_a_closed_institution_is_not_able(rows):
+    one = task(UNASSIGNED)
+    late, closed, without = institution(authorized_until=YESTERDAY), institution(), institution()
+    for lab in (late, closed):
+        capability(lab)
+    closed.active = False
+    expired = standard(without, rows, public_valid_until=YESTERDAY)
+    capability(without, standard_id=expired.id)
+    rows.flush()
+
+    assert only(one, late).lacking == {NOT_VALID: 1}
+    assert only(one, without).lacking == {NOT_VALID: 1}
+    assert closed.id not in {candidate.id for candidate in matching.candidates([one.id])[0]}
+    assert matching.uncovered([one.id], closed.id) == 1
+
+    expired.public_valid_until = FAR
+    rows.flush()
+    assert only(one, without).able
+
+
+def test_validity_ends_with_its_last_day(rows):
+    lab = institution()
+    capability(lab, valid_until=matching.today(), valid_from=matching.today())
+
+    assert only(task(UNASSIGNED), lab).able
+
+
+def test_of_several_capabilities_the_best_counts(rows):
+    lab = institution()
+    capability(lab, range_high=10)
+    capability(lab, "510000")
+    capability(lab, range_low=10)
+
+    assert only(task(UNASSIGNED), lab).able
+
+
+def test_each_institution_says_how_many_of_the_selection_it_covers_and_why_not_the_rest(rows):
+    lab = institution()
+    capability(lab)
+    water = [task(UNASSIGNED) for _ in range(2)]
+    large = task(UNASSIGNED, what=instrument(range_low=80, range_high=80))
+    blood = task(UNASSIGNED, what=instrument(of=BLOOD_PRESSURE))
+
+    [candidate] = matching.candidates([one.id for one in (*water, large, blood)])[0]
+
+    assert (candidate.covered, candidate.total, candidate.able) == (2, 4, False)
+    assert candidate.lacking == {NO_KIND: 1, NO_RANGE: 1}
+
+
+def test_able_ones_first_then_the_nearest_then_least_load_then_quickest(rows):
+    far, province, city, unable = (institution(r) for r in ("510104", "330203", "330105", "330106"))
+    slow, quick, busy = (institution("330106", mean_days=days) for days in (9, 2, 1))
+    for lab in (far, province, city, slow, quick, busy):
+        capability(lab, "000000")
+    task(OFFERED, to=busy)
+    tallies.rebuild()
+
+    found, more = matching.candidates([task(UNASSIGNED).id])
+
+    assert [candidate.id for candidate in found] == [lab.id for lab in (quick, slow, busy, city, province, far, unable)]
+    assert [candidate.proximity for candidate in found] == [3, 3, 3, 2, 1, 0, 3]
+    assert ([candidate.load for candidate in found][:3], more) == ([0, 0, 1], False)
+
+
+def test_pages_and_search_of_the_table(rows):
+    labs = [institution(name=f"第{n}检定所") for n in range(12)]
+    one = task(UNASSIGNED)
+
+    first, more = matching.candidates([one.id])
+    second, no_more = matching.candidates([one.id], page=2)
+    found, _ = matching.candidates([one.id], search="第11")
+    nothing, _ = matching.candidates([one.id], search="100%_")
+
+    assert [c.id for c in (*first, *second)] == [lab.id for lab in labs]
+    assert (len(first), more, no_more) == (10, True, False)
+    assert [c.name for c in found] == ["第11检定所"]
+    assert nothing == []
+
+
+# --- 智能分配 ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def officer(sign_in, rows):
+    return sign_in("CityAdministrator", authority("3301"))
+
+
+@pytest.fixture
+def mixed(rows):
+    """Two places with an institution each, and one instrument that nobody is able to verify."""
+    xihu, binjiang = institution("330106", "西湖所"), institution("330108", "滨江所")
+    capability(xihu, "330106")
+    capability(binjiang, "330108")
+    tasks = [task(UNASSIGNED, "330106"), task(UNASSIGNED, "330106"), task(UNASSIGNED, "330108")]
+    tasks.append(task(UNASSIGNED, "330106", what=instrument("330106", of=BLOOD_PRESSURE)))
+    return xihu, binjiang, tasks
+
+
+def test_the_proposal_gives_each_task_to_its_best_institution(mixed):
+    xihu, binjiang, tasks = mixed
+
+    proposal = matching.proposal([one.id for one in tasks])
+
+    assert [(g.institution_id, g.count) for g in proposal.groups] == [(xihu.id, 2), (binjiang.id, 1)]
+    assert (proposal.total, proposal.unmatched, proposal.lacking) == (4, 1, {NO_KIND: 1})
+
+
+def test_what_is_proposed_is_shown_and_then_done(officer, mixed):
+    xihu, binjiang, tasks = mixed
+    ids = [one.id for one in tasks]
+
+    dialog = officer.open("assignments", "assign_best", ids).text
+    digest = matching.proposal(ids).digest
+    assert [word in dialog for word in ("西湖所", "滨江所", "无此种别项目", digest)] == [True] * 4
+
+    answer = officer.act("assignments", "assign_best", ids, digest=digest)
+
+    assert answer.status_code == 204
+    assert states(*tasks) == [OFFERED, OFFERED, OFFERED, UNASSIGNED]
+    assert [one.institution_id for one in tasks] == [xihu.id, xihu.id, binjiang.id, None]
+    assert officer.messages() == ["已分配 3 条。 1 条状态或办理层级已变，未作改动。"]
+    assert history(tasks[3]) == []
+
+
+def test_a_proposal_that_has_changed_is_shown_again_and_nothing_is_done(officer, mixed, rows):
+    xihu, _binjiang, tasks = mixed
+    ids = [one.id for one in tasks]
+    digest = matching.proposal(ids).digest
+    rows.get(Institution, xihu.id).authorized_until = YESTERDAY
+
+    answer = officer.act("assignments", "assign_best", ids, digest=digest)
+
+    assert (answer.status_code, "分配方案已有变化" in answer.text) == (422, True)
+    assert matching.proposal(ids).digest in answer.text
+    assert states(*tasks) == [UNASSIGNED] * 4
+
+
+def test_all_that_match_may_be_assigned_automatically(officer, mixed, rows):
+    _xihu, _binjiang, tasks = mixed
+    foreign = task(UNASSIGNED, "330203")
+    everything = {"selection": "all", "filter": "", "expected": "4"}
+    digest = matching.proposal([one.id for one in tasks]).digest
+
+    assert officer.act("assignments", "assign_best", [], digest=digest, **everything).status_code == 204
+    assert states(*tasks, foreign) == [OFFERED, OFFERED, OFFERED, UNASSIGNED, UNASSIGNED]
+
+
+def test_the_matching_dialog_and_another_page_of_it(officer, rows):
+    lab = institution(name="西湖区计量检定所")
+    capability(lab)
+    for number in range(12):
+        institution("510104", f"四川第{number}所")
+    one = task(UNASSIGNED)
+
+    dialog = officer.open("assignments", "assign", [one.id]).text
+    chosen = {"selection": "ids", "id": str(one.id)}
+    second = officer.post("/assignments/matching", {**chosen, "page": "2"}, headers={"HX-Request": "true"}).text
+    searched = officer.post("/assignments/matching", {**chosen, "q": "西湖"}, headers={"HX-Request": "true"}).text
+
+    assert "检定机构匹配" in dialog
+    assert dialog.index("西湖区计量检定所") < dialog.index("四川第0所")
+    assert ("1 / 1" in dialog, "0 / 1" in dialog, "本县（区）" in dialog, "外省" in dialog) == (True,) * 4
+    assert ("四川第11所" in dialog, "四川第11所" in second) == (False, True)
+    assert ("西湖区计量检定所" in searched, "四川" in searched) == (True, False)
+
+
+@pytest.mark.parametrize("page", ["0", "-3", "x", "99999", "３"])
+def test_a_bad_page_of_the_matching_table_is_the_first_or_empty(officer, page):
+    institution()
+    chosen = {"selection": "ids", "id": str(task(UNASSIGNED).id), "page": page}
+
+    assert officer.post("/assignments/matching", chosen, headers={"HX-Request": "true"}).status_code == 200
+
+
+def test_the_dialog_costs_the_same_statements_for_one_and_for_many(officer, statements, rows):
+    capability(institution())
+    order = appointment()
+    counts = []
+    for number in (1, 300):
+        ids = [task(UNASSIGNED, order=order).id for _ in range(number)]
+        for name in ("assign", "assign_best"):
+            with statements() as seen:
+                officer.open("assignments", name, ids)
+            counts.append(len(seen))
+
+    assert counts[:2] == counts[2:]
