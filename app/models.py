@@ -447,6 +447,14 @@ class Appointment(OwnedByUsingUnit, Big, Model):
     remark: Mapped[str | None] = mapped_column(String(500))
 
 
+_JURISDICTIONS: dict[str, tuple[Any, ...]] = {
+    "county": ("region_code",),
+    "city": ("city_code",),
+    "province": (text("left(city_code, 2)"),),
+    "nation": (),
+}
+# What the queue asks of a row before it is on the page: so a far page is found in the index alone.
+_DESK = ["authority_id"]
 _QUEUE = text(_any_of("state", states.AWAITING_AUTHORITY))
 
 
@@ -495,10 +503,10 @@ class Task(SharedByParties, Big, Model):
         Index("task_of_using_unit", "using_unit_id", "applied_at", "id"),
         # The authority's queue, one narrow index for each width of jurisdiction, in the order it is worked off.
         Index("task_queue_desk", "authority_id", "applied_at", "id", postgresql_where=_QUEUE),
-        Index("task_queue_county", "region_code", "applied_at", "id", postgresql_where=_QUEUE),
-        Index("task_queue_city", "city_code", "applied_at", "id", postgresql_where=_QUEUE),
-        Index("task_queue_province", text("left(city_code, 2)"), "applied_at", "id", postgresql_where=_QUEUE),
-        Index("task_queue_nation", "applied_at", "id", postgresql_where=_QUEUE),
+        *(
+            Index(f"task_queue_{level}", *place, "applied_at", "id", postgresql_where=_QUEUE, postgresql_include=_DESK)
+            for level, place in _JURISDICTIONS.items()
+        ),
         Index("task_queue_kind", "catalogue_item_id", "applied_at", "id", postgresql_where=_QUEUE),
     )
 
@@ -589,12 +597,19 @@ class Event(SharedByParties, Big, Model):
 class Tally(SharedByParties, Big, Model):
     """How many rows there are: the sum of `amount`. Changes are appended and folded later.
 
-    Subject 'task' counts tasks by place and kind, subject 'load' by the institution they are at.
+    Subject 'place' counts tasks by county, 'kind' by county and kind, 'load' by the institution they are at.
     """
 
     __tablename__ = "tally"
     __table_args__ = _big(
-        Index("tally_of_place", "subject", "state", "region_code"),
+        Index(
+            "tally_of_place",
+            "subject",
+            "state",
+            text("left(city_code, 2)"),
+            "region_code",
+            postgresql_include=["amount", "city_code", "catalogue_item_id"],
+        ),
         Index("tally_of_institution", "institution_id", "state", postgresql_include=["amount"]),
     )
 

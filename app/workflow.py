@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, insert, literal, null, select, union_all, update
+from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, cast, func, insert, literal, null, select, union_all, update
 
 from app import access
 from app.access import Principal
@@ -116,22 +116,33 @@ def _told(step: Step, moved: Any, by: Principal, reason: str | None, payload: di
 
 
 def _tallied(step: Step, moved: Any) -> Any:
-    """What left a state and what entered one, by place and kind, and by institution."""
+    """What left a state and what entered one, by place, by kind, and by institution."""
     left = (moved.c.previous_state, moved.c.previous_institution_id, -func.count())
     entered = (moved.c.state, moved.c.institution_id, func.count())
-    rows = [rows(moved, *side) for side in (left, entered) for rows in (_by_place, _by_institution)]
+    rows = [rows(moved, *side) for side in (left, entered) for rows in _SUBJECTS]
     return insert(Tally.__table__).from_select(_TALLIED, union_all(*rows)).cte("tallied")
 
 
 _TALLIED = ["subject", "city_code", "region_code", "catalogue_item_id", "institution_id", "state", "amount"]
 
 
+_NONE = cast(null(), BigInteger)
+
+
 def _by_place(moved: Any, state: Any, _institution_id: Any, amount: Any) -> Any:
-    place = (moved.c.city_code, moved.c.region_code, moved.c.catalogue_item_id)
-    return select(literal("task"), *place, null(), state, amount).group_by(*place, state)
+    place = (moved.c.city_code, moved.c.region_code)
+    return select(literal("place"), *place, _NONE, _NONE, state, amount).group_by(*place, state)
+
+
+def _by_kind(moved: Any, state: Any, _institution_id: Any, amount: Any) -> Any:
+    kind = (moved.c.city_code, moved.c.region_code, moved.c.catalogue_item_id)
+    return select(literal("kind"), *kind, _NONE, state, amount).group_by(*kind, state)
 
 
 def _by_institution(moved: Any, state: Any, institution_id: Any, amount: Any) -> Any:
     city = moved.c.city_code
-    rows = select(literal("load"), city, city, null(), institution_id, state, amount)
+    rows = select(literal("load"), city, city, _NONE, institution_id, state, amount)
     return rows.where(institution_id.is_not(None)).group_by(city, institution_id, state)
+
+
+_SUBJECTS = (_by_place, _by_kind, _by_institution)

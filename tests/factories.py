@@ -180,6 +180,7 @@ def task(
         "previous_state": OFFERED if state == RETURNED else None,
         "finished_at": datetime.now(UTC) if state == CERTIFIED else None,
         "applied_at": order.applied_at,
+        "delivery": "sent",
         **values,
     }
     return _added(
@@ -193,7 +194,6 @@ def task(
             catalogue_item_id=what.catalogue_item_id,
             institution_id=holder.id if holder and not waiting else None,
             authority_id=(desk or authority(region)).id,
-            delivery="sent",
             **filled,
         )
     )

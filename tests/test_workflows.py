@@ -7,7 +7,7 @@ from app.domain import tallies
 from app.models import Event, Task, db
 from app.states import STEP_LABELS, TASK_LABELS, TASK_STATES, TASK_STEPS, WITH_INSTITUTION, WITH_REASON
 from app.workflow import fire
-from tests.factories import appointment, history, institution, states, task, using_unit
+from tests.factories import appointment, history, institution, kind, states, task, using_unit
 
 
 def values_for(step, lab):
@@ -74,7 +74,12 @@ def test_differences_names_what_is_wrong(rows):
     tallies.rebuild()
     rows.execute(db.update(Task).values(state="draft"))
 
-    assert sorted((row.state, row.difference) for row in tallies.differences()) == [("draft", 1), ("unassigned", -1)]
+    assert {tuple(row) for row in tallies.differences()} == {
+        ("place", "330100", "330106", None, None, "draft", 1),
+        ("place", "330100", "330106", None, None, "unassigned", -1),
+        ("kind", "330100", "330106", kind().id, None, "draft", 1),
+        ("kind", "330100", "330106", kind().id, None, "unassigned", -1),
+    }
 
 
 def test_history_tells_who_and_for_whom(rows):

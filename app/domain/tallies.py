@@ -3,19 +3,22 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, literal, null, select, union_all
+from sqlalchemy import BigInteger, Select, cast, delete, func, insert, literal, null, select, union_all
 
 from app.access import EVERYTHING, seeing
 from app.models import Tally, Task, db
 
+_NONE = cast(null(), BigInteger)
 _DIMENSIONS = ("subject", "city_code", "region_code", "catalogue_item_id", "institution_id", "state")
 
 
-def tasks(states: Iterable[str], *conditions: Any) -> int:
-    """The number of tasks in these states that the acting person sees, by place and kind."""
+def tasks(states: Iterable[str], *conditions: Any, kinds: list[int] | None = None) -> int:
+    """The number of tasks in these states, perhaps of these kinds, that the acting person sees."""
     total = select(func.coalesce(func.sum(Tally.amount), 0)).where(
-        Tally.subject == "task", Tally.state.in_(sorted(states)), *conditions
+        Tally.subject == ("place" if kinds is None else "kind"), Tally.state.in_(sorted(states)), *conditions
     )
+    if kinds is not None:
+        total = total.where(Tally.catalogue_item_id.in_(kinds))
     return int(db.session.scalar(total) or 0)
 
 
@@ -66,14 +69,25 @@ def differences() -> list[Any]:
 
 
 def _counted() -> Any:
-    return union_all(_by_place(), _by_institution())
+    return union_all(_by_place(), _by_kind(), _by_institution())
 
 
 def _by_place() -> Select[Any]:
-    place = (Task.city_code, Task.region_code, Task.catalogue_item_id)
-    return select(
-        literal("task").label("subject"), *place, null().label("institution_id"), Task.state, func.count().label("amount")
-    ).group_by(*place, Task.state)
+    rows = select(
+        literal("place").label("subject"),
+        Task.city_code,
+        Task.region_code,
+        _NONE.label("catalogue_item_id"),
+        _NONE.label("institution_id"),
+        Task.state,
+        func.count().label("amount"),
+    )
+    return rows.group_by(Task.city_code, Task.region_code, Task.state)
+
+
+def _by_kind() -> Select[Any]:
+    kind = (Task.city_code, Task.region_code, Task.catalogue_item_id)
+    return select(literal("kind"), *kind, _NONE, Task.state, func.count()).group_by(*kind, Task.state)
 
 
 def _by_institution() -> Select[Any]:
@@ -81,7 +95,7 @@ def _by_institution() -> Select[Any]:
         literal("load"),
         Task.city_code,
         Task.city_code.label("region_code"),
-        null().label("catalogue_item_id"),
+        _NONE.label("catalogue_item_id"),
         Task.institution_id,
         Task.state,
         func.count(),

@@ -1,8 +1,12 @@
 """Our low-code kit over Flask-AppBuilder: the only package that touches its private seams."""
 
+from datetime import timedelta
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, abort, request, url_for
 from flask_appbuilder import AppBuilder
 
 from .security import AccountSecurityManager, identify
@@ -26,6 +30,8 @@ def install(app: Flask, session: Any) -> None:
     """Put Flask-AppBuilder, with our security manager, on the application. Needs an application context."""
     app.extensions["kit"] = Kit(app, session, security_manager_class=AccountSecurityManager)
     app.before_request(identify)
+    app.before_request(_refuse_nul)
+    _name_static_files(app)
     app.after_request(_protect)
 
 
@@ -34,6 +40,30 @@ def register(app: Flask, pages: tuple[type, ...], menu: Menu) -> None:
     for page in pages:
         app.extensions["kit"].add_view_no_menu(page)
     app.context_processor(lambda: context(menu))
+
+
+def _name_static_files(app: Flask) -> None:
+    """A static file's address changes with its content, so that browsers may keep it for ever."""
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = timedelta(days=365)
+
+    @lru_cache(maxsize=256)
+    def version(filename: str) -> str:
+        return sha256((Path(app.static_folder or "") / filename).read_bytes()).hexdigest()[:8]
+
+    @app.url_defaults
+    def add_version(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static" and values.get("filename"):
+            values["v"] = version(values["filename"])
+
+    with app.test_request_context():
+        app.jinja_env.globals["icons_url"] = url_for("static", filename="icons.svg")
+
+
+def _refuse_nul() -> None:
+    """PostgreSQL knows no NUL character in a text, and nobody types one."""
+    given = [*request.args.lists(), *(request.form.lists() if request.method == "POST" else ())]
+    if any("\x00" in value for _name, values in given for value in values):
+        abort(400)
 
 
 def _protect(response: Response) -> Response:

@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from app.errors import RuleError
 
 from . import lists
+from .filters import is_number
 
 MOST_TICKED = 1000
 
@@ -47,11 +48,11 @@ def read_selection(form: MultiDict[str, str], query_of: Callable[[Any], lists.Qu
         if query.problems:
             raise RuleError(_("The filter has changed. Please choose the rows again."))
         expected = form.get("expected", "")
-        asked = int(expected) if expected.isdecimal() and len(expected) < 12 else 0
+        asked = int(expected) if is_number(expected) else 0
         fields = (("selection", "all"), ("filter", query.text), ("expected", str(asked)))
         return Selection(query.ids(), asked, fields)
     given = form.getlist("id")
-    if len(given) > MOST_TICKED or not all(id.isdecimal() and id.isascii() and len(id) <= 18 for id in given):
+    if len(given) > MOST_TICKED or not all(map(is_number, given)):
         abort(400)
     ids = tuple(dict.fromkeys(int(id) for id in given))
     return Selection(ids, len(ids), (("selection", "ids"), *(("id", str(id)) for id in ids)))

@@ -7,10 +7,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import BigInteger, ColumnElement, Select, func, literal
+from sqlalchemy.dialects.postgresql import ARRAY
 from werkzeug.datastructures import MultiDict
 
+from app.models import db
+
 from .formats import ZONE
+
+MOST_FETCHED = 2000
 
 Args = MultiDict[str, str]
 Condition = ColumnElement[bool]
@@ -54,7 +59,7 @@ class Choice:
         asked = [value for value in dict.fromkeys(given) if value]
         known = [value for value in asked if value in options]
         bound = Bound(self.name, self.label, "choice", multiple=self.multiple)
-        bound.options = [(value, word, value in known) for value, word in options.items()]
+        bound.options = [(value, str(word), value in known) for value, word in options.items()]
         bound.params = [(self.name, value) for value in known]
         if known:
             bound.condition = self.condition(known)
@@ -94,7 +99,7 @@ class Cascade:
         bound = Bound(self.name, self.label, "cascade", options_url=self.options_url, levels=list(self.levels))
         if not value:
             return bound
-        path = self.find(value) if value.isdecimal() and len(value) <= 18 else []
+        path = self.find(value) if is_number(value) else []
         if not path:
             bound.problem = _("“%(filter)s” does not know this value; it was left out.", filter=self.label)
             return bound
@@ -164,7 +169,7 @@ class Lookup:
         bound = Bound(self.name, self.label, "select", options_url=self.options_url)
         if not value:
             return bound
-        text = self.find(int(value)) if value.isdecimal() and value.isascii() and len(value) <= 18 else None
+        text = self.find(int(value)) if is_number(value) else None
         if text is None:
             bound.problem = _("“%(filter)s” does not know this value; it was left out.", filter=self.label)
             return bound
@@ -193,7 +198,7 @@ class Search:
 
     def bind(self, args: Args) -> Bound:
         chosen = next((f for f in self.fields if f.name == args.get("field")), self.fields[0])
-        bound = Bound("q", chosen.label, "search", value=args.get("q", "").replace("\x00", "").strip()[:100])
+        bound = Bound("q", chosen.label, "search", value=args.get("q", "").strip()[:100])
         bound.options = [(f.name, f.label, f is chosen) for f in self.fields]
         bound.text = str(self.placeholder)
         if not bound.value:
@@ -222,8 +227,25 @@ def contains_chinese(column: Any) -> Callable[[str], Condition]:
     return find
 
 
+def among(column: Any, found: Select[tuple[int]]) -> Condition:
+    """The column is one of the ids that a search finds in another table.
+
+    Few ids are fetched first, for the database would rather walk the whole list and try each row; many are not,
+    for then walking the list meets the first page soon.
+    """
+    ids = list(db.session.scalars(found.limit(MOST_FETCHED + 1)))
+    if len(ids) > MOST_FETCHED:
+        return column.in_(found)
+    return column == func.any(literal(ids, ARRAY(BigInteger)))
+
+
 def begins(column: Any) -> Callable[[str], Condition]:
     return lambda term: column.like(f"{_literally(term)}%", escape="\\")
+
+
+def is_number(text: str) -> bool:
+    """Whether a text from outside is a number that a bigint holds: ids, codes, counts."""
+    return text.isdecimal() and text.isascii() and len(text) <= 18
 
 
 def _literally(term: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,10 +38,14 @@ def badge(labels: Mapping[str, Any]) -> Show:
     def show(value: str | None) -> Markup:
         if value is None:
             return Markup("")
-        word = labels.get(value, value)
-        return Markup('<span class="badge badge-state state-{}">{}</span>').format(value, word)
+        return _badge(value, str(labels.get(value, value)))
 
     return show
+
+
+@lru_cache(maxsize=256)
+def _badge(state: str, word: str) -> Markup:
+    return Markup('<span class="badge badge-state state-{}">{}</span>').format(state, word)
 
 
 def label(labels: Mapping[str, Any]) -> Show:

@@ -16,7 +16,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from flask_wtf import FlaskForm
-from markupsafe import Markup, escape
+from markupsafe import escape
 from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
@@ -28,7 +28,7 @@ from app.models import db
 
 from . import lists
 from .actions import FormAction, NoForm, Selection, form_action, read_selection
-from .filters import Search
+from .filters import Search, is_number
 from .formats import ZONE
 from .lists import Column, Query, Source, Total
 from .security import permitted, require
@@ -154,7 +154,7 @@ class ModelPage(Page, ModelView):
             "columns": [self._head(column, query) for column in columns],
             "all_columns": self._chooser(columns),
             "columns_url": f"{self.route_base}/columns",
-            "rows": [self._row(row, columns) for row in rows],
+            "rows": self._rows(rows, columns),
             "total": total,
             "query": query.text,
             "actions": self._buttons(),
@@ -174,7 +174,7 @@ class ModelPage(Page, ModelView):
         size = query.size if query.size != lists.PAGE_SIZES[0] else None
         return {
             "name": column.name,
-            "label": column.label,
+            "label": str(column.label),
             "css": column.css,
             "direction": ("desc" if query.descending else "asc") if sorted_by and column.sortable else None,
             "sort_url": lists.url_of(self.url, query.params, sort=turned, size=size) if column.sortable else None,
@@ -183,17 +183,20 @@ class ModelPage(Page, ModelView):
     def _chooser(self, columns: list[Column]) -> list[dict[str, Any]]:
         shown = {column.name for column in columns}
         return [
-            {"name": c.name, "label": c.label, "visible": c.name in shown, "fixed": c.fixed} for c in self.columns
+            {"name": c.name, "label": str(c.label), "visible": c.name in shown, "fixed": c.fixed} for c in self.columns
         ]
 
-    def _row(self, row: Any, columns: list[Column]) -> dict[str, Any]:
-        values = row._mapping
-        return {
-            "id": values["_id"],
-            "state": values.get("_state", ""),
-            "drawer_url": f"{self.route_base}/show/{values['_id']}" if self.allowed("can_show") else None,
-            "cells": [_cell(column.show(values[column.name])) for column in columns],
-        }
+    def _rows(self, rows: list[Any], columns: list[Column]) -> list[dict[str, Any]]:
+        may_show = self.allowed("can_show")
+        return [
+            {
+                "id": row._id,
+                "state": getattr(row, "_state", ""),
+                "drawer_url": f"{self.route_base}/show/{row._id}" if may_show else None,
+                "cells": [escape(column.show(getattr(row, column.name))) for column in columns],
+            }
+            for row in rows
+        ]
 
     def _buttons(self, row: Show | None = None) -> list[dict[str, Any]]:
         return [
@@ -232,7 +235,7 @@ class ModelPage(Page, ModelView):
     @expose("/show/<pk>", methods=["GET"])
     @permitted("show")
     def show(self, pk: str) -> Any:
-        show = self.details(int(pk)) if pk.isdecimal() and pk.isascii() and len(pk) <= 18 else None
+        show = self.details(int(pk)) if is_number(pk) else None
         if show is None:
             abort(404)
         show.page_url = f"{self.route_base}/show/{show.id}"
@@ -425,10 +428,6 @@ class EditablePage(ModelPage):
             raise RuleError(_("There is such a row already.")) from double
 
 
-def _cell(value: Any) -> Markup:
-    return escape(value)
-
-
 def _search_box(query: Query) -> dict[str, Any] | None:
     box = query.search
     if box is None:
@@ -456,7 +455,7 @@ def _paging(url: str, query: Query, rows: list[Any], has_more: bool, total: Tota
     first = (page - 1) * query.size + 1 if rows else 0
     return {
         "page": page,
-        "pages_text": _("Page %(number)s", number=page),
+        "pages_text": f"{max(-(-total.value // query.size), 1)}{'' if total.exact else '+'}",
         "size": query.size,
         "sizes": [
             (size, lists.url_of(url, query.params, sort=keep["sort"], size=size), size == query.size)

@@ -16,7 +16,7 @@ from app.domain import assignments, catalogue, matching, regions, tallies, tasks
 from app.domain.assignments import LONGEST_REASON, SHORTEST_REASON
 from app.domain.matching import NO_ACCURACY, NO_KIND, NO_PLACE, NO_RANGE, NOT_VALID
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.filters import Choice, Switch
+from app.fabkit.filters import Choice, Switch, is_number
 from app.fabkit.formats import moment
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Query, Source, Total, capped_total
@@ -48,7 +48,7 @@ class AssignForm(FlaskForm):
     reason = TextAreaField(_l("Reason"), validators=[Length(max=LONGEST_REASON)])
 
     def validate_institution_id(self, field: Any) -> None:
-        if not (field.data.isdecimal() and field.data.isascii() and len(field.data) <= 18):
+        if not is_number(field.data):
             raise ValidationError(_("Please choose an institution."))
 
 
@@ -159,10 +159,9 @@ class Assignments(ModelPage):
         conditions = []
         if "region" in asked:
             conditions.append(within(regions.prefix(asked["region"].value))(Tally))
-        if "item" in asked:
-            conditions.append(Tally.catalogue_item_id.in_(catalogue.kinds_of(int(asked["item"].value))))
+        kinds = catalogue.kinds_of(int(asked["item"].value)) if "item" in asked else None
         states = [value for _name, value in asked["state"].params] if "state" in asked else AWAITING_AUTHORITY
-        return Total(tallies.tasks(states, *conditions))
+        return Total(tallies.tasks(states, *conditions, kinds=kinds))
 
     @form_action(
         "assign",
@@ -181,7 +180,7 @@ class Assignments(ModelPage):
         return task_pages.told(_("Assigned %(done)s tasks.", done=outcome.done), outcome)
 
     def matching(self, selection: Selection, form: AssignForm) -> dict[str, Any]:
-        search = request.form.get("q", "").replace("\x00", "").strip()[:100]
+        search = request.form.get("q", "").strip()[:100]
         page = _page_number(request.form.get("page", ""))
         rows, more = matching.candidates(selection.ids, search=search, page=page)
         return {
@@ -340,5 +339,5 @@ def _candidate(row: matching.Candidate, chosen: Any) -> dict[str, Any]:
 
 
 def _page_number(given: str) -> int:
-    return min(max(int(given), 1), 400) if given.isdecimal() and given.isascii() and len(given) <= 4 else 1
+    return min(max(int(given), 1), 400) if is_number(given) else 1
 

@@ -6,6 +6,7 @@ from flask import abort, g, request
 from flask_appbuilder import expose
 
 from app.domain import catalogue, institutions, regions
+from app.fabkit.filters import is_number
 from app.fabkit.pages import Page
 
 
@@ -18,7 +19,7 @@ class Options(Page):
     def regions(self) -> Any:
         _signed_in()
         parent = request.args.get("parent") or regions.NATION
-        found = regions.children(parent, g.principal) if parent.isdecimal() and len(parent) == 6 else []
+        found = regions.children(parent, g.principal) if is_number(parent) else []
         above = regions.with_children([region.code for region in found])
         return _options([(region.code, region.name, region.code not in above) for region in found])
 
@@ -26,14 +27,14 @@ class Options(Page):
     def catalogue(self) -> Any:
         _signed_in()
         parent = request.args.get("parent", "")
-        known = not parent or (parent.isdecimal() and parent.isascii() and len(parent) <= 18)
+        known = not parent or (is_number(parent))
         found = catalogue.children(int(parent) if parent else None) if known else []
         return _options([(str(item.id), item.name, item.level == 2) for item in found])
 
     @expose("/institutions", methods=["GET"])
     def institutions(self) -> Any:
         _signed_in()
-        term = request.args.get("q", "").replace("\x00", "").strip()[:100]
+        term = request.args.get("q", "").strip()[:100]
         return _options([(str(row.id), row.name, True) for row in institutions.named(term)])
 
 

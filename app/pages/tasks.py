@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from app.access import within
 from app.domain import catalogue, regions, tasks
 from app.domain.tasks import Dossier
-from app.fabkit.filters import Cascade, Choice, Dates, Search, SearchField, begins, contains, contains_chinese
+from app.fabkit.filters import Cascade, Choice, Dates, Search, SearchField, among, begins, contains, contains_chinese
 from app.fabkit.formats import badge, day, days_waiting, label, mask_phone, moment, reveal, words_in_sheet
 from app.fabkit.lists import Column
 from app.fabkit.pages import Section, Show, Table
@@ -79,11 +79,11 @@ REASON = Column("reason", _l("Reason"), Task.reason, css="wide")
 
 
 def _of_instrument(condition: Any) -> Any:
-    return Task.instrument_id.in_(select(Instrument.id).where(condition))
+    return among(Task.instrument_id, select(Instrument.id).where(condition))
 
 
 def _of_appointment(condition: Any) -> Any:
-    return Task.appointment_id.in_(select(Appointment.id).where(condition))
+    return among(Task.appointment_id, select(Appointment.id).where(condition))
 
 
 SEARCH = Search(

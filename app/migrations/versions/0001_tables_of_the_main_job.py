@@ -145,7 +145,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', 'city_code')
     )
     op.create_index('tally_of_institution', 'tally', ['institution_id', 'state'], unique=False, postgresql_include=['amount'])
-    op.create_index('tally_of_place', 'tally', ['subject', 'state', 'region_code'], unique=False)
+    op.create_index('tally_of_place', 'tally', ['subject', 'state', sa.literal_column('left(city_code, 2)'), 'region_code'], unique=False, postgresql_include=['amount', 'city_code', 'catalogue_item_id'])
     op.create_table('ab_group_role',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('group_id', sa.Integer(), nullable=True),
@@ -471,12 +471,12 @@ def upgrade() -> None:
     op.create_index('task_of_institution', 'task', ['institution_id', 'state', 'applied_at', 'id'], unique=False)
     op.create_index('task_of_instrument', 'task', ['instrument_id', 'institution_id'], unique=False)
     op.create_index('task_of_using_unit', 'task', ['using_unit_id', 'applied_at', 'id'], unique=False)
-    op.create_index('task_queue_city', 'task', ['city_code', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
-    op.create_index('task_queue_county', 'task', ['region_code', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
+    op.create_index('task_queue_city', 'task', ['city_code', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
+    op.create_index('task_queue_county', 'task', ['region_code', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
     op.create_index('task_queue_desk', 'task', ['authority_id', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
     op.create_index('task_queue_kind', 'task', ['catalogue_item_id', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
-    op.create_index('task_queue_nation', 'task', ['applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
-    op.create_index('task_queue_province', 'task', [sa.literal_column('left(city_code, 2)'), 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
+    op.create_index('task_queue_nation', 'task', ['applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
+    op.create_index('task_queue_province', 'task', [sa.literal_column('left(city_code, 2)'), 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
     op.create_table('certificate',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('task_id', sa.BigInteger(), nullable=False),
@@ -525,8 +525,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('capability_id', 'region_code')
     )
     op.create_index('service_region_place', 'service_region', ['region_code', 'capability_id'], unique=False)
-
-
+    # Rows of a month without a partition of its own are kept too.
     op.execute("CREATE TABLE event_rest PARTITION OF event DEFAULT")
 
 
@@ -537,12 +536,12 @@ def downgrade() -> None:
     op.drop_index('certificate_of_task', table_name='certificate')
     op.drop_index('certificate_of_instrument', table_name='certificate')
     op.drop_table('certificate')
-    op.drop_index('task_queue_province', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
-    op.drop_index('task_queue_nation', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
+    op.drop_index('task_queue_province', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
+    op.drop_index('task_queue_nation', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
     op.drop_index('task_queue_kind', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
     op.drop_index('task_queue_desk', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
-    op.drop_index('task_queue_county', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
-    op.drop_index('task_queue_city', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
+    op.drop_index('task_queue_county', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
+    op.drop_index('task_queue_city', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
     op.drop_index('task_of_using_unit', table_name='task')
     op.drop_index('task_of_instrument', table_name='task')
     op.drop_index('task_of_institution', table_name='task')
@@ -590,7 +589,7 @@ def downgrade() -> None:
     op.drop_index('idx_group_role_id', table_name='ab_group_role')
     op.drop_index('idx_group_id', table_name='ab_group_role')
     op.drop_table('ab_group_role')
-    op.drop_index('tally_of_place', table_name='tally')
+    op.drop_index('tally_of_place', table_name='tally', postgresql_include=['amount', 'city_code', 'catalogue_item_id'])
     op.drop_index('tally_of_institution', table_name='tally', postgresql_include=['amount'])
     op.drop_table('tally')
     op.drop_index('region_parent', table_name='region')
@@ -607,3 +606,4 @@ def downgrade() -> None:
     op.drop_table('ab_register_user')
     op.drop_table('ab_permission')
     op.drop_table('ab_group')
+    op.execute("DROP FUNCTION bigrams(text)")
