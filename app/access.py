@@ -45,6 +45,7 @@ class Principal:
     level: str = ""
     jurisdiction: str = ""
     path: str = ""
+    place: str = ""
 
     @property
     def is_known(self) -> bool:

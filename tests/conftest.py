@@ -69,6 +69,21 @@ def rows(app: Flask, anchor: Any) -> Iterator[Session]:
     transaction.rollback()
 
 
+WRITTEN = "task, appointment, instrument, event, tally, capability, institution, using_unit, organization, ab_user"
+
+
+@pytest.fixture
+def office(database_url: str, app: Flask) -> Iterator[Flask]:
+    """An application with connections of its own on the test database, emptied of rows afterwards."""
+    office = create_app(Config({"DATABASE_URL": database_url, "SECRET_KEY": "only for tests, only for tests"}))
+    with office.app_context(), access.seeing(access.EVERYTHING):
+        yield office
+        db.session.rollback()
+        db.session.execute(text(f"TRUNCATE {WRITTEN} CASCADE"))
+        db.session.commit()
+        db.engine.dispose()
+
+
 @dataclass
 class Person:
     """A signed-in browser: posts carry the token, and rows are seen as the person sees them."""

@@ -6,31 +6,17 @@ from contextvars import Context
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
-from app import access, create_app
+from app import access
 from app.domain import tallies
 from app.models import Event, Task, db
 from app.states import OFFERED, REFUSED, UNASSIGNED
-from config import Config
 from tests.conftest import Person
 from tests.factories import account, appointment, authority, capability, institution, task
 
 TASKS = 500
 CLERKS = 8
-OURS = "task, appointment, instrument, event, tally, capability, institution, using_unit, organization, ab_user"
-
-
-@pytest.fixture
-def office(database_url, app):
-    """An application with connections of its own on the test database, emptied of rows afterwards."""
-    office = create_app(Config({"DATABASE_URL": database_url, "SECRET_KEY": "only for tests, only for tests"}))
-    with office.app_context(), access.seeing(access.EVERYTHING):
-        yield office
-        db.session.rollback()
-        db.session.execute(text(f"TRUNCATE {OURS} CASCADE"))
-        db.session.commit()
-        db.engine.dispose()
 
 
 @pytest.fixture

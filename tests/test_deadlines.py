@@ -95,6 +95,11 @@ def test_a_refused_edit_leaves_nothing_behind(admin, rows, chongqing):
     assert stored(rows, "500000") == before
 
 
+def test_the_total_is_that_of_the_table(admin):
+    assert 'data-total="6"' in admin.get("/deadlines/").text
+    assert 'data-total="3"' in admin.get("/deadlines/?delivery=sent").text
+
+
 def test_delete(admin, rows, chongqing):
     assert admin.act("deadlines", "delete", [chongqing.id]).status_code == 204
     assert [row[0] for row in stored(rows, "500000")] == ["on_site"]

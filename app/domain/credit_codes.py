@@ -15,7 +15,7 @@ def check_digit(first17: str) -> str:
 
 
 def organization_check_digit(first8: str) -> str:
-    """The 17th character: the check digit of the organization code that stands in places 9 to 16 (GB 11714)."""
+    """The 17th character: the check digit of the organization code in places 9 to 16 (GB 11714)."""
     pairs = zip(first8, _ORGANIZATION_WEIGHTS, strict=True)
     value = -sum(_ORGANIZATION_VALUES[character] * weight for character, weight in pairs) % 11
     return "X" if value == 10 else str(value)

@@ -218,7 +218,8 @@ def candidates(chosen: Chosen, *, search: str = "", page: int = 1, size: int = 1
         .offset((page - 1) * size)
     )
     if search:
-        rows = rows.where(Organization.name.icontains(search, autoescape=True))
+        named = (Organization.name, Region.full_name)
+        rows = rows.where(or_(*(name.icontains(search, autoescape=True) for name in named)))
     found = [Candidate(**row) for row in db.session.execute(rows).mappings()]
     shown = found[:size]
     _tell_lacking(chosen, shown)

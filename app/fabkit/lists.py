@@ -272,7 +272,7 @@ class Total:
 
 def capped_total(query: Query) -> Total:
     """Count to 10,000 and say '10000+' beyond."""
-    some = query.ids().with_only_columns(literal(1)).limit(COUNT_CAP + 1).subquery()
+    some = query.ids().with_only_columns(literal(1), maintain_column_froms=True).limit(COUNT_CAP + 1).subquery()
     counted = db.session.scalar(select(func.count()).select_from(some)) or 0
     return Total(min(counted, COUNT_CAP), exact=counted <= COUNT_CAP)
 

@@ -27,7 +27,7 @@ from wtforms.validators import DataRequired, Length
 from app import access
 from app.access import EVERYTHING, NOBODY, Principal
 from app.errors import wants_fragment
-from app.models import Account
+from app.models import Account, Organization
 
 from . import captcha
 
@@ -45,7 +45,7 @@ class AccountSecurityManager(SecurityManager):
         account_id, _dot, epoch = str(pk).partition(".")
         if not (account_id.isdecimal() and epoch.isdecimal()):
             return None
-        account = select(Account).options(joinedload(Account.organization))
+        account = select(Account).options(joinedload(Account.organization).joinedload(Organization.region))
         with access.seeing(EVERYTHING):
             return self.session.scalar(
                 account.where(Account.id == int(account_id), Account.session_epoch == int(epoch), Account.active)
@@ -96,6 +96,7 @@ def principal_of(account: Account) -> Principal:
         level=organization.level,
         jurisdiction=organization.jurisdiction or "",
         path=organization.path,
+        place=organization.region.full_name,
     )
 
 

@@ -124,6 +124,7 @@ class Assignments(ModelPage):
         task_pages.APPLIED,
         task_pages.DELIVERY,
         task_pages.WAITING,
+        replace(task_pages.REGION, hidden=True),
         replace(task_pages.RANGE, hidden=True),
         replace(task_pages.ACCURACY, hidden=True),
         replace(task_pages.MANUFACTURER, hidden=True),

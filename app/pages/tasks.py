@@ -43,7 +43,12 @@ JOINS = (
 RECEIVER = ((Receiver, Receiver.id == Task.institution_id),)
 
 _AGE = cast(func.date_part("day", func.now() - Task.applied_at), Integer)
-_PLACE = Region.full_name.concat(" ").concat(Instrument.use_place)
+
+
+def _from_here(place: str) -> str:
+    """An address without the beginning that all in the reader's own area share."""
+    return place.removeprefix(g.principal.place)
+
 
 STATE = Column(
     "state",
@@ -55,15 +60,16 @@ STATE = Column(
 )
 NO = Column("no", _l("Appointment no."), Appointment.no, css="nowrap")
 NAME = Column("name", _l("Instrument"), Instrument.name, fixed=True)
-ITEM = Column("item", _l("Category"), Item.name)
-KIND = Column("kind", _l("Kind"), Kind.name)
+ITEM = Column("item", _l("Category"), Item.name, css="narrow")
+KIND = Column("kind", _l("Kind"), Kind.name, css="narrow")
 MODEL = Column("model", _l("Model"), Instrument.model)
 SERIAL = Column("serial_no", _l("Serial no."), Instrument.serial_no, css="nowrap")
 RANGE = Column("range", _l("Measuring range"), Instrument.measuring_range)
 ACCURACY = Column("accuracy", _l("Accuracy class"), Instrument.accuracy_class)
 MANUFACTURER = Column("manufacturer", _l("Manufacturer"), Instrument.manufacturer)
-APPLICANT = Column("applicant", _l("Applicant"), Appointment.applicant)
-PLACE = Column("place", _l("Place of use"), _PLACE, css="wide")
+APPLICANT = Column("applicant", _l("Applicant"), Appointment.applicant, css="narrow")
+PLACE = Column("place", _l("Place of use"), Instrument.use_place, _from_here)
+REGION = Column("region", _l("Region"), Region.full_name)
 APPLIED = Column("applied_at", _l("Applied at"), Task.applied_at, moment, css="nowrap", sortable=True)
 DELIVERY = Column(
     "delivery",
