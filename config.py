@@ -3,7 +3,6 @@
 import os
 from datetime import timedelta
 
-
 # Two things cost a web request more than they bring it: starting parallel workers, and trying every order of joins,
 # which our statements name in the right order.
 OPTIONS = "-c timezone=Asia/Shanghai -c jit=off -c max_parallel_workers_per_gather=0 -c join_collapse_limit=1"

@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import g, has_app_context
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, event, exists, false, func, inspect, or_, select
+from sqlalchemy import ColumnElement, event, exists, false, func, inspect, or_
 from sqlalchemy.orm import ORMExecuteState, Session, aliased, with_loader_criteria
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -129,8 +129,14 @@ def _rules_of_institution(own_id: int) -> tuple[tuple[type, Rule], ...]:
     given = aliased(Task, name="given")
     return (
         (SharedByParties, lambda cls: cls.institution_id == own_id),
-        (Instrument, lambda cls: exists().where(given.institution_id == own_id, given.instrument_id == cls.id)),
-        (Appointment, lambda cls: exists().where(given.institution_id == own_id, given.appointment_id == cls.id)),
+        (
+            Instrument,
+            lambda cls: exists().where(given.institution_id == own_id, given.instrument_id == cls.id),
+        ),
+        (
+            Appointment,
+            lambda cls: exists().where(given.institution_id == own_id, given.appointment_id == cls.id),
+        ),
         (OwnedByInstitution, lambda cls: cls.institution_id == own_id),
         (Organization, lambda cls: or_(cls.kind != "using_unit", cls.id == own_id)),
         (UsingUnit, lambda cls: false()),
@@ -162,10 +168,7 @@ def visible(statement: Any, *entities: Any, who: Principal | None = None) -> Any
 
 @lru_cache(maxsize=4096)
 def _options(who: Principal) -> tuple[ORMOption, ...]:
-    return tuple(
-        with_loader_criteria(owner, rule, include_aliases=True)
-        for owner, rule in rules(who)
-    )
+    return tuple(with_loader_criteria(owner, rule, include_aliases=True) for owner, rule in rules(who))
 
 
 def _narrow(state: ORMExecuteState) -> None:
@@ -174,7 +177,7 @@ def _narrow(state: ORMExecuteState) -> None:
         state.statement = state.statement.options(*_options(principal()))
 
 
-class OutsideJurisdiction(Exception):  # noqa: N818 -- it is a refusal, and a defect of ours if a person meets it
+class OutsideJurisdiction(Exception):
     """A row was about to be written where the acting person sees nothing."""
 
 
@@ -226,12 +229,8 @@ ROLES = {
     "ProvincialAdministrator": Role(
         _l("Provincial administrator"), _permissions(Assignments=_ASSIGNER, Deadlines="can_list")
     ),
-    "CityAdministrator": Role(
-        _l("City administrator"), _permissions(Assignments=_ASSIGNER, Deadlines="can_list")
-    ),
-    "CountyAdministrator": Role(
-        _l("County administrator"), _permissions(Assignments=_ASSIGNER, Deadlines="can_list")
-    ),
+    "CityAdministrator": Role(_l("City administrator"), _permissions(Assignments=_ASSIGNER, Deadlines="can_list")),
+    "CountyAdministrator": Role(_l("County administrator"), _permissions(Assignments=_ASSIGNER, Deadlines="can_list")),
     "AssignmentOfficer": Role(_l("Assignment officer"), _permissions(Assignments=_ASSIGNER)),
     "PublicationOfficer": Role(_l("Publication officer"), _permissions(Assignments=_READ)),
     "Analyst": Role(_l("Analyst"), _permissions(Assignments=f"{_READ} can_export")),

@@ -121,9 +121,7 @@ class Organization(Model):
     __table_args__ = (
         CheckConstraint(_one_of("kind", ("authority", "institution", "using_unit")), name="known_kind"),
         CheckConstraint(_one_of("level", ("nation", "province", "city", "county")), name="known_level"),
-        CheckConstraint(
-            "(kind = 'authority') = (jurisdiction IS NOT NULL)", name="jurisdiction_of_authorities"
-        ),
+        CheckConstraint("(kind = 'authority') = (jurisdiction IS NOT NULL)", name="jurisdiction_of_authorities"),
         Index("organization_path", "path", postgresql_ops={"path": "text_pattern_ops"}),
         Index("organization_region", "kind", "region_code"),
         Index(
@@ -210,9 +208,7 @@ class CatalogueItem(Model):
         CheckConstraint(_one_of("supervision", ("P", "V", "P+V")), name="known_supervision"),
         CheckConstraint("valid_until IS NULL OR valid_until >= valid_from", name="validity_in_order"),
         CheckConstraint(_one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
-        CheckConstraint(
-            "publication = 'unpublished' OR confirmed_at IS NOT NULL", name="confirmed_before_published"
-        ),
+        CheckConstraint("publication = 'unpublished' OR confirmed_at IS NOT NULL", name="confirmed_before_published"),
         UniqueConstraint("level", "number", "valid_from"),
     )
 
@@ -338,9 +334,7 @@ class ServiceRegion(Model):
     __tablename__ = "service_region"
     __table_args__ = (Index("service_region_place", "region_code", "capability_id"),)
 
-    capability_id: Mapped[int] = mapped_column(
-        ForeignKey("capability.id", ondelete="CASCADE"), primary_key=True
-    )
+    capability_id: Mapped[int] = mapped_column(ForeignKey("capability.id", ondelete="CASCADE"), primary_key=True)
     region_code: Mapped[str] = mapped_column(ForeignKey("region.code"), primary_key=True)
 
 
@@ -357,16 +351,12 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
         CheckConstraint(_one_of("use_state", states.USE_STATES), name="known_use_state"),
         CheckConstraint(_one_of("filing_state", states.FILING_STATES), name="known_filing_state"),
-        CheckConstraint(
-            _one_of("verification_state", states.VERIFICATION_STATES), name="known_verification_state"
-        ),
+        CheckConstraint(_one_of("verification_state", states.VERIFICATION_STATES), name="known_verification_state"),
         CheckConstraint(
             "verification_state NOT IN ('valid', 'due_soon', 'overdue') OR valid_until IS NOT NULL",
             name="verified_has_validity",
         ),
-        CheckConstraint(
-            _one_of("purpose", ("trade", "safety", "medical", "environment")), name="known_purpose"
-        ),
+        CheckConstraint(_one_of("purpose", ("trade", "safety", "medical", "environment")), name="known_purpose"),
         CheckConstraint(_one_of("delivery", ("sent", "on_site")), name="known_delivery"),
         CheckConstraint(_one_of("origin", ("domestic", "imported")), name="known_origin"),
         CheckConstraint("range_low <= range_high", name="range_in_order"),
@@ -482,12 +472,8 @@ class Task(SharedByParties, Big, Model):
             f"NOT ({_any_of('state', states.AWAITING_AUTHORITY)}) OR institution_id IS NULL",
             name="no_institution_while_waiting",
         ),
-        CheckConstraint(
-            f"NOT ({_any_of('state', states.WITH_REASON)}) OR length(reason) >= 2", name="reason_given"
-        ),
-        CheckConstraint(
-            "state <> 'returned' OR previous_institution_id IS NOT NULL", name="returned_by_somebody"
-        ),
+        CheckConstraint(f"NOT ({_any_of('state', states.WITH_REASON)}) OR length(reason) >= 2", name="reason_given"),
+        CheckConstraint("state <> 'returned' OR previous_institution_id IS NOT NULL", name="returned_by_somebody"),
         CheckConstraint("(state = 'certified') = (finished_at IS NOT NULL)", name="finished_if_certified"),
         CheckConstraint(_one_of("delivery", ("sent", "on_site")), name="known_delivery"),
         Index(
@@ -504,7 +490,14 @@ class Task(SharedByParties, Big, Model):
         # The authority's queue, one narrow index for each width of jurisdiction, in the order it is worked off.
         Index("task_queue_desk", "authority_id", "applied_at", "id", postgresql_where=_QUEUE),
         *(
-            Index(f"task_queue_{level}", *place, "applied_at", "id", postgresql_where=_QUEUE, postgresql_include=_DESK)
+            Index(
+                f"task_queue_{level}",
+                *place,
+                "applied_at",
+                "id",
+                postgresql_where=_QUEUE,
+                postgresql_include=_DESK,
+            )
             for level, place in _JURISDICTIONS.items()
         ),
         Index("task_queue_kind", "catalogue_item_id", "applied_at", "id", postgresql_where=_QUEUE),

@@ -429,9 +429,7 @@ def _address(scheme: str, rest: str) -> dict[str, Any]:
 def _explained(reason: str, host: str, name: str) -> PostgresError:
     """libpq tells its reasons in words only."""
     if f'database "{name}" does not exist' in reason:
-        return PostgresError(
-            f"数据库 {name} 不存在：请先创建。", f"There is no database {name}: create it first."
-        )
+        return PostgresError(f"数据库 {name} 不存在：请先创建。", f"There is no database {name}: create it first.")
     if "password" in reason or "role" in reason:
         return PostgresError(
             "数据库服务器拒绝登录：请检查 DATABASE_URL 中的用户名和密码。",

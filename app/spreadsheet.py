@@ -8,7 +8,7 @@ import tempfile
 from typing import IO, Any
 
 import xlsxwriter
-from sqlalchemy import Connection, Select, String, case, literal, select, type_coerce
+from sqlalchemy import Connection, String, case, literal, select, type_coerce
 from sqlalchemy.dialects import postgresql
 
 KINDS = {
@@ -22,7 +22,7 @@ _WIDEST = 40
 
 
 def write(
-    connection: Connection, rows: Select[Any], headers: list[str], kind: str, *, title: str, most: int
+    connection: Connection, rows: Any, headers: list[str], kind: str, *, title: str, most: int
 ) -> IO[bytes] | None:
     """A file with the rows under their headers; None if there are more than `most`."""
     file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 -- handed to who sends it
@@ -35,7 +35,7 @@ def write(
     return file
 
 
-def _neutralised(rows: Select[Any]) -> Select[Any]:
+def _neutralised(rows: Any) -> Any:
     inner = rows.subquery("inner")
     return select(*(_cell(column) for column in inner.columns))
 
@@ -47,18 +47,19 @@ def _cell(column: Any) -> Any:
     return case((text.op("~")(_FORMULA), literal("'").concat(text)), else_=text).label(column.name)
 
 
-def _csv(connection: Connection, rows: Select[Any], headers: list[str], file: IO[bytes]) -> int:
+def _csv(connection: Connection, rows: Any, headers: list[str], file: IO[bytes]) -> int:
     # Sheet programs take UTF-8 for what it is only with the byte order mark.
     file.write(b"\xef\xbb\xbf")
     file.write((",".join('"' + header.replace('"', '""') + '"' for header in headers) + "\r\n").encode())
     compiled = rows.compile(dialect=postgresql.psycopg2.dialect(), compile_kwargs={"render_postcompile": True})
-    with connection.connection.cursor() as cursor:
+    driver: Any = connection.connection
+    with driver.cursor() as cursor:
         statement = cursor.mogrify(str(compiled), compiled.params).decode()
         cursor.copy_expert(f"COPY ({statement}) TO STDOUT WITH (FORMAT csv)", file)
         return int(cursor.rowcount)
 
 
-def _xlsx(connection: Connection, rows: Select[Any], headers: list[str], file: IO[bytes], title: str) -> int:
+def _xlsx(connection: Connection, rows: Any, headers: list[str], file: IO[bytes], title: str) -> int:
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     book = xlsxwriter.Workbook(file, options)
     sheet = book.add_worksheet(_sheet_name(title))

@@ -18,10 +18,10 @@ MENU = (
     MenuPage(_l("Progress of our tasks"), Progress, "gauge"),
     MenuGroup(_l("System"), "settings", (MenuPage(_l("Deadlines"), Deadlines, "clock"),)),
 )
+IN_MENU = [page for entry in MENU for page in (entry.pages if isinstance(entry, MenuGroup) else (entry,))]
 WITHOUT_MENU = (HomeView, SessionView, Options)
 
 
 def register(app: Flask) -> None:
-    in_menu = [page for entry in MENU for page in (entry.pages if isinstance(entry, MenuGroup) else (entry,))]
     app.extensions["menu"] = MENU
-    fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in in_menu)), MENU)
+    fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in IN_MENU)), MENU)

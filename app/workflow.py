@@ -4,14 +4,27 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, cast, func, insert, literal, null, select, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Subquery,
+    cast,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
 
 from app import access
 from app.access import Principal
 from app.models import Event, Tally, Task, db
 from app.states import WITH_REASON, Step
 
-Chosen = Collection[int] | Select[tuple[int]]
+Chosen = Collection[int] | Select[int]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def anchor(app: Flask) -> Iterator[Any]:
 
 
 @pytest.fixture
-def rows(app: Flask, anchor: Any) -> Iterator[Session]:
+def rows(app: Flask, anchor: Any) -> Iterator[Any]:
     """The session of a test, seeing everything; what requests and commands commit is rolled back with it."""
     transaction = anchor.begin()
     with app.app_context():

@@ -20,7 +20,16 @@ from app.models import (
     Task,
     db,
 )
-from app.states import AWAITING_AUTHORITY, CERTIFIED, DRAFT, EFFECTIVE, OFFERED, RETURNED, UNASSIGNED, WITH_REASON
+from app.states import (
+    AWAITING_AUTHORITY,
+    CERTIFIED,
+    DRAFT,
+    EFFECTIVE,
+    OFFERED,
+    RETURNED,
+    UNASSIGNED,
+    WITH_REASON,
+)
 
 _numbers = itertools.count(1)
 LEVELS = {0: "nation", 2: "province", 4: "city", 6: "county"}
@@ -77,7 +86,9 @@ def institution(region: str = "330106", name: str | None = None, **details: Any)
 
 def using_unit(region: str = "330106", name: str | None = None) -> Organization:
     number = next(_numbers)
-    new = Organization(kind="using_unit", name=name or f"使用单位{number}", level="county", region_code=region, path="/")
+    new = Organization(
+        kind="using_unit", name=name or f"使用单位{number}", level="county", region_code=region, path="/"
+    )
     _added(new)
     new.path = f"/{new.id}/"
     return _added(new)
@@ -152,9 +163,7 @@ def appointment(region: str = "330106", unit: Organization | None = None, **valu
         "delivery": "sent",
         **values,
     }
-    return _added(
-        Appointment(city_code=region[:4] + "00", region_code=region, using_unit_id=owner.id, **filled)
-    )
+    return _added(Appointment(city_code=region[:4] + "00", region_code=region, using_unit_id=owner.id, **filled))
 
 
 def task(
@@ -220,11 +229,11 @@ def account(role: str | None, organization: Organization | None, **values: Any) 
 def states(*tasks: Task) -> list[str]:
     """The states of tasks as the database has them now."""
     found = select(Task.id, Task.state).where(Task.id.in_([each.id for each in tasks]))
-    by_id = {id: state for id, state in db.session.execute(found)}
+    by_id = dict(db.session.execute(found).all())
     return [by_id[each.id] for each in tasks]
 
 
-def history(task: Task) -> list[tuple[str, str | None, str | None, str | None]]:
+def history(task: Task) -> list[tuple[str | None, ...]]:
     """(step, from, to, reason) of a task, in order."""
     steps = select(Event.step, Event.from_state, Event.to_state, Event.reason).where(
         Event.subject == "task", Event.subject_id == task.id

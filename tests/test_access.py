@@ -53,7 +53,14 @@ def rules(app):
         page = pages.get(rule.endpoint.split(".")[0])
         names = [d.name for d, _ in getattr(page, "form_actions", [])] if "name" in rule.arguments else [None]
         for name in names:
-            values = {"pk": "999999", "name": name, "code": "zh", "token": "x", "kind": "png", "filename": "app.css"}
+            values = {
+                "pk": "999999",
+                "name": name,
+                "code": "zh",
+                "token": "x",
+                "kind": "png",
+                "filename": "app.css",
+            }
             url = app.url_map.bind("localhost").build(rule.endpoint, {a: values[a] for a in rule.arguments})
             method = "POST" if "POST" in rule.methods and "GET" not in rule.methods else "GET"
             found.append((rule.endpoint, method, url, page, name))
@@ -140,14 +147,21 @@ def two_cities(rows):
 
     def world(region):
         lab, unit = institution(region), using_unit(region)
-        rows.add(UsingUnit(organization_id=unit.id, nature="enterprise", address="路", contact="张", phone="13800000000"))
+        rows.add(
+            UsingUnit(organization_id=unit.id, nature="enterprise", address="路", contact="张", phone="13800000000")
+        )
         can = capability(lab, region)
         standard = MeasurementStandard(
             institution_id=lab.id, name="水表检定装置", code="1", certificate_no="1", public_certificate_no="1",
             valid_until=factories.FAR, public_valid_until=factories.FAR,
         )  # fmt: skip
         done = task(CERTIFIED, region, to=lab, unit=unit)
-        place = {"city_code": done.city_code, "region_code": region, "using_unit_id": unit.id, "institution_id": lab.id}
+        place = {
+            "city_code": done.city_code,
+            "region_code": region,
+            "using_unit_id": unit.id,
+            "institution_id": lab.id,
+        }
         certificate = Certificate(
             **place, task_id=done.id, instrument_id=done.instrument_id, no="1", kind="verification", passed=True,
             verified_on=factories.FAR, regulation="JJG 162", verifier="甲", checker="乙", approver="丙",
@@ -220,7 +234,13 @@ def test_using_units_and_their_telephones_are_not_for_neighbours(rows, two_citie
             seen[kind] = (set(rows.scalars(units)), set(rows.scalars(select(UsingUnit.organization_id))))
 
     own = ({here["unit"].id}, {here["unit"].id})
-    assert seen == {"province": own, "city": own, "county": own, "using_unit": own, "institution": (set(), set())}
+    assert seen == {
+        "province": own,
+        "city": own,
+        "county": own,
+        "using_unit": own,
+        "institution": (set(), set()),
+    }
 
 
 def test_the_same_statement_serves_two_people_in_turn(rows, two_cities):
@@ -277,7 +297,10 @@ def neighbour(sign_in):
 )
 def test_no_list_shows_a_neighbours_task(neighbour, rows, query):
     foreign = task(RETURNED)
-    instrument, order = rows.get(Instrument, foreign.instrument_id), rows.get(Appointment, foreign.appointment_id)
+    instrument, order = (
+        rows.get(Instrument, foreign.instrument_id),
+        rows.get(Appointment, foreign.appointment_id),
+    )
 
     page = neighbour.get(
         "/assignments/" + query.format(serial=instrument.serial_no, no=order.no, applicant=order.applicant)
@@ -323,7 +346,10 @@ def test_no_export_holds_a_neighbours_task(neighbour, kind):
     by_id = neighbour.post("/assignments/export", {"selection": "ids", "id": foreign.id, "format": kind})
     by_filter = neighbour.post("/assignments/export", {"selection": "all", "filter": "", "format": kind})
 
-    assert [answer.data.count(b"\r\n") + answer.data.count(b"\n\n") for answer in (by_id, by_filter)] == [1, 1]
+    assert [answer.data.count(b"\r\n") + answer.data.count(b"\n\n") for answer in (by_id, by_filter)] == [
+        1,
+        1,
+    ]
 
 
 def test_an_institution_cannot_take_what_was_offered_to_another(sign_in):
@@ -361,8 +387,8 @@ def test_an_account_of_a_disabled_organization_sees_no_rows(sign_in, rows):
 
 def test_inserts_past_the_session_are_only_the_workflows(rows):
     """An INSERT is not narrowed by the session: the guard is for objects, the architecture test for the rest."""
+    place = {"city_code": "330100", "region_code": "330106"}
+    db.session.add(Event(**place, subject="task", subject_id=1, step="x", by_name="", by_organization=""))
     with seeing(access.NOBODY), pytest.raises(OutsideJurisdiction):
-        db.session.add(Event(city_code="330100", region_code="330106", subject="task", subject_id=1, step="x",
-                             by_name="", by_organization=""))  # fmt: skip
         db.session.flush()
     rows.rollback()

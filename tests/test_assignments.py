@@ -42,9 +42,7 @@ def test_assign_moves_only_waiting_tasks_of_the_own_jurisdiction(officer, lab):
         task(UNASSIGNED, "330105"),
     )
 
-    answer = officer.act(
-        "assignments", "assign", [waiting.id, returned.id, done.id, foreign.id], institution_id=lab.id
-    )
+    answer = officer.act("assignments", "assign", [waiting.id, returned.id, done.id, foreign.id], institution_id=lab.id)
 
     assert answer.status_code == 204
     assert states(waiting, returned, done, foreign) == [OFFERED, OFFERED, CERTIFIED, UNASSIGNED]
@@ -61,7 +59,11 @@ def test_assign_tells_who_did_it_to_whom_and_that_it_was_forced(officer, lab, ro
     event = rows.scalars(select(Event)).one()
     moved = rows.get(Task, one.id)
     assert (moved.institution_id, moved.forced, moved.previous_state) == (lab.id, True, UNASSIGNED)
-    assert (event.by_name, event.by_organization, event.institution_id) == ("李四", "330106市场监督管理局", lab.id)
+    assert (event.by_name, event.by_organization, event.institution_id) == (
+        "李四",
+        "330106市场监督管理局",
+        lab.id,
+    )
     assert event.payload == {"institution": "西湖区计量检定所"}
 
 
@@ -119,7 +121,9 @@ def test_all_that_match_are_assigned_and_no_others(officer, lab):
     assert officer.messages() == ["已分配 3 条。"]
 
 
-@pytest.mark.parametrize("query", ["state=certified", "region=999999", "item=x", "applied_from=soon", "field=serial&q=1"])
+@pytest.mark.parametrize(
+    "query", ["state=certified", "region=999999", "item=x", "applied_from=soon", "field=serial&q=1"]
+)
 def test_a_filter_that_is_not_understood_never_means_all(officer, lab, query):
     one = task(UNASSIGNED)
 
@@ -269,7 +273,16 @@ def test_details_show_instrument_return_and_history(officer, sign_in):
 
     page = officer.get(f"/assignments/show/{one.id}").text
 
-    for word in ("智能远传水表", "LXS-20E", "DN20", "2级", "贸易结算", "甲检定所", "本机构计量标准暂停使用", "水表"):
+    for word in (
+        "智能远传水表",
+        "LXS-20E",
+        "DN20",
+        "2级",
+        "贸易结算",
+        "甲检定所",
+        "本机构计量标准暂停使用",
+        "水表",
+    ):
         assert word in page
     assert "trade" not in page.split("<main", 1)[1].split("</main", 1)[0].replace("trademark", "")
 

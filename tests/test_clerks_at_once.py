@@ -57,7 +57,7 @@ def at_once(people, do):
 
 def done(people):
     told = [message for person in people for message in person.messages()]
-    return [int(re.match(r"\D*(\d+) 条", message).group(1)) for message in told]
+    return [int(re.findall(r"\d+", message)[0]) for message in told]
 
 
 def counts():

@@ -6,7 +6,13 @@ from sqlalchemy import select
 from app.models import Deadline
 from tests.factories import authority
 
-VALUES = {"province_code": "510000", "delivery": "sent", "days": "15", "working_days": "y", "basis": "四川省计量条例"}
+VALUES = {
+    "province_code": "510000",
+    "delivery": "sent",
+    "days": "15",
+    "working_days": "y",
+    "basis": "四川省计量条例",
+}
 
 
 @pytest.fixture
@@ -80,7 +86,11 @@ def test_what_somebody_else_changed_is_not_overwritten(admin, rows, chongqing, r
         "deadlines", "edit", [chongqing.id], **{**VALUES, "province_code": "500000", "revision": revision}
     )
 
-    assert (answer.status_code, "已被他人修改" in answer.text, "四川省计量条例" in answer.text) == (422, True, True)
+    assert (answer.status_code, "已被他人修改" in answer.text, "四川省计量条例" in answer.text) == (
+        422,
+        True,
+        True,
+    )
     assert stored(rows, "500000") == before
 
 

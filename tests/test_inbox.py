@@ -34,7 +34,10 @@ def test_return_gives_back_with_the_reason_and_hides_it_from_the_inbox(clerk, la
 
     back = rows.get(Task, offered.id)
     assert (back.state, back.institution_id, back.previous_institution_id) == (RETURNED, None, lab.id)
-    assert (back.reason, history(offered)) == ("超出授权范围", [("return", OFFERED, RETURNED, "超出授权范围")])
+    assert (back.reason, history(offered)) == (
+        "超出授权范围",
+        [("return", OFFERED, RETURNED, "超出授权范围")],
+    )
     assert clerk.get(f"/inbox/show/{offered.id}").status_code == 404
 
 

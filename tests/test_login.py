@@ -171,7 +171,13 @@ def test_logout_is_by_post_and_ends_it(stranger, person):
 
 
 def test_there_is_no_other_door(stranger):
-    for url in ("/api/v1/security/login", "/api/v1/security/refresh", "/users/list/", "/resetpassword/form", "/lang/en"):
+    for url in (
+        "/api/v1/security/login",
+        "/api/v1/security/refresh",
+        "/users/list/",
+        "/resetpassword/form",
+        "/lang/en",
+    ):
         assert stranger.get(url).status_code == 404
 
 

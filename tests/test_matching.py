@@ -28,7 +28,12 @@ REASON = "本辖区唯一在建机构，经研究决定"
 def standard(holder, rows, **values):
     filled = {"valid_until": FAR, "public_valid_until": FAR, "state": "approved", **values}
     new = MeasurementStandard(
-        institution_id=holder.id, name="水表检定装置", code="1", certificate_no="1", public_certificate_no="1", **filled
+        institution_id=holder.id,
+        name="水表检定装置",
+        code="1",
+        certificate_no="1",
+        public_certificate_no="1",
+        **filled,
     )
     rows.add(new)
     rows.flush()

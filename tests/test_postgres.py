@@ -150,9 +150,7 @@ def test_the_password_is_for_its_owner_only_and_needed(home):
 
 def test_the_application_is_no_superuser_but_may_make_databases_and_extensions(home):
     with postgres.running(home) as url:
-        assert query(url, "SELECT rolsuper, rolcreatedb FROM pg_roles WHERE rolname = user") == [
-            (False, True)
-        ]
+        assert query(url, "SELECT rolsuper, rolcreatedb FROM pg_roles WHERE rolname = user") == [(False, True)]
         query(url, "CREATE EXTENSION pg_trgm")
         query(url, "CREATE EXTENSION btree_gin")
         with postgres.scratch(url) as scratch:

@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import UTC, datetime
+from typing import Any
 
 import openpyxl
 import pytest
@@ -18,10 +19,10 @@ def officer(sign_in, rows):
     return sign_in("AssignmentOfficer", authority("330106"))
 
 
-def opened(answer, kind):
+def opened(answer, kind) -> Any:
     if kind == "csv":
         return list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
-    sheet = openpyxl.load_workbook(io.BytesIO(answer.data)).active
+    sheet: Any = openpyxl.load_workbook(io.BytesIO(answer.data)).active
     return [[cell.value for cell in row] for row in sheet.iter_rows()]
 
 
@@ -80,7 +81,8 @@ def test_ticked_rows_or_all_that_match(officer, kind):
 
 def test_more_than_an_export_holds_is_refused_in_words(officer, app, monkeypatch):
     monkeypatch.setitem(app.config, "EXPORT_ROWS", 1)
-    task(UNASSIGNED), task(UNASSIGNED)
+    for _ in range(2):
+        task(UNASSIGNED)
 
     answer = officer.post("/assignments/export", {"format": "csv"})
 

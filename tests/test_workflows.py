@@ -1,5 +1,7 @@
 """Every state x every step: what moves, what stays, what is written about it."""
 
+from typing import Any
+
 import pytest
 
 from app.access import EVERYTHING
@@ -10,7 +12,7 @@ from app.workflow import fire
 from tests.factories import appointment, history, institution, kind, states, task, using_unit
 
 
-def values_for(step, lab):
+def values_for(step, lab) -> Any:
     """What the target state needs beside the step itself."""
     if step.target in WITH_INSTITUTION:
         values = {"institution_id": lab.id}
@@ -58,7 +60,10 @@ def test_every_state_can_be_reached_and_the_rest_are_beginnings():
 def test_the_tallies_follow_every_step(rows):
     lab, other = institution(), institution()
     tallies.rebuild()
-    ones = [task(state, to=lab) for state in TASK_STATES if state not in {"draft", "unassigned"}] + [task(), task()]
+    ones = [task(state, to=lab) for state in TASK_STATES if state not in {"draft", "unassigned"}] + [
+        task(),
+        task(),
+    ]
     tallies.rebuild()
 
     for step in TASK_STEPS:
@@ -86,7 +91,13 @@ def test_history_tells_who_and_for_whom(rows):
     lab = institution(name="西湖区计量检定所")
     one = task("offered", to=lab)
 
-    fire(next(s for s in TASK_STEPS if s.name == "return"), [one.id], EVERYTHING, reason="超出范围", institution_id=None)
+    fire(
+        next(s for s in TASK_STEPS if s.name == "return"),
+        [one.id],
+        EVERYTHING,
+        reason="超出范围",
+        institution_id=None,
+    )
 
     event = rows.scalars(db.select(Event)).one()
     assert (event.by_name, event.institution_id, event.using_unit_id) == ("system", lab.id, one.using_unit_id)

@@ -92,4 +92,3 @@ def _at_desk_of(by: Principal) -> ColumnElement[bool] | None:
     desk = aliased(Organization, name="own_desk")
     own = select(desk.id).where(desk.kind == "authority", desk.path.startswith(by.path, autoescape=True))
     return Task.authority_id.in_(own)
-

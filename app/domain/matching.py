@@ -187,13 +187,13 @@ def candidates(chosen: Chosen, *, search: str = "", page: int = 1, size: int = 1
     """
     need = _needs(chosen)
     able = _able(need)
-    covered = select(able.c.institution_id, func.sum(able.c.tasks).label("tasks")).group_by(able.c.institution_id)
-    covered = covered.cte("covered")
+    sums = select(able.c.institution_id, func.sum(able.c.tasks).label("tasks")).group_by(able.c.institution_id)
+    covered = sums.cte("covered")
     total = select(func.coalesce(func.sum(need.c.tasks), 0)).scalar_subquery()
     here, near, around = (_tasks_at(need, width) for width in (6, 4, 2))
     count = func.coalesce(covered.c.tasks, 0)
     load = case((covered.c.tasks > 0, _load(Organization.id)), else_=0)
-    order = [count.desc(), *(func.coalesce(at.c.tasks, 0).desc() for at in (here, near, around))]
+    order: list[Any] = [count.desc(), *(func.coalesce(at.c.tasks, 0).desc() for at in (here, near, around))]
     order += [load, Institution.mean_days.asc().nulls_last(), Organization.id]
     rows = (
         select(
@@ -232,9 +232,7 @@ def _tasks_at(need: Any, width: int) -> Any:
 
 
 def _proximity(here: Any, near: Any, around: Any) -> Any:
-    return case(
-        (here > 0, SAME_COUNTY), (near > 0, SAME_CITY), (around > 0, SAME_PROVINCE), else_=ELSEWHERE
-    )
+    return case((here > 0, SAME_COUNTY), (near > 0, SAME_CITY), (around > 0, SAME_PROVINCE), else_=ELSEWHERE)
 
 
 def _load(institution_id: Any) -> Any:
@@ -252,9 +250,7 @@ def _load(institution_id: Any) -> Any:
 
 def _tell_lacking(chosen: Chosen, shown: Sequence[Candidate]) -> None:
     need = _needs(chosen)
-    institution = (
-        select(Organization.id).where(Organization.id.in_([c.id for c in shown])).cte("shown")
-    )
+    institution = select(Organization.id).where(Organization.id.in_([c.id for c in shown])).cte("shown")
     reached = func.coalesce(func.max(_reached(need)), NO_KIND).label("reached")
     each = (
         select(institution.c.id, need.c.number, need.c.tasks, reached)

@@ -50,7 +50,7 @@ def _catalogue() -> None:
         [{"level": 1, "number": int(no), "name": name, "valid_from": ANNOUNCED} for no, name in tops.items()],
     )
     found = select(CatalogueItem.number, CatalogueItem.id).where(CatalogueItem.level == 1)
-    ids = {number: id for number, id in db.session.execute(found)}
+    ids = dict(db.session.execute(found).all())
     db.session.execute(insert(CatalogueItem), [_kind(row, ids[int(row["l1_no"])]) for row in rows])
 
 
@@ -83,4 +83,3 @@ def _deadlines() -> None:
     ]
     names = ("province_code", "delivery", "days", "working_days", "basis")
     db.session.execute(insert(Deadline), [dict(zip(names, row, strict=True)) for row in rows])
-

@@ -1,6 +1,7 @@
 """Administrative divisions: the way to a region from the top, and what lies below one."""
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
+from sqlalchemy.orm import aliased
 
 from app.access import Principal
 from app.models import Region, db
@@ -21,7 +22,9 @@ def children(parent: str, who: Principal) -> list[Region]:
 
 def with_children(codes: list[str]) -> set[str]:
     """Those of the regions that have others below them."""
-    return set(db.session.scalars(select(Region.parent_code).where(Region.parent_code.in_(codes)).distinct()))
+    child = aliased(Region)
+    has_children = exists().where(child.parent_code == Region.code)
+    return set(db.session.scalars(select(Region.code).where(Region.code.in_(codes), has_children)))
 
 
 def way_to(code: str) -> list[tuple[str, str]]:
@@ -36,5 +39,3 @@ def way_to(code: str) -> list[tuple[str, str]]:
 def prefix(code: str) -> str:
     """How the codes of all regions within this one begin."""
     return code[:2] if code.endswith("0000") else code[:4] if code.endswith("00") else code
-
-

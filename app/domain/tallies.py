@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, cast, delete, func, insert, literal, null, select, union_all
+from sqlalchemy import BigInteger, cast, delete, func, insert, literal, null, select, union_all
 
 from app.access import EVERYTHING, seeing
 from app.models import Tally, Task, db
@@ -25,13 +25,20 @@ def tasks(states: Iterable[str], *conditions: Any, kinds: list[int] | None = Non
 def fold() -> int:
     """Sum up the appended changes: one row for each combination, none for zero. Returns the rows saved."""
     columns = [getattr(Tally, name) for name in _DIMENSIONS]
-    gone = delete(Tally.__table__).returning(*(Tally.__table__.c[name] for name in (*_DIMENSIONS, "amount"))).cte("gone")
+    gone = (
+        delete(Tally.__table__).returning(*(Tally.__table__.c[name] for name in (*_DIMENSIONS, "amount"))).cte("gone")
+    )
     sums = (
         select(*(gone.c[name] for name in _DIMENSIONS), func.sum(gone.c.amount))
         .group_by(*(gone.c[name] for name in _DIMENSIONS))
         .having(func.sum(gone.c.amount) != 0)
     )
-    kept = insert(Tally.__table__).from_select([*(c.name for c in columns), "amount"], sums).returning(literal(1)).cte("kept")
+    kept = (
+        insert(Tally.__table__)
+        .from_select([*(c.name for c in columns), "amount"], sums)
+        .returning(literal(1))
+        .cte("kept")
+    )
     with seeing(EVERYTHING):
         before, after = db.session.execute(
             select(
@@ -72,7 +79,7 @@ def _counted() -> Any:
     return union_all(_by_place(), _by_kind(), _by_institution())
 
 
-def _by_place() -> Select[Any]:
+def _by_place() -> Any:
     rows = select(
         literal("place").label("subject"),
         Task.city_code,
@@ -85,12 +92,12 @@ def _by_place() -> Select[Any]:
     return rows.group_by(Task.city_code, Task.region_code, Task.state)
 
 
-def _by_kind() -> Select[Any]:
+def _by_kind() -> Any:
     kind = (Task.city_code, Task.region_code, Task.catalogue_item_id)
     return select(literal("kind"), *kind, _NONE, Task.state, func.count()).group_by(*kind, Task.state)
 
 
-def _by_institution() -> Select[Any]:
+def _by_institution() -> Any:
     rows = select(
         literal("load"),
         Task.city_code,

@@ -61,7 +61,7 @@ def history(task_id: int) -> list[Event]:
     return list(db.session.scalars(steps.order_by(Event.at, Event.id)))
 
 
-def returns(task_id: int) -> list[Row[tuple[Event, str | None]]]:
+def returns(task_id: int) -> list[tuple[Event, str | None]]:
     """退回追溯: every return of a task with the institution, in order."""
     steps = (
         select(Event, Organization.name)
@@ -69,10 +69,10 @@ def returns(task_id: int) -> list[Row[tuple[Event, str | None]]]:
         .where(Event.subject == "task", Event.subject_id == task_id, Event.step == "return")
         .order_by(Event.at, Event.id)
     )
-    return list(db.session.execute(steps))
+    return [(event, name) for event, name in db.session.execute(steps)]
 
 
-def siblings(task: Task) -> list[Row[tuple[int, str, str, str, str]]]:
+def siblings(task: Task) -> list[Row[int, str, str, str, str]]:
     """The other tasks of the same appointment: id, instrument, model, serial number, state."""
     others = (
         select(Task.id, Instrument.name, Instrument.model, Instrument.serial_no, Task.state)
@@ -107,4 +107,4 @@ def show_phone(task_id: int, by: Principal) -> str | None:
             by_organization=by.organization,
         )
     )
-    return appointment.phone
+    return str(appointment.phone)

@@ -26,7 +26,7 @@ class Selection:
     `asked` is the number the person saw and confirmed.
     """
 
-    ids: Collection[int] | Select[tuple[int]]
+    ids: Collection[int] | Select[int]
     asked: int
     fields: tuple[tuple[str, str], ...]
 
@@ -62,8 +62,9 @@ def read_selection(form: MultiDict[str, str], query_of: Callable[[Any], lists.Qu
 class FormAction:
     """How an action looks and what it asks; the method it decorates does it and returns the message.
 
-    `form` is a form, or the name of the page's attribute that holds it. `states` are the states in which a row can take it, None if any; `single` wants exactly one row, `without`
-    none at all. `form` None shows `template` only. `context` names a page method that gives it more to show.
+    `form` is a form, the name of the page's attribute that holds it, or None for a dialog that only confirms or
+    shows. `states` are the states in which a row can take it, None if any; `single` wants exactly one row,
+    `without` none at all. `context` names a page method that gives the template more to show.
     """
 
     name: str

@@ -227,7 +227,7 @@ def contains_chinese(column: Any) -> Callable[[str], Condition]:
     return find
 
 
-def among(column: Any, found: Select[tuple[int]]) -> Condition:
+def among(column: Any, found: Select[int]) -> Condition:
     """The column is one of the ids that a search finds in another table.
 
     Few ids are fetched first, for the database would rather walk the whole list and try each row; many are not,

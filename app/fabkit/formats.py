@@ -74,8 +74,9 @@ def mask_phone(value: str | None) -> str:
 
 def reveal(masked: str, url: str) -> Markup:
     """A masked value with a button that asks the server for the whole one."""
-    button = '{} <button type="button" class="btn-reveal btn btn-sm" data-url="{}">{}</button>'
-    return Markup(button).format(masked, url, _("Show"))
+    return Markup('{} <button type="button" class="btn-reveal btn btn-sm" data-url="{}">{}</button>').format(
+        masked, url, _("Show")
+    )
 
 
 def in_sheet(show: Show, value: Any) -> ColumnElement[Any]:
@@ -101,4 +102,3 @@ def _yes_no_in_sheet(value: Any) -> ColumnElement[Any]:
 
 
 _SHEETS: dict[Show, Sheet] = {moment: _moment_in_sheet, day: _day_in_sheet, yes_no: _yes_no_in_sheet}
-

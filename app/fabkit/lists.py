@@ -106,7 +106,7 @@ class Query:
     def conditions(self) -> list[Condition]:
         return [*self.source.where(), *conditions(self.bounds)]
 
-    def ids(self) -> Select[tuple[int]]:
+    def ids(self) -> Select[int]:
         """The ids of all rows that match: a statement, not a result."""
         return select(self.source.model.id).where(*self.conditions())
 
@@ -201,7 +201,7 @@ def rows(query: Query, columns: list[Column], extra: dict[str, Any]) -> list[Any
     return found[::-1] if backwards else found
 
 
-def joined(statement: Select[Any], source: Source) -> Select[Any]:
+def joined(statement: Any, source: Source) -> Any:
     for target, on in source.joins:
         statement = statement.join(target, on)
     for target, on in source.outer_joins:
@@ -226,9 +226,7 @@ def _picked(query: Query) -> Select[Any]:
 def _walk(query: Query, part: int, condition: Condition | None, limit: int) -> Any:
     model, key = query.source.model, query.key
     backwards = query.before is not None
-    statement = select(model.id.label("id"), key.label("key"), literal(part).label("part")).where(
-        *query.conditions()
-    )
+    statement = select(model.id.label("id"), key.label("key"), literal(part).label("part")).where(*query.conditions())
     if condition is not None:
         statement = statement.where(condition)
     place = query.after or query.before

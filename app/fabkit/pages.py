@@ -70,6 +70,8 @@ class Show:
 class Page(BaseView):
     """The base of every page: named in the permissions by its class, unless it says otherwise."""
 
+    class_permission_name: str
+
     def allowed(self, permission: str) -> bool:
         return self.appbuilder.sm.has_access(permission, self.class_permission_name)
 
@@ -87,6 +89,7 @@ class ModelPage(Page, ModelView):
     icon = "list"
     empty: Any = ""
     source: Source
+    route_base: str
     columns: tuple[Column, ...] = ()
     # Values that every row needs beside its columns, e.g. its state.
     extra: dict[str, Any] = {}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
@@ -222,7 +225,7 @@ class ModelPage(Page, ModelView):
         """Keep which columns this person wants to see here; none chosen means the usual ones."""
         known = {column.name for column in self.columns}
         chosen = [name for name in request.form.getlist("column") if name in known]
-        kept = {name: value for name, value in g.user.preferences.get("columns", {}).items()}
+        kept = dict(g.user.preferences.get("columns", {}))
         kept.pop(type(self).__name__, None)
         if chosen and "reset" not in request.form:
             kept[type(self).__name__] = chosen
@@ -290,7 +293,7 @@ class ModelPage(Page, ModelView):
         if declared.without:
             return Selection((), 0, ())
         selection = read_selection(request.form, self.query)
-        if not selection.is_everything and not selection.ids:
+        if selection.ids == ():
             raise RuleError(_("Please tick at least one row."))
         if declared.single:
             selection.only_id()
@@ -371,9 +374,11 @@ class ModelPage(Page, ModelView):
             return form
         return {"selection": "all", "filter": form.get("filter", ""), "expected": form.get("expected", "")}
 
-    def _sheet(self, selection: Selection, columns: list[Column]) -> Select[Any]:
+    def _sheet(self, selection: Selection, columns: list[Column]) -> Any:
         source, model = self.source, self.source.model
-        ids = selection.ids if isinstance(selection.ids, Select) else select(model.id).where(model.id.in_(selection.ids))
+        ids = (
+            selection.ids if isinstance(selection.ids, Select) else select(model.id).where(model.id.in_(selection.ids))
+        )
         ids = visible(ids, model)
         cells = [column.in_sheet().label(column.name) for column in columns]
         statement = lists.joined(select(*cells).select_from(model), source)
@@ -423,7 +428,9 @@ class EditablePage(ModelPage):
         try:
             db.session.flush()
         except StaleDataError as lost:
-            raise RuleError(_("Somebody else has changed this meanwhile. Open it again to see what it is now.")) from lost
+            raise RuleError(
+                _("Somebody else has changed this meanwhile. Open it again to see what it is now.")
+            ) from lost
         except IntegrityError as double:
             raise RuleError(_("There is such a row already.")) from double
 
@@ -432,7 +439,13 @@ def _search_box(query: Query) -> dict[str, Any] | None:
     box = query.search
     if box is None:
         return None
-    return {"name": "q", "field_name": "field", "fields": box.options, "value": box.value, "placeholder": box.text}
+    return {
+        "name": "q",
+        "field_name": "field",
+        "fields": box.options,
+        "value": box.value,
+        "placeholder": box.text,
+    }
 
 
 def _paging(url: str, query: Query, rows: list[Any], has_more: bool, total: Total) -> dict[str, Any]:
@@ -465,7 +478,9 @@ def _paging(url: str, query: Query, rows: list[Any], has_more: bool, total: Tota
         "last_row": first + len(rows) - 1 if rows else 0,
         "next_url": by_key(page + 1, "after", rows[-1]) if rows and forward else None,
         "previous_url": by_key(page - 1, "before", rows[0]) if backward else None,
-        "links": [(label, address(number) if number else None, number == page) for label, number in _numbers(query, total)],
+        "links": [
+            (label, address(number) if number else None, number == page) for label, number in _numbers(query, total)
+        ],
     }
 
 

@@ -80,7 +80,7 @@ def _ensure(model: type[Role] | type[Permission] | type[ViewMenu], names: set[st
     there = set(db.session.scalars(select(model.name)))
     db.session.add_all(model(name=name) for name in sorted(names - there))
     db.session.flush()
-    return {name: id for name, id in db.session.execute(select(model.name, model.id))}
+    return dict(db.session.execute(select(model.name, model.id)).all())
 
 
 def _pairs(

@@ -48,7 +48,9 @@ class AccountSecurityManager(SecurityManager):
         account = select(Account).options(joinedload(Account.organization).joinedload(Organization.region))
         with access.seeing(EVERYTHING):
             return self.session.scalar(
-                account.where(Account.id == int(account_id), Account.session_epoch == int(epoch), Account.active)
+                account.where(
+                    Account.id == int(account_id), Account.session_epoch == int(epoch), Account.active.is_(True)
+                )
             )
 
     def has_access(self, permission_name: str, view_name: str) -> bool:
@@ -80,7 +82,7 @@ def identify() -> None:
     """Before each request: who is it."""
     g.principal = NOBODY
     if request.endpoint not in (None, "static") and current_user.is_authenticated:
-        g.principal = principal_of(current_user)
+        g.principal = principal_of(g.user)
 
 
 def principal_of(account: Account) -> Principal:
@@ -179,7 +181,9 @@ class LoginView(AuthDBView):
 
     def _page(self, form: LoginForm, problem: str | None) -> Any:
         return (
-            self.render_template("login.html", form=form, problem=problem, captcha=captcha.links(form.captcha_token.data)),
+            self.render_template(
+                "login.html", form=form, problem=problem, captcha=captcha.links(form.captcha_token.data)
+            ),
             200 if problem is None else 422,
             {"Cache-Control": "no-store"},
         )

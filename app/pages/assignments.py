@@ -265,8 +265,7 @@ class Assignments(ModelPage):
     def returns_table(self, selection: Selection, _form: Any) -> dict[str, Any]:
         self._seen(selection)
         rows = [
-            [name, moment(event.at), event.reason, event.by_name]
-            for event, name in tasks.returns(selection.only_id())
+            [name, moment(event.at), event.reason, event.by_name] for event, name in tasks.returns(selection.only_id())
         ]
         heads = [_("Institution"), _("Returned at"), _("Reason"), _("Person")]
         return {"table": {"columns": heads, "rows": rows, "empty": _("This task was never returned.")}}
@@ -341,4 +340,3 @@ def _candidate(row: matching.Candidate, chosen: Any) -> dict[str, Any]:
 
 def _page_number(given: str) -> int:
     return min(max(int(given), 1), 400) if is_number(given) else 1
-

@@ -86,7 +86,12 @@ class Inbox(ModelPage):
         return task_pages.told(_("Accepted %(done)s tasks.", done=outcome.done), outcome)
 
     @form_action(
-        "return", _l("Return"), icon="arrow-back-up", style="danger", form=ReturnForm, states=frozenset({OFFERED})
+        "return",
+        _l("Return"),
+        icon="arrow-back-up",
+        style="danger",
+        form=ReturnForm,
+        states=frozenset({OFFERED}),
     )
     def return_(self, selection: Selection, form: ReturnForm) -> str:
         outcome = inbox.return_(selection.ids, form.reason.data or "", g.principal)

@@ -42,7 +42,13 @@ class Progress(ModelPage):
     search = task_pages.SEARCH
     filters = (
         Choice("state", _l("State"), Task.state, TASK_LABELS),
-        Lookup("institution", _l("Institution"), Task.institution_id, "/options/institutions", institutions.name_of),
+        Lookup(
+            "institution",
+            _l("Institution"),
+            Task.institution_id,
+            "/options/institutions",
+            institutions.name_of,
+        ),
         task_pages.BY_REGION,
         task_pages.BY_ITEM,
         task_pages.BY_APPLIED,

@@ -12,7 +12,17 @@ from sqlalchemy.orm import aliased
 from app.access import within
 from app.domain import catalogue, regions, tasks
 from app.domain.tasks import Dossier
-from app.fabkit.filters import Cascade, Choice, Dates, Search, SearchField, among, begins, contains, contains_chinese
+from app.fabkit.filters import (
+    Cascade,
+    Choice,
+    Dates,
+    Search,
+    SearchField,
+    among,
+    begins,
+    contains,
+    contains_chinese,
+)
 from app.fabkit.formats import badge, day, days_waiting, label, mask_phone, moment, reveal, words_in_sheet
 from app.fabkit.lists import Column
 from app.fabkit.pages import Section, Show, Table
@@ -98,7 +108,9 @@ SEARCH = Search(
         SearchField("name", _l("Instrument"), lambda term: _of_instrument(contains_chinese(Instrument.name)(term))),
         SearchField("no", _l("Appointment no."), lambda term: _of_appointment(begins(Appointment.no)(term)), 4),
         SearchField(
-            "applicant", _l("Applicant"), lambda term: _of_appointment(contains_chinese(Appointment.applicant)(term))
+            "applicant",
+            _l("Applicant"),
+            lambda term: _of_appointment(contains_chinese(Appointment.applicant)(term)),
         ),
     ),
     placeholder=_l("Search"),
@@ -228,7 +240,13 @@ def siblings_table(found: Dossier) -> Table:
     return Table(_l("Other tasks of the appointment"), heads, rows, _l("This is the only one."))
 
 
-_STYLES = {"return": "warning", "refuse": "danger", "escalate": "warning", "approve": "success", "time_out": "warning"}
+_STYLES = {
+    "return": "warning",
+    "refuse": "danger",
+    "escalate": "warning",
+    "approve": "success",
+    "time_out": "warning",
+}
 
 
 def _entry(event: Event) -> dict[str, Any]:

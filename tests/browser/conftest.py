@@ -28,8 +28,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: Any = {"width": 1440, "height": 900}
+PHONE: Any = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,11 @@ class Clerk:
 
     def _hear(self, message: Any) -> None:
         # The browser itself notes every answer of 4xx; those are part of what is tested.
-        if message.type == "error" and "Failed to load resource" not in message.text and "Response Status" not in message.text:
+        if (
+            message.type == "error"
+            and "Failed to load resource" not in message.text
+            and "Response Status" not in message.text
+        ):
             self.complaints.append(message.text)
 
     def open(self, path: str) -> None:
@@ -90,7 +94,7 @@ class Clerk:
         self.page.wait_for_selector("#dialog.show .modal-footer")
 
     def toast(self) -> str:
-        return self.page.wait_for_selector(".toast-body").inner_text()
+        return self.page.locator(".toast-body").first.inner_text()
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ def clerk(browser: Browser, address: str) -> Iterator[Any]:
     contexts = []
     clerks: list[Clerk] = []
 
-    def at_work(role: str | None, organization: Any, size: dict[str, int] = DESKTOP) -> Clerk:
+    def at_work(role: str | None, organization: Any, size: Any = DESKTOP) -> Clerk:
         person = account(role, organization, password=generate_password_hash(PASSWORD, method="scrypt:1024:8:1"))
         name = person.username
         db.session.commit()

@@ -2,10 +2,11 @@
 
 import csv
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import openpyxl
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, update
 
 from app.domain import tallies
 from app.models import Organization, Task, db
@@ -134,7 +135,9 @@ def test_return_trace_details_and_telephone(clerk, county):
     drawer = page.wait_for_selector("#drawer.show .show-section")
     assert drawer is not None
     inside = page.locator("#drawer").inner_text()
-    assert [word in inside for word in ("HEM-907", "人民医院计量中心", "超出本机构授权范围", "138****5678")] == [True] * 4
+    assert [word in inside for word in ("HEM-907", "人民医院计量中心", "超出本机构授权范围", "138****5678")] == [
+        True
+    ] * 4
     page.click("#drawer .btn-reveal")
     page.wait_for_selector("#drawer >> text=13812345678")
     page.keyboard.press("Escape")
@@ -167,7 +170,7 @@ def test_exports_are_files_that_open(clerk, county, tmp_path):
             page.click(f"[data-export] [name=format][value={kind}]")
         download.value.save_as(tmp_path / f"tasks.{kind}")
 
-    sheet = openpyxl.load_workbook(tmp_path / "tasks.xlsx").active
+    sheet: Any = openpyxl.load_workbook(tmp_path / "tasks.xlsx").active
     with (tmp_path / "tasks.csv").open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.reader(file))
     assert ([cell.value for cell in sheet[1]], sheet.max_row) == (lines[0], 4)
@@ -239,13 +242,10 @@ def test_the_region_cascade_leads_down_to_the_county(clerk, county):
 
 
 def test_institution_accepts_and_returns_and_the_authority_sees_it(clerk, county):
-    db.session.execute(
-        text("UPDATE task SET state = 'offered', institution_id = (SELECT id FROM organization WHERE name = '西湖区计量检定所')"
-             " WHERE state = 'unassigned'")
-    )  # fmt: skip
+    holder = db.session.scalars(select(Organization).where(Organization.name == "西湖区计量检定所")).one()
+    db.session.execute(update(Task).where(Task.state == UNASSIGNED).values(state=OFFERED, institution_id=holder.id))
     tallies.rebuild()
     db.session.commit()
-    holder = db.session.scalars(select(Organization).where(Organization.name == "西湖区计量检定所")).one()
     desk = clerk("InstitutionClerk", holder)
 
     desk.tick(1, 2)
