@@ -8,7 +8,7 @@ import tempfile
 from typing import IO, Any
 
 import xlsxwriter
-from sqlalchemy import Connection, String, case, literal, select, type_coerce
+from sqlalchemy import Connection, Integer, Numeric, Text, case, cast, func, literal, select
 from sqlalchemy.dialects import postgresql
 
 KINDS = {
@@ -16,7 +16,7 @@ KINDS = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 # What a sheet program reads as the beginning of a formula, or skips before one.
-_FORMULA = "^[=+\\-@\t\r\n]"
+_FORMULA = [ord(character) for character in "=+-@\t\r\n"]
 _IN_MEMORY = 4 * 1024 * 1024
 _WIDEST = 40
 
@@ -41,10 +41,10 @@ def _neutralised(rows: Any) -> Any:
 
 
 def _cell(column: Any) -> Any:
-    if not isinstance(column.type, String):
+    if isinstance(column.type, Numeric | Integer):
         return column
-    text = type_coerce(column, String)
-    return case((text.op("~")(_FORMULA), literal("'").concat(text)), else_=text).label(column.name)
+    text = cast(column, Text)
+    return case((func.ascii(text).in_(_FORMULA), literal("'").concat(text)), else_=text).label(column.name)
 
 
 def _csv(connection: Connection, rows: Any, headers: list[str], file: IO[bytes]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
-from sqlalchemy import BigInteger, ColumnElement, Select, func, literal
+from sqlalchemy import BigInteger, ColumnElement, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from werkzeug.datastructures import MultiDict
 
@@ -211,36 +211,50 @@ class Search:
         return bound
 
 
-def contains(column: Any) -> Callable[[str], Condition]:
-    """Anywhere in the text: trigrams from three characters on."""
-    return lambda term: column.ilike(f"%{_literally(term)}%", escape="\\")
+@dataclass(frozen=True)
+class Contains:
+    """Anywhere in the text. Trigrams answer from three characters on."""
+
+    column: Any
+
+    def by_index(self, term: str) -> Condition:
+        return self.column.ilike(f"%{_literally(term)}%", escape="\\")
+
+    def by_row(self, term: str) -> Condition:
+        """The same for a row at hand. The empty text keeps the planner off the index."""
+        return self.column.concat("").ilike(f"%{_literally(term)}%", escape="\\")
 
 
-def contains_chinese(column: Any) -> Callable[[str], Condition]:
-    """Anywhere in Chinese text: two characters have no trigram and use the index of 2-grams instead."""
+@dataclass(frozen=True)
+class ContainsChinese(Contains):
+    """Two characters, the usual Chinese word, have no trigram: the index of 2-grams answers those."""
 
-    def find(term: str) -> Condition:
+    def by_index(self, term: str) -> Condition:
         if len(term) == 2:
-            return func.bigrams(column).op("@>")(func.bigrams(term))
-        return contains(column)(term)
-
-    return find
+            return func.bigrams(self.column).op("@>")(func.bigrams(term))
+        return super().by_index(term)
 
 
-def among(column: Any, found: Select[int]) -> Condition:
+@dataclass(frozen=True)
+class Begins(Contains):
+    """At the beginning of the text."""
+
+    def by_index(self, term: str) -> Condition:
+        return self.column.like(f"{_literally(term)}%", escape="\\")
+
+    by_row = by_index
+
+
+def among(column: Any, id: Any, text: Contains, term: str) -> Condition:
     """The column is one of the ids that a search finds in another table.
 
-    Few ids are fetched first, for the database would rather walk the whole list and try each row; many are not,
-    for then walking the list meets the first page soon.
+    Few ids are fetched first, for the database would rather walk the whole list and try each row. Many are not:
+    then walking the list meets the first page soon.
     """
-    ids = list(db.session.scalars(found.limit(MOST_FETCHED + 1)))
+    ids = list(db.session.scalars(select(id).where(text.by_index(term)).limit(MOST_FETCHED + 1)))
     if len(ids) > MOST_FETCHED:
-        return column.in_(found)
+        return column.in_(select(id).where(text.by_row(term)))
     return column == func.any(literal(ids, ARRAY(BigInteger)))
-
-
-def begins(column: Any) -> Callable[[str], Condition]:
-    return lambda term: column.like(f"{_literally(term)}%", escape="\\")
 
 
 def is_number(text: str) -> bool:

@@ -6,23 +6,13 @@ from flask import abort, g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
-from sqlalchemy import Integer, and_, cast, func, select
+from sqlalchemy import Integer, and_, cast, func
 from sqlalchemy.orm import aliased
 
 from app.access import within
 from app.domain import catalogue, regions, tasks
 from app.domain.tasks import Dossier
-from app.fabkit.filters import (
-    Cascade,
-    Choice,
-    Dates,
-    Search,
-    SearchField,
-    among,
-    begins,
-    contains,
-    contains_chinese,
-)
+from app.fabkit.filters import Begins, Cascade, Choice, Contains, ContainsChinese, Dates, Search, SearchField, among
 from app.fabkit.formats import badge, day, days_waiting, label, mask_phone, moment, reveal, words_in_sheet
 from app.fabkit.lists import Column
 from app.fabkit.pages import Section, Show, Table
@@ -94,24 +84,20 @@ INSTITUTION = Column("institution", _l("Institution"), Receiver.name)
 REASON = Column("reason", _l("Reason"), Task.reason, css="wide")
 
 
-def _of_instrument(condition: Any) -> Any:
-    return among(Task.instrument_id, select(Instrument.id).where(condition))
+def _in_instrument(name: str, label: Any, text: Contains, shortest: int = 2) -> SearchField:
+    return SearchField(name, label, lambda term: among(Task.instrument_id, Instrument.id, text, term), shortest)
 
 
-def _of_appointment(condition: Any) -> Any:
-    return among(Task.appointment_id, select(Appointment.id).where(condition))
+def _in_appointment(name: str, label: Any, text: Contains, shortest: int = 2) -> SearchField:
+    return SearchField(name, label, lambda term: among(Task.appointment_id, Appointment.id, text, term), shortest)
 
 
 SEARCH = Search(
     (
-        SearchField("serial", _l("Serial no."), lambda term: _of_instrument(contains(Instrument.serial_no)(term)), 3),
-        SearchField("name", _l("Instrument"), lambda term: _of_instrument(contains_chinese(Instrument.name)(term))),
-        SearchField("no", _l("Appointment no."), lambda term: _of_appointment(begins(Appointment.no)(term)), 4),
-        SearchField(
-            "applicant",
-            _l("Applicant"),
-            lambda term: _of_appointment(contains_chinese(Appointment.applicant)(term)),
-        ),
+        _in_instrument("serial", _l("Serial no."), Contains(Instrument.serial_no), shortest=3),
+        _in_instrument("name", _l("Instrument"), ContainsChinese(Instrument.name)),
+        _in_appointment("no", _l("Appointment no."), Begins(Appointment.no), shortest=4),
+        _in_appointment("applicant", _l("Applicant"), ContainsChinese(Appointment.applicant)),
     ),
     placeholder=_l("Search"),
 )
