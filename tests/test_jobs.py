@@ -1,0 +1,79 @@
+"""The clockwork: what the worker does, run by a real worker on the same database."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import func, select, text
+
+from app import jobs
+from app.domain import history, institutions, tallies
+from app.models import Institution, Tally, db
+from app.states import CERTIFIED
+from tests.factories import institution, task
+
+
+@pytest.fixture
+def queue(office):
+    queue = jobs.make_queue(office)
+    yield queue
+    db.session.execute(text("DELETE FROM procrastinate_events"))
+    db.session.execute(text("DELETE FROM procrastinate_jobs"))
+    db.session.commit()
+
+
+def worked(queue, *names):
+    """How these jobs ended; what the clock wants besides is run too."""
+    with queue.open():
+        for name in names:
+            queue.configure_task(name).defer(timestamp=0)
+        queue.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
+    rows = db.session.execute(text("SELECT task_name, status::text FROM procrastinate_jobs")).all()
+    return {name: status for name, status in rows if name in names}
+
+
+def test_the_worker_folds_the_tallies(queue):
+    task()
+    tallies.rebuild()
+    db.session.add_all(
+        Tally(subject="place", city_code="330100", region_code="330106", state="unassigned", amount=amount)
+        for amount in (5, -5)
+    )
+    db.session.commit()
+    before = db.session.scalar(select(func.count()).select_from(Tally))
+
+    assert worked(queue, "fold") == {"fold": "succeeded"}
+
+    db.session.rollback()
+    assert (before, db.session.scalar(select(func.count()).select_from(Tally))) == (4, 2)
+    assert tallies.differences() == []
+
+
+def test_every_job_runs(queue):
+    names = ("fold", "refresh_mean_days", "make_partitions")
+
+    assert worked(queue, *names) == dict.fromkeys(names, "succeeded")
+
+
+def test_mean_days_are_those_of_the_last_year(rows):
+    lab, idle = institution(), institution(mean_days=9)
+    now = datetime.now(UTC)
+    for ago, days in ((10, 2), (20, 5), (400, 90)):
+        finished = now - timedelta(days=ago)
+        task(CERTIFIED, to=lab, finished_at=finished, accepted_at=finished - timedelta(days=days))
+
+    assert institutions.refresh_mean_days() == 1
+    assert institutions.refresh_mean_days() == 0
+    rows.expire_all()
+    assert (rows.get(Institution, lab.id).mean_days, rows.get(Institution, idle.id).mean_days) == (Decimal("3.5"), 9)
+
+
+def test_partitions_reach_half_a_year_ahead_and_are_made_once(rows):
+    history.make_partitions(date(2027, 6, 15))
+    history.make_partitions(date(2027, 6, 15))
+
+    names = set(
+        rows.scalars(text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'event'::regclass"))
+    )
+    assert {"event_2025_01", "event_2027_06", "event_2027_12", "event_rest"} <= names
+    assert "event_2028_01" not in names

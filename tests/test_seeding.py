@@ -1,0 +1,229 @@
+"""The made-up data: that it obeys the workflow, agrees with itself, and is the same each time."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+import pytest
+from sqlalchemy import func, select, text
+
+from app import access, demo, seeding
+from app.domain import credit_codes, matching, tallies
+from app.models import Account, Certificate, Event, Instrument, Organization, Task, db
+from app.seeding import county, loading, places, world
+from app.states import AWAITING_AUTHORITY, CERTIFIED, DRAFT, RETURNED, TASK_STATES, TASK_STEPS
+
+INSTRUMENTS, SEED = 5000, 7
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+MOVES = {(step.name, source, step.target) for step in TASK_STEPS for source in step.sources}
+
+
+@pytest.fixture(scope="module")
+def seeded(app: Any, anchor: Any) -> Iterator[Any]:
+    """The session on a seeded database; everything is rolled back after the module."""
+    transaction = anchor.begin()
+    with app.app_context():
+        db.session.remove()
+        with access.seeing(access.EVERYTHING):
+            seeding.seed(INSTRUMENTS, SEED)
+            yield db.session
+        db.session.remove()
+    transaction.rollback()
+
+
+def waiting() -> Any:
+    return select(Task.id).where(Task.state.in_(AWAITING_AUTHORITY))
+
+
+def made(instruments: int, seed: int) -> list[Any]:
+    """All rows as they would be written."""
+    common = world.build(seed, date(2026, 11, 20), demo=True)
+    found = places.spread(instruments, 0, demo=True)
+    return [*world.rows(common), *(county.lines(place, common) for place in found)]
+
+
+# --- Credit codes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["91330100799655058B", "91440300708461136T", "914403001922038216", "91110000802100433B", "9144030071526726XG"],
+)
+def test_codes_of_known_companies_are_valid(code):
+    assert credit_codes.is_valid(code)
+    assert credit_codes.organization_check_digit(code[8:16]) == code[16]
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["91330100799655058C", "91330100799655085B", "9133010079965505", "91330100799655058b", "9133010079965505IB", ""],
+)
+def test_a_code_with_a_slip_is_not_valid(code):
+    assert not credit_codes.is_valid(code)
+
+
+def test_every_organization_has_a_valid_code(seeded):
+    codes = list(seeded.scalars(select(Organization.credit_code)))
+    assert [code for code in codes if not credit_codes.is_valid(code)] == []
+    assert len(set(codes)) == len(codes)
+
+
+# --- The workflow --------------------------------------------------------------------------------
+
+
+def test_the_history_of_each_task_ends_in_its_state(seeded):
+    events = defaultdict(list)
+    for event in seeded.scalars(select(Event).where(Event.subject == "task").order_by(Event.at, Event.id)):
+        events[event.subject_id].append(event)
+    for task in seeded.scalars(select(Task)):
+        state = DRAFT
+        for event in events[task.id]:
+            assert event.from_state == state
+            assert (event.step, state, event.to_state) in MOVES
+            state = event.to_state
+        assert state == task.state
+
+
+def test_a_task_tells_what_its_last_step_did(seeded):
+    rows = {event.subject_id: event for event in seeded.scalars(select(Event).order_by(Event.at))}
+    for task in seeded.scalars(select(Task).where(Task.state != DRAFT)):
+        event = rows[task.id]
+        assert (task.previous_state, task.state_since) == (event.from_state, event.at)
+        assert event.institution_id == (task.institution_id or task.previous_institution_id)
+        if task.state == RETURNED:
+            assert task.reason == event.reason
+
+
+def test_steps_of_a_task_follow_each_other_within_office_hours(seeded):
+    before: dict[int, Any] = {}
+    for event in seeded.scalars(select(Event).order_by(Event.id)):
+        assert event.at > before.get(event.subject_id, event.at.min.replace(tzinfo=SHANGHAI))
+        before[event.subject_id] = event.at
+        local = event.at.astimezone(SHANGHAI)
+        assert local.weekday() < 5
+        assert time(8, 30) <= local.time() <= time(17, 30)
+        assert local.date() < matching.today()
+
+
+def test_every_state_is_met(seeded):
+    assert set(seeded.scalars(select(Task.state).distinct())) == set(TASK_STATES)
+
+
+def test_tallies_are_right(seeded):
+    assert tallies.differences() == []
+
+
+# --- Matching ------------------------------------------------------------------------------------
+
+
+def test_most_waiting_tasks_have_an_able_institution_and_the_others_lack_everything_there_is(seeded):
+    found = matching.proposal(waiting())
+    assert 0.6 < found.matched / found.total < 0.95
+    assert set(found.lacking) == set(range(matching.ABLE))
+
+
+def test_the_seeded_market_agrees_with_matching(seeded):
+    common = world.build(SEED, matching.today(), demo=True)
+    known = {place.code: place for place in places.spread(INSTRUMENTS, 0, demo=True)}
+    kinds = {(kind.name, kind.model): kind for kind in common.market.kinds.all}
+    tasks = select(Task.region_code, Instrument.name, Instrument.model).join(
+        Instrument, Instrument.id == Task.instrument_id
+    )
+    able = [
+        bool(common.market.able(known[region], kinds[name, model]))
+        for region, name, model in seeded.execute(tasks.where(Task.id.in_(waiting())))
+    ]
+    assert sum(able) == matching.proposal(waiting()).matched
+
+
+# --- Instruments and certificates ----------------------------------------------------------------
+
+
+def test_instruments_agree_with_their_last_certificate(seeded):
+    certificates = select(Certificate).order_by(Certificate.verified_on)
+    last = {certificate.instrument_id: certificate for certificate in seeded.scalars(certificates)}
+    for instrument in seeded.scalars(select(Instrument).where(Instrument.id.in_(last))):
+        certificate = last[instrument.id]
+        assert instrument.last_verified_on == certificate.verified_on
+        assert instrument.valid_until == certificate.valid_until
+        assert (instrument.verification_state == "failed") == (not certificate.passed)
+
+
+def test_each_certified_task_has_one_certificate(seeded):
+    certified = select(func.count()).select_from(Task).where(Task.state == CERTIFIED)
+    assert seeded.scalar(certified) == seeded.scalar(select(func.count(Certificate.task_id.distinct())))
+    numbers = select(func.count(Certificate.id)).group_by(Certificate.institution_id, Certificate.no)
+    assert set(seeded.scalars(numbers)) == {1}
+
+
+def test_no_validity_has_run_out_unnoticed(seeded):
+    today = matching.today()
+    for until, state in seeded.execute(select(Instrument.valid_until, Instrument.verification_state)):
+        left = None if until is None else (until - today).days
+        wanted = (
+            "overdue" if left is not None and left < 0 else "due_soon" if left is not None and left <= 30 else "valid"
+        )
+        assert state in (("unverified", "failed") if left is None else (wanted,))
+
+
+# --- Seeding itself ------------------------------------------------------------------------------
+
+
+def test_the_number_of_instruments_is_as_asked(seeded):
+    assert seeded.scalar(select(func.count()).select_from(Instrument)) == INSTRUMENTS
+
+
+def test_the_next_row_gets_a_free_number(seeded):
+    new = seeded.scalar(text("SELECT nextval(pg_get_serial_sequence('task', 'id'))"))
+    assert new > seeded.scalar(select(func.max(Task.id)))
+
+
+def test_the_same_seed_makes_the_same_rows_and_another_seed_others(seeded):
+    assert made(500, 3) == made(500, 3)
+    assert made(500, 3) != made(500, 4)
+
+
+def test_a_seeded_database_is_not_seeded_again(seeded):
+    with pytest.raises(click.UsageError, match="organizations in this database already"):
+        seeding.seed(10, SEED)
+
+
+class Uncommitted:
+    """A connection on which commits wait for the end of the test."""
+
+    def __init__(self, connection: Any):
+        self.cursor = connection.cursor
+
+    def commit(self) -> None:
+        pass
+
+    rollback = commit
+
+
+def test_indexes_and_constraints_are_the_same_after_a_large_load(seeded):
+    objects = text(
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema UNION ALL "
+        "SELECT conrelid::regclass || conname || pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1"
+    )
+    before = list(seeded.scalars(objects))
+    connection = Uncommitted(seeded.connection().connection)
+    makes = loading.strip(connection)
+    stripped = list(seeded.scalars(objects))
+    loading.dress(connection, makes)
+    assert len(stripped) < len(before) - 30
+    assert list(seeded.scalars(objects)) == before
+
+
+# --- Demo accounts -------------------------------------------------------------------------------
+
+
+def test_demo_accounts_are_added_once(seeded):
+    demo.create_unless_there()
+    demo.create_unless_there()
+    assert [username for username, _password, _who in demo.accounts()] == [p.username for p in demo.PEOPLE]
+    without = select(Account.username).where(Account.demo, Account.organization_id.is_(None))
+    assert list(seeded.scalars(without)) == []
+    assert [account.username for account in seeded.scalars(select(Account)) if not account.roles] == ["xin"]
