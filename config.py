@@ -39,11 +39,13 @@ class Config:
         self.SQLALCHEMY_DATABASE_URI = _required(environment, "DATABASE_URL")
         self.SECRET_KEY = _required(environment, "SECRET_KEY")
         self.SESSION_COOKIE_SECURE = environment.get("COOKIE_SECURE", "0") == "1"
+        # The server's requests may not run for ever; commands and the worker take what they need.
+        timeout = environment.get("STATEMENT_TIMEOUT", "0")
         self.SQLALCHEMY_ENGINE_OPTIONS = {
             "pool_size": 8,
             "max_overflow": 8,
             "pool_pre_ping": False,
-            "connect_args": {"application_name": "metrology", "options": OPTIONS},
+            "connect_args": {"application_name": "metrology", "options": f"{OPTIONS} -c statement_timeout={timeout}"},
         }
 
 

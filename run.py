@@ -39,6 +39,8 @@ PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
 FLASK = [str(PYTHON), "-m", "flask", "--app", "app"]
 # A crash may lose the database of a test; waiting for the disk in every test would cost more.
 CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# A request that takes longer than this is stopped, and says so; commands and the worker are not.
+SERVING = {"STATEMENT_TIMEOUT": "120s"}
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 CHROMIUM_PLACES = (
     "chromium",
@@ -207,7 +209,7 @@ def serve(options: argparse.Namespace) -> int:
         with undisturbed():
             children = {
                 "后台任务 worker": stack.enter_context(child([*FLASK, "work"], env)),
-                "服务 server": stack.enter_context(child(server_command(options), env)),
+                "服务 server": stack.enter_context(child(server_command(options), {**env, **SERVING})),
             }
         with step("启动服务 server"):
             wait_until_healthy(options, children)
