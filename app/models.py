@@ -341,6 +341,19 @@ class ServiceRegion(Model):
 # --- The big tables ------------------------------------------------------------------------------
 
 
+def _searchable(name: str, column: str, *, chinese: bool = False) -> list[Index]:
+    """Indexes for a search anywhere in a text, of the nation, a province or a city.
+
+    Three characters or more use the trigrams, two the bigrams; no query names both (see fabkit/filters.py).
+    """
+    place = (text("left(city_code, 2)"), "city_code")
+    trigrams = {column: "gin_trgm_ops"}
+    grams = [Index(f"{name}_trigrams", *place, column, postgresql_using="gin", postgresql_ops=trigrams)]
+    if chinese:
+        grams.append(Index(f"{name}_bigrams", *place, text(f"bigrams({column})"), postgresql_using="gin"))
+    return grams
+
+
 class Instrument(OwnedByUsingUnit, Big, Model):
     """A working measuring instrument in the ledger of its using unit (器具台账)."""
 
@@ -362,20 +375,8 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         CheckConstraint("range_low <= range_high", name="range_in_order"),
         UniqueConstraint("city_code", "manufacturer", "serial_key", name="one_serial_per_manufacturer"),
         Index("instrument_of_using_unit", "using_unit_id", text("id DESC")),
-        Index(
-            "instrument_serial_search",
-            "serial_no",
-            postgresql_using="gin",
-            postgresql_ops={"serial_no": "gin_trgm_ops"},
-        ),
-        # Three characters or more use the trigrams, two the bigrams; no query names both (see lists.py).
-        Index(
-            "instrument_name_search",
-            "name",
-            postgresql_using="gin",
-            postgresql_ops={"name": "gin_trgm_ops"},
-        ),
-        Index("instrument_name_bigrams", text("bigrams(name)"), postgresql_using="gin"),
+        *_searchable("instrument_serial", "serial_no"),
+        *_searchable("instrument_name", "name", chinese=True),
     )
 
     instrument_no: Mapped[str] = mapped_column(String(30))
@@ -418,13 +419,7 @@ class Appointment(OwnedByUsingUnit, Big, Model):
         UniqueConstraint("city_code", "no", name="one_appointment_no"),
         Index("appointment_no", "no", postgresql_ops={"no": "text_pattern_ops"}),
         Index("appointment_of_using_unit", "using_unit_id", text("applied_at DESC")),
-        Index(
-            "appointment_applicant_search",
-            "applicant",
-            postgresql_using="gin",
-            postgresql_ops={"applicant": "gin_trgm_ops"},
-        ),
-        Index("appointment_applicant_bigrams", text("bigrams(applicant)"), postgresql_using="gin"),
+        *_searchable("appointment_applicant", "applicant", chinese=True),
     )
 
     no: Mapped[str] = mapped_column(String(30))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Select,
@@ -65,6 +66,16 @@ def fire(
     asked = literal(len(set(chosen))) if isinstance(chosen, Collection) else _count(picked)
     done = select(asked.label("asked"), _count(moved).label("done")).add_cte(told, tallied)
     return Outcome(*db.session.execute(done).one())
+
+
+def is_chosen(id: Any, chosen: Chosen) -> ColumnElement[bool]:
+    """The condition that a row is among the chosen."""
+    among: ColumnElement[bool]
+    if isinstance(chosen, Collection):
+        among = id == func.any(literal(list(chosen), ARRAY(BigInteger)))
+    else:
+        among = id.in_(chosen)
+    return among
 
 
 def _picked(chosen: Chosen) -> Any:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, Subquery, and_, case, exists, func, literal, or_, select
+from sqlalchemy import Subquery, and_, case, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
@@ -29,7 +29,7 @@ from app.models import (
     db,
 )
 from app.states import APPROVED, AT_INSTITUTION, AWAITING_AUTHORITY, EFFECTIVE
-from app.workflow import Chosen
+from app.workflow import Chosen, is_chosen
 
 # How far a capability goes towards an instrument: the first thing that lacks is the reason to tell.
 NO_KIND, NO_RANGE, NO_ACCURACY, NO_PLACE, NOT_VALID, ABLE = range(6)
@@ -107,11 +107,10 @@ _NEED = (
 
 def _needs(chosen: Chosen) -> Any:
     """The distinct needs behind the chosen tasks that still wait, with the number of tasks of each."""
-    ids = chosen if isinstance(chosen, Select) else list(chosen)
     grouped = (
         select(*_NEED, func.count().label("tasks"))
         .join(Instrument, Instrument.id == Task.instrument_id)
-        .where(Task.id.in_(ids), Task.state.in_(sorted(AWAITING_AUTHORITY)))
+        .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(AWAITING_AUTHORITY)))
         .group_by(*_NEED)
         .subquery("grouped")
     )
@@ -379,12 +378,11 @@ def best_for_tasks(chosen: Chosen) -> Subquery:
     need = _needs(chosen)
     best = _best(need)
     same = and_(*(column == need.c[column.key] for column in _NEED))
-    ids = chosen if isinstance(chosen, Select) else list(chosen)
     return (
         select(Task.id.label("task_id"), best.c.institution_id)
         .join(Instrument, Instrument.id == Task.instrument_id)
         .join(need, same)
         .join(best, best.c.number == need.c.number)
-        .where(Task.id.in_(ids), Task.state.in_(sorted(AWAITING_AUTHORITY)))
+        .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(AWAITING_AUTHORITY)))
         .subquery("proposal")
     )

@@ -375,15 +375,17 @@ class ModelPage(Page, ModelView):
         return {"selection": "all", "filter": form.get("filter", ""), "expected": form.get("expected", "")}
 
     def _sheet(self, selection: Selection, columns: list[Column]) -> Any:
+        """The cells of the selected rows: these first, then what is joined to them."""
         source, model = self.source, self.source.model
-        ids = (
-            selection.ids if isinstance(selection.ids, Select) else select(model.id).where(model.id.in_(selection.ids))
-        )
-        ids = visible(ids, model)
+        if isinstance(selection.ids, Select):
+            ids = selection.ids
+        else:
+            ids = select(model.id).where(model.id.in_(selection.ids))
+        chosen = visible(ids, model).cte("chosen").prefix_with("MATERIALIZED")
         cells = [column.in_sheet().label(column.name) for column in columns]
-        statement = lists.joined(select(*cells).select_from(model), source)
+        rows = select(*cells).select_from(chosen).join(model, model.id == chosen.c.id)
         key = source.key.desc() if source.descending else source.key
-        return visible(statement.where(model.id.in_(ids)), model).order_by(key, model.id)
+        return visible(lists.joined(rows, source), model).order_by(key, model.id)
 
 
 class EditablePage(ModelPage):

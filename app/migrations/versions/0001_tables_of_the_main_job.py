@@ -20,6 +20,7 @@ $$ SELECT coalesce(array_agg(DISTINCT substr(lower(term), n, 2)), '{}')
 
 def upgrade() -> None:
     op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    op.execute("CREATE EXTENSION IF NOT EXISTS btree_gin")
     op.execute(BIGRAMS)
     op.create_table('ab_group',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -265,8 +266,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', 'city_code'),
     sa.UniqueConstraint('city_code', 'no', name='one_appointment_no')
     )
-    op.create_index('appointment_applicant_bigrams', 'appointment', [sa.literal_column('bigrams(applicant)')], unique=False, postgresql_using='gin')
-    op.create_index('appointment_applicant_search', 'appointment', ['applicant'], unique=False, postgresql_using='gin', postgresql_ops={'applicant': 'gin_trgm_ops'})
+    op.create_index('appointment_applicant_bigrams', 'appointment', [sa.literal_column('left(city_code, 2)'), 'city_code', sa.literal_column('bigrams(applicant)')], unique=False, postgresql_using='gin')
+    op.create_index('appointment_applicant_trigrams', 'appointment', [sa.literal_column('left(city_code, 2)'), 'city_code', 'applicant'], unique=False, postgresql_using='gin', postgresql_ops={'applicant': 'gin_trgm_ops'})
     op.create_index('appointment_no', 'appointment', ['no'], unique=False, postgresql_ops={'no': 'text_pattern_ops'})
     op.create_index('appointment_of_using_unit', 'appointment', ['using_unit_id', sa.literal_column('applied_at DESC')], unique=False)
     op.create_table('institution',
@@ -333,10 +334,10 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', 'city_code'),
     sa.UniqueConstraint('city_code', 'manufacturer', 'serial_key', name='one_serial_per_manufacturer')
     )
-    op.create_index('instrument_name_bigrams', 'instrument', [sa.literal_column('bigrams(name)')], unique=False, postgresql_using='gin')
-    op.create_index('instrument_name_search', 'instrument', ['name'], unique=False, postgresql_using='gin', postgresql_ops={'name': 'gin_trgm_ops'})
+    op.create_index('instrument_name_bigrams', 'instrument', [sa.literal_column('left(city_code, 2)'), 'city_code', sa.literal_column('bigrams(name)')], unique=False, postgresql_using='gin')
+    op.create_index('instrument_name_trigrams', 'instrument', [sa.literal_column('left(city_code, 2)'), 'city_code', 'name'], unique=False, postgresql_using='gin', postgresql_ops={'name': 'gin_trgm_ops'})
     op.create_index('instrument_of_using_unit', 'instrument', ['using_unit_id', sa.literal_column('id DESC')], unique=False)
-    op.create_index('instrument_serial_search', 'instrument', ['serial_no'], unique=False, postgresql_using='gin', postgresql_ops={'serial_no': 'gin_trgm_ops'})
+    op.create_index('instrument_serial_trigrams', 'instrument', [sa.literal_column('left(city_code, 2)'), 'city_code', 'serial_no'], unique=False, postgresql_using='gin', postgresql_ops={'serial_no': 'gin_trgm_ops'})
     op.create_table('measurement_standard',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('name', sa.String(length=100), nullable=False),
@@ -561,15 +562,15 @@ def downgrade() -> None:
     op.drop_table('ab_api_key')
     op.drop_table('using_unit')
     op.drop_table('measurement_standard')
-    op.drop_index('instrument_serial_search', table_name='instrument', postgresql_using='gin', postgresql_ops={'serial_no': 'gin_trgm_ops'})
+    op.drop_index('instrument_serial_trigrams', table_name='instrument', postgresql_using='gin', postgresql_ops={'serial_no': 'gin_trgm_ops'})
     op.drop_index('instrument_of_using_unit', table_name='instrument')
-    op.drop_index('instrument_name_search', table_name='instrument', postgresql_using='gin', postgresql_ops={'name': 'gin_trgm_ops'})
+    op.drop_index('instrument_name_trigrams', table_name='instrument', postgresql_using='gin', postgresql_ops={'name': 'gin_trgm_ops'})
     op.drop_index('instrument_name_bigrams', table_name='instrument', postgresql_using='gin')
     op.drop_table('instrument')
     op.drop_table('institution')
     op.drop_index('appointment_of_using_unit', table_name='appointment')
     op.drop_index('appointment_no', table_name='appointment', postgresql_ops={'no': 'text_pattern_ops'})
-    op.drop_index('appointment_applicant_search', table_name='appointment', postgresql_using='gin', postgresql_ops={'applicant': 'gin_trgm_ops'})
+    op.drop_index('appointment_applicant_trigrams', table_name='appointment', postgresql_using='gin', postgresql_ops={'applicant': 'gin_trgm_ops'})
     op.drop_index('appointment_applicant_bigrams', table_name='appointment', postgresql_using='gin')
     op.drop_table('appointment')
     op.drop_index(op.f('ix_ab_user_organization_id'), table_name='ab_user')
