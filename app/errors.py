@@ -68,6 +68,7 @@ def _http(error: HTTPException) -> Any:
         return error
     texts = {
         400: _("The request could not be understood."),
+        401: _("Please sign in first."),
         403: _("You may not do this. Your administrator can give you the role it needs."),
         404: _("There is no such page or row, or it lies outside your jurisdiction."),
         405: _("This address cannot be opened directly."),

@@ -65,7 +65,7 @@ def context(menu: Menu) -> dict[str, Any]:
     language = str(get_locale() or "zh")
     return {
         "shell": {
-            "product": _l("Mandatory verification of measuring instruments"),
+            "product": _l("Mandatory verification system"),
             "menu": permitted_items(menu),
             "user": _person(),
             "language": "zh-CN" if language.startswith("zh") else language,
