@@ -316,4 +316,3 @@ def test_a_list_of_tasks_is_narrow_in_memory_too(officer, rows):
     officer.get("/assignments/")
 
     assert not [one for one in rows.identity_map.values() if isinstance(one, Task | Instrument)]
-

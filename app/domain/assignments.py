@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import aliased
 
 from app.access import Principal
-from app.domain import matching
+from app.domain import matching, reasons
 from app.errors import RuleError
 from app.models import Organization, Task, db
 from app.states import ASSIGN, ESCALATE, REFUSE
@@ -72,17 +72,7 @@ def escalate(chosen: Chosen, reason: str, by: Principal) -> Outcome:
 
 
 def _checked(reason: str) -> str:
-    text = reason.strip()
-    if not SHORTEST_REASON <= len(text) <= LONGEST_REASON:
-        raise RuleError(
-            _(
-                "A reason has %(shortest)s to %(longest)s characters.",
-                shortest=SHORTEST_REASON,
-                longest=LONGEST_REASON,
-            ),
-            field="reason",
-        )
-    return text
+    return reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
 
 
 def _at_desk_of(by: Principal) -> ColumnElement[bool] | None:

@@ -1,10 +1,9 @@
 """What an institution does with tasks that are offered to it: accept them, or return them with a reason."""
 
-from flask_babel import gettext as _
 from sqlalchemy import func
 
 from app.access import Principal
-from app.errors import RuleError
+from app.domain import reasons
 from app.states import ACCEPT, RETURN
 from app.workflow import Chosen, Outcome, fire
 
@@ -18,14 +17,5 @@ def accept(chosen: Chosen, by: Principal) -> Outcome:
 
 def return_(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     """退回: the institution gives the tasks back to the authority, which assigns them anew or refuses them."""
-    text = reason.strip()
-    if not SHORTEST_REASON <= len(text) <= LONGEST_REASON:
-        raise RuleError(
-            _(
-                "A reason has %(shortest)s to %(longest)s characters.",
-                shortest=SHORTEST_REASON,
-                longest=LONGEST_REASON,
-            ),
-            field="reason",
-        )
+    text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
     return fire(RETURN, chosen, by, reason=text, institution_id=None)

@@ -80,6 +80,7 @@ class FormAction:
     size: str = ""
     permission: str = ""
     context: str | None = None
+    only_shows: bool = False
 
     @property
     def needs(self) -> str:
@@ -98,6 +99,11 @@ def form_action(name: str, label: Any, **how: Any) -> Callable[[Callable[..., An
         return method
 
     return decorate
+
+
+def show_action(name: str, label: Any, **how: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a page's method as a dialog that shows something of one row: it gives what the template shows."""
+    return form_action(name, label, single=True, only_shows=True, permission="can_show", **how)
 
 
 class NoForm(FlaskForm):

@@ -251,8 +251,10 @@ class ModelPage(Page, ModelView):
     @expose("/dialog/<name>", methods=["POST"])
     def dialog(self, name: str) -> Any:
         """The dialog of an action, for the posted selection."""
-        declared, _method = self._declared(name)
+        declared, method = self._declared(name)
         selection = self._selection(declared)
+        if declared.only_shows:
+            return self._dialog(declared, selection, NoForm(), more=method(selection.only_id()))
         form = self._form(declared)(formdata=None, obj=self.prefill(declared, selection))
         return self._dialog(declared, selection, form)
 
@@ -260,6 +262,8 @@ class ModelPage(Page, ModelView):
     def act(self, name: str) -> Any:
         """Do the action to the posted selection, or show its dialog again with what is wrong."""
         declared, method = self._declared(name)
+        if declared.only_shows:
+            abort(405)
         selection = self._selection(declared)
         form = self._form(declared)(request.form)
         if declared.form is not None and not form.validate():
@@ -299,8 +303,17 @@ class ModelPage(Page, ModelView):
             selection.only_id()
         return selection
 
-    def _dialog(self, declared: FormAction, selection: Selection, form: Any, problem: str | None = None) -> str:
-        more = getattr(self, declared.context)(selection, form) if declared.context else {}
+    def _dialog(
+        self,
+        declared: FormAction,
+        selection: Selection,
+        form: Any,
+        problem: str | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> str:
+        shown: dict[str, Any] = more or {}
+        if declared.context:
+            shown = getattr(self, declared.context)(selection, form)
         dialog = {
             "title": declared.label,
             "summary": self._summary(declared, selection),
@@ -311,7 +324,7 @@ class ModelPage(Page, ModelView):
             "problem": problem,
             "size": declared.size,
         }
-        return render_template(declared.template, dialog={**dialog, **more.pop("dialog", {})}, form=form, **more)
+        return render_template(declared.template, dialog={**dialog, **shown.pop("dialog", {})}, form=form, **shown)
 
     def _summary(self, declared: FormAction, selection: Selection) -> str:
         if declared.without or declared.single:

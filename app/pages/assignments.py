@@ -15,13 +15,12 @@ from app.access import within
 from app.domain import assignments, catalogue, matching, regions, tallies, tasks
 from app.domain.assignments import LONGEST_REASON, SHORTEST_REASON
 from app.domain.matching import NO_ACCURACY, NO_KIND, NO_PLACE, NO_RANGE, NOT_VALID
-from app.fabkit.actions import Selection, form_action
+from app.fabkit.actions import Selection, form_action, show_action
 from app.fabkit.filters import Choice, Switch, is_number
 from app.fabkit.formats import moment
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Query, Source, Total, capped_total
-from app.fabkit.pages import ModelPage, Show
-from app.fabkit.security import permitted
+from app.fabkit.pages import Show
 from app.models import Tally, Task
 from app.pages import tasks as task_pages
 from app.states import AWAITING_AUTHORITY, RETURNED, TASK_LABELS, UNASSIGNED
@@ -94,7 +93,7 @@ def _desk(value: str) -> Any:
     return mine if value == "mine" else ~mine
 
 
-class Assignments(ModelPage):
+class Assignments(task_pages.TaskPage):
     """检定任务分配."""
 
     route_base = "/assignments"
@@ -110,7 +109,6 @@ class Assignments(ModelPage):
         where=lambda: [Task.state.in_(sorted(AWAITING_AUTHORITY))],
         first=_mine,
     )
-    extra = {"state": Task.state}  # noqa: RUF012
     columns = (
         task_pages.STATE,
         task_pages.NO,
@@ -130,7 +128,6 @@ class Assignments(ModelPage):
         replace(task_pages.MANUFACTURER, hidden=True),
         replace(task_pages.REASON, hidden=True),
     )
-    search = task_pages.SEARCH
     filters = (
         Switch(
             "desk",
@@ -248,79 +245,25 @@ class Assignments(ModelPage):
         outcome = assignments.escalate(selection.ids, form.reason.data or "", g.principal)
         return task_pages.told(_("Escalated %(done)s tasks.", done=outcome.done), outcome)
 
-    @form_action(
-        "returns",
-        _l("Return trace"),
-        icon="history",
-        single=True,
-        permission="can_show",
-        template="table_dialog.html",
-        size="lg",
-        context="returns_table",
-    )
-    def returns(self, selection: Selection, _form: Any) -> Any:
-        """Shows only; there is nothing to do."""
-        abort(405)
-
-    def returns_table(self, selection: Selection, _form: Any) -> dict[str, Any]:
-        self._seen(selection)
-        rows = [
-            [name, moment(event.at), event.reason, event.by_name] for event, name in tasks.returns(selection.only_id())
-        ]
+    @show_action("returns", _l("Return trace"), icon="history", template="table_dialog.html", size="lg")
+    def returns(self, row_id: int) -> dict[str, Any]:
+        self._seen(row_id)
+        rows = [[name, moment(event.at), event.reason, event.by_name] for event, name in tasks.returns(row_id)]
         heads = [_("Institution"), _("Returned at"), _("Reason"), _("Person")]
         return {"table": {"columns": heads, "rows": rows, "empty": _("This task was never returned.")}}
 
-    @form_action(
-        "appointment",
-        _l("Appointment"),
-        icon="file-text",
-        single=True,
-        permission="can_show",
-        template="show_dialog.html",
-        size="lg",
-        context="appointment_details",
-    )
-    def appointment(self, selection: Selection, _form: Any) -> Any:
-        """Shows only; there is nothing to do."""
-        abort(405)
+    @show_action("appointment", _l("Appointment"), icon="file-text", template="show_dialog.html", size="lg")
+    def appointment(self, row_id: int) -> dict[str, Any]:
+        found = self._seen(row_id)
+        section = task_pages.appointment_section(found, self.phone_url(row_id))
+        return {"show": Show(row_id, title="", sections=[section], tables=[task_pages.siblings_table(found)])}
 
-    def appointment_details(self, selection: Selection, _form: Any) -> dict[str, Any]:
-        found = self._seen(selection)
-        section = task_pages.appointment_section(found, self._phone_url(found.task.id))
-        show = Show(id=found.task.id, title="", sections=[section], tables=[task_pages.siblings_table(found)])
-        return {"show": show}
+    @show_action("details", _l("Details"), icon="info-circle", template="show_dialog.html", size="xl")
+    def all_details(self, row_id: int) -> dict[str, Any]:
+        return {"show": self.details(row_id) or abort(404)}
 
-    @form_action(
-        "details",
-        _l("Details"),
-        icon="info-circle",
-        single=True,
-        permission="can_show",
-        template="show_dialog.html",
-        size="xl",
-        context="full_details",
-    )
-    def show_details(self, selection: Selection, _form: Any) -> Any:
-        """Shows only; there is nothing to do."""
-        abort(405)
-
-    def full_details(self, selection: Selection, _form: Any) -> dict[str, Any]:
-        self._seen(selection)
-        return {"show": self.details(selection.only_id())}
-
-    def _seen(self, selection: Selection) -> tasks.Dossier:
-        return tasks.dossier(selection.only_id()) or abort(404)
-
-    def details(self, row_id: int) -> Show | None:
-        return task_pages.show(row_id, self._phone_url(row_id))
-
-    def _phone_url(self, row_id: int) -> str | None:
-        return f"{self.route_base}/phone/{row_id}" if self.allowed("can_reveal") else None
-
-    @expose("/phone/<int:pk>", methods=["POST"])
-    @permitted("reveal")
-    def phone(self, pk: int) -> Any:
-        return task_pages.phone(pk)
+    def _seen(self, row_id: int) -> tasks.Dossier:
+        return tasks.dossier(row_id) or abort(404)
 
 
 def _candidate(row: matching.Candidate, chosen: Any) -> dict[str, Any]:

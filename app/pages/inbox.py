@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import g
-from flask_appbuilder import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -14,8 +13,6 @@ from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Choice
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Source
-from app.fabkit.pages import ModelPage, Show
-from app.fabkit.security import permitted
 from app.models import Task
 from app.pages import tasks as task_pages
 from app.states import OFFERED, TASK_LABELS, TASK_STATES, WITH_INSTITUTION
@@ -35,7 +32,7 @@ class ReturnForm(FlaskForm):
     )
 
 
-class Inbox(ModelPage):
+class Inbox(task_pages.TaskPage):
     """待受理任务."""
 
     route_base = "/inbox"
@@ -50,7 +47,6 @@ class Inbox(ModelPage):
         where=lambda: [Task.state.in_(sorted(WITH_INSTITUTION))],
         first=lambda: Task.state == OFFERED,
     )
-    extra = {"state": Task.state}  # noqa: RUF012
     columns = (
         task_pages.STATE,
         task_pages.NO,
@@ -66,7 +62,6 @@ class Inbox(ModelPage):
         task_pages.DELIVERY,
         task_pages.WAITING,
     )
-    search = task_pages.SEARCH
     filters = (
         Choice(
             "state",
@@ -96,12 +91,3 @@ class Inbox(ModelPage):
     def return_(self, selection: Selection, form: ReturnForm) -> str:
         outcome = inbox.return_(selection.ids, form.reason.data or "", g.principal)
         return task_pages.told(_("Returned %(done)s tasks.", done=outcome.done), outcome)
-
-    def details(self, row_id: int) -> Show | None:
-        url = f"{self.route_base}/phone/{row_id}" if self.allowed("can_reveal") else None
-        return task_pages.show(row_id, url)
-
-    @expose("/phone/<int:pk>", methods=["POST"])
-    @permitted("reveal")
-    def phone(self, pk: int) -> Any:
-        return task_pages.phone(pk)

@@ -5,16 +5,17 @@ from flask_babel import lazy_gettext as _l
 from app.domain import institutions
 from app.fabkit.filters import Choice, Lookup
 from app.fabkit.lists import Source
-from app.fabkit.pages import ModelPage, Show
 from app.models import Task
 from app.pages import tasks as task_pages
 from app.states import TASK_LABELS
 
 
-class Progress(ModelPage):
+class Progress(task_pages.TaskPage):
     """检定进度."""
 
     route_base = "/progress"
+    # The telephone number is the unit's own: it is masked for others.
+    exclude_route_methods = task_pages.TaskPage.exclude_route_methods | {"phone"}
     class_permission_name = "Progress"
     list_title = _l("Progress of our tasks")
     empty = _l("You have not booked a verification yet.")
@@ -25,7 +26,6 @@ class Progress(ModelPage):
         outer_joins=task_pages.RECEIVER,
         descending=True,
     )
-    extra = {"state": Task.state}  # noqa: RUF012
     columns = (
         task_pages.STATE,
         task_pages.NO,
@@ -39,7 +39,6 @@ class Progress(ModelPage):
         task_pages.DELIVERY,
         task_pages.REASON,
     )
-    search = task_pages.SEARCH
     filters = (
         Choice("state", _l("State"), Task.state, TASK_LABELS),
         Lookup(
@@ -53,6 +52,3 @@ class Progress(ModelPage):
         task_pages.BY_ITEM,
         task_pages.BY_APPLIED,
     )
-
-    def details(self, row_id: int) -> Show | None:
-        return task_pages.show(row_id, phone_url=None)

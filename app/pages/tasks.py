@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import abort, g
+from flask_appbuilder import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
@@ -12,10 +13,22 @@ from sqlalchemy.orm import aliased
 from app.access import within
 from app.domain import catalogue, regions, tasks
 from app.domain.tasks import Dossier
-from app.fabkit.filters import Begins, Cascade, Choice, Contains, ContainsChinese, Dates, Search, SearchField, among
+from app.fabkit.filters import (
+    Begins,
+    Cascade,
+    Choice,
+    Contains,
+    ContainsChinese,
+    Dates,
+    Search,
+    SearchField,
+    among,
+    is_number,
+)
 from app.fabkit.formats import badge, day, days_waiting, label, mask_phone, moment, reveal, words_in_sheet
 from app.fabkit.lists import Column
-from app.fabkit.pages import Section, Show, Table
+from app.fabkit.pages import ModelPage, Section, Show, Table
+from app.fabkit.security import permitted
 from app.models import Appointment, CatalogueItem, Event, Instrument, Organization, Region, Task, db
 from app.states import STEP_LABELS, TASK_LABELS, USE_LABELS, VERIFICATION_LABELS
 from app.workflow import Outcome
@@ -129,13 +142,27 @@ def told(done: str, outcome: Outcome) -> str:
     return f"{done} {left}"
 
 
-def phone(task_id: int) -> dict[str, str]:
-    """The telephone number behind the mask; that it was shown is recorded."""
-    number = tasks.show_phone(task_id, g.principal) if task_id < 10**18 else None
-    if number is None:
-        abort(404)
-    db.session.commit()
-    return {"value": number}
+class TaskPage(ModelPage):
+    """A list of tasks: every row opens to everything about it, with a telephone number behind a mask."""
+
+    extra = {"state": Task.state}  # noqa: RUF012
+    search = SEARCH
+
+    def details(self, row_id: int) -> Show | None:
+        return show(row_id, self.phone_url(row_id))
+
+    def phone_url(self, row_id: int) -> str | None:
+        return f"{self.route_base}/phone/{row_id}" if self.allowed("can_reveal") else None
+
+    @expose("/phone/<pk>", methods=["POST"])
+    @permitted("reveal")
+    def phone(self, pk: str) -> Any:
+        """The telephone number behind the mask; that it was shown is recorded."""
+        number = tasks.show_phone(int(pk), g.principal) if is_number(pk) else None
+        if number is None:
+            abort(404)
+        db.session.commit()
+        return {"value": number}
 
 
 # --- One task ------------------------------------------------------------------------------------
