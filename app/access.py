@@ -43,7 +43,7 @@ class Principal:
     organization_id: int | None = None
     organization: str = ""
     level: str = ""
-    jurisdiction: str = ""
+    jurisdiction: str | None = None
     path: str = ""
     place: str = ""
 
@@ -85,7 +85,7 @@ def rules(who: Principal) -> tuple[tuple[type, Rule], ...]:
     """The rule for each mixin or table, for this person. A table under none is for everybody."""
     if who.kind == "everything":
         return ()
-    if who.kind == "authority":
+    if who.kind == "authority" and who.jurisdiction is not None:
         return _rules_of_authority(who.jurisdiction)
     if who.kind == "institution" and who.organization_id is not None:
         return _rules_of_institution(who.organization_id)
@@ -105,11 +105,14 @@ def within(jurisdiction: str) -> Rule:
     return lambda cls: (cls.city_code == city) & (cls.region_code == jurisdiction)
 
 
+unit = aliased(Organization, name="unit")
+given = aliased(Task, name="given")
+
+
 def _rules_of_authority(jurisdiction: str) -> tuple[tuple[type, Rule], ...]:
     if not jurisdiction:
         return ()
     width = len(jurisdiction)
-    unit = aliased(Organization, name="unit")
     return (
         (WithinRegion, within(jurisdiction)),
         (
@@ -126,7 +129,6 @@ def _rules_of_authority(jurisdiction: str) -> tuple[tuple[type, Rule], ...]:
 
 
 def _rules_of_institution(own_id: int) -> tuple[tuple[type, Rule], ...]:
-    given = aliased(Task, name="given")
     return (
         (SharedByParties, lambda cls: cls.institution_id == own_id),
         (
@@ -191,7 +193,7 @@ def _guard(session: Session, *_: Any) -> None:
 def _may_write(row: Any, who: Principal) -> bool:
     if who.kind == "everything":
         return True
-    if who.kind == "authority":
+    if who.kind == "authority" and who.jurisdiction is not None:
         return getattr(row, "region_code", who.jurisdiction).startswith(who.jurisdiction)
     own = {"institution": "institution_id", "using_unit": "using_unit_id"}.get(who.kind)
     return own is not None and getattr(row, own, None) == who.organization_id

@@ -12,7 +12,7 @@ NATION = "000000"
 def children(parent: str, who: Principal) -> list[Region]:
     """The regions directly below one, as far as they lie in a person's jurisdiction or on the way to it."""
     below = select(Region).where(Region.parent_code == parent).order_by(Region.code)
-    own = who.jurisdiction
+    own = who.jurisdiction or ""
     return [
         region
         for region in db.session.scalars(below)

@@ -96,7 +96,7 @@ def principal_of(account: Account) -> Principal:
         organization_id=organization.id,
         organization=organization.name,
         level=organization.level,
-        jurisdiction=organization.jurisdiction or "",
+        jurisdiction=organization.jurisdiction,
         path=organization.path,
         place=organization.region.full_name,
     )
