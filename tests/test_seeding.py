@@ -205,8 +205,8 @@ class Uncommitted:
 
 def test_indexes_and_constraints_are_the_same_after_a_large_load(seeded):
     objects = text(
-        "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema UNION ALL "
-        "SELECT conrelid::regclass || conname || pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1"
+        "SELECT indexrelid::regclass || ' ' || indisvalid FROM pg_index UNION ALL "
+        "SELECT conrelid::regclass || ' ' || conname || ' ' || convalidated FROM pg_constraint ORDER BY 1"
     )
     before = list(seeded.scalars(objects))
     connection = Uncommitted(seeded.connection().connection)

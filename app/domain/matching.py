@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Subquery, and_, case, exists, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import array, distinct_on
 from sqlalchemy.orm import aliased
 
 from app.models import (
@@ -118,23 +118,27 @@ def _needs(chosen: Chosen) -> Any:
     return select(grouped, number).cte("need").prefix_with("MATERIALIZED")
 
 
-def _covers_range(need: Any) -> Any:
+def _covers_range(offer: Any, need: Any) -> Any:
     return and_(
-        Capability.range_unit == need.c.range_unit,
-        Capability.range_low <= need.c.range_low,
-        Capability.range_high >= need.c.range_high,
+        offer.range_unit == need.c.range_unit,
+        offer.range_low <= need.c.range_low,
+        offer.range_high >= need.c.range_high,
     )
 
 
-def _covers_accuracy(need: Any) -> Any:
-    return Capability.accuracy_value <= need.c.accuracy_value
+def _covers_accuracy(offer: Any, need: Any) -> Any:
+    return offer.accuracy_value <= need.c.accuracy_value
+
+
+def _places_of(need: Any) -> Any:
+    """The places under which an institution may serve: the county itself, its city, its province, the country."""
+    province = func.left(need.c.region_code, 2).concat("0000")
+    return array([need.c.region_code, need.c.city_code, province, literal("000000")])
 
 
 def _serves_place(need: Any) -> Any:
-    province = func.left(need.c.region_code, 2).concat("0000")
     return exists().where(
-        ServiceRegion.capability_id == Capability.id,
-        ServiceRegion.region_code.in_([need.c.region_code, need.c.city_code, province, "000000"]),
+        ServiceRegion.capability_id == Capability.id, ServiceRegion.region_code == func.any(_places_of(need))
     )
 
 
@@ -165,15 +169,45 @@ def today() -> Any:
     return datetime.now(ZoneInfo("Asia/Shanghai")).date()
 
 
+def _serving(need: Any) -> Any:
+    """(number, tasks, institution_id, valid): who serves the place of a need and covers its range and accuracy.
+
+    Needs and capabilities meet by place and kind at once: thousands of needs against tens of thousands of
+    capabilities would take minutes one by one.
+    """
+    place = select(need.c.number, func.unnest(_places_of(need)).label("code")).cte("place")
+    offer = (
+        select(
+            ServiceRegion.region_code,
+            Capability.catalogue_item_id,
+            Capability.institution_id,
+            Capability.range_low,
+            Capability.range_high,
+            Capability.range_unit,
+            Capability.accuracy_value,
+            _is_valid_today().label("valid"),
+        )
+        .join_from(Capability, ServiceRegion, ServiceRegion.capability_id == Capability.id)
+        .where(Capability.catalogue_item_id.in_(select(need.c.catalogue_item_id)))
+        .where(ServiceRegion.region_code.in_(select(place.c.code)))
+        .cte("offer")
+        .prefix_with("MATERIALIZED")
+    )
+    here = and_(offer.c.region_code == place.c.code, offer.c.catalogue_item_id == need.c.catalogue_item_id)
+    return (
+        select(need.c.number, need.c.tasks, offer.c.institution_id, func.bool_or(offer.c.valid).label("valid"))
+        .join_from(need, place, place.c.number == need.c.number)
+        .join(offer, here)
+        .where(_covers_range(offer.c, need), _covers_accuracy(offer.c, need))
+        .group_by(need.c.number, need.c.tasks, offer.c.institution_id)
+        .cte("serving")
+    )
+
+
 def _able(need: Any) -> Any:
     """(number, tasks, institution_id): who is able to which need."""
-    return (
-        select(need.c.number, need.c.tasks, Capability.institution_id)
-        .join_from(need, Capability, Capability.catalogue_item_id == need.c.catalogue_item_id)
-        .where(_covers_range(need), _covers_accuracy(need), _serves_place(need), _is_valid_today())
-        .distinct()
-        .cte("able")
-    )
+    serving = _serving(need)
+    return select(serving.c.number, serving.c.tasks, serving.c.institution_id).where(serving.c.valid).cte("able")
 
 
 # --- One institution for all ---------------------------------------------------------------------
@@ -275,8 +309,8 @@ def _reached(need: Any) -> Any:
     """How far one capability goes: kind, range, accuracy, place, validity, in this order."""
     return case(
         (Capability.id.is_(None), NO_KIND),
-        (~_covers_range(need), NO_RANGE),
-        (~_covers_accuracy(need), NO_ACCURACY),
+        (~_covers_range(Capability, need), NO_RANGE),
+        (~_covers_accuracy(Capability, need), NO_ACCURACY),
         (~_serves_place(need), NO_PLACE),
         (~_is_valid_today(), NOT_VALID),
         else_=ABLE,
@@ -361,16 +395,40 @@ def proposal(chosen: Chosen) -> Proposal:
 def _lacking_everywhere(chosen: Chosen) -> dict[int, int]:
     """Why no institution takes a task: the furthest that any capability goes towards it."""
     need = _needs(chosen)
-    furthest = func.coalesce(func.max(_reached(need)), NO_KIND).label("reached")
-    each = (
-        select(need.c.number, need.c.tasks, furthest)
-        .select_from(need)
-        .outerjoin(Capability, Capability.catalogue_item_id == need.c.catalogue_item_id)
-        .group_by(need.c.number, need.c.tasks)
-        .subquery("each")
-    )
+    serving = _serving(need)
+    furthest = _furthest(need)
+    able = select(serving.c.number).where(serving.c.valid)
+    reached = case(
+        (need.c.number.in_(able), ABLE),
+        (need.c.number.in_(select(serving.c.number)), NOT_VALID),
+        else_=furthest.c.reached,
+    ).label("reached")
+    same = and_(*(furthest.c[name] == need.c[name] for name in _SORT))
+    each = select(need.c.tasks, reached).join_from(need, furthest, same).subquery("each")
     sums = select(each.c.reached, func.sum(each.c.tasks)).where(each.c.reached < ABLE).group_by(each.c.reached)
     return {stage: int(tasks) for stage, tasks in db.session.execute(sums)}
+
+
+# What sort of instrument a need is about: few needs differ in it.
+_SORT = ("catalogue_item_id", "range_low", "range_high", "range_unit", "accuracy_value")
+
+
+def _furthest(need: Any) -> Any:
+    """(sort, reached): how far the capabilities of whatever place go towards a sort of instrument."""
+    sort = select(*(need.c[name] for name in _SORT)).distinct().cte("sort")
+    stage = case(
+        (Capability.id.is_(None), NO_KIND),
+        (~_covers_range(Capability, sort), NO_RANGE),
+        (~_covers_accuracy(Capability, sort), NO_ACCURACY),
+        else_=NO_PLACE,
+    )
+    return (
+        select(*sort.c, func.max(stage).label("reached"))
+        .select_from(sort)
+        .outerjoin(Capability, Capability.catalogue_item_id == sort.c.catalogue_item_id)
+        .group_by(*sort.c)
+        .cte("furthest")
+    )
 
 
 def best_for_tasks(chosen: Chosen) -> Subquery:
