@@ -115,7 +115,7 @@ def accounts(check: bool) -> None:
     if check:
         raise SystemExit(1 if rows else 0)
     for account, password, who in rows:
-        click.echo(f"  {account:<14} {password:<16} {who}")
+        click.echo(f"  {account:<17} {password:<14} {who}")
 
 
 roles = AppGroup("roles", help="Roles and permissions as written in access.py.")

@@ -1,0 +1,117 @@
+"""Demo data and demo accounts: one for each role, at organizations whose pages are full."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import Role
+from sqlalchemy import Select, distinct, func, select
+from werkzeug.security import generate_password_hash
+
+from app import seeding
+from app.models import Account, Organization, Task, db
+from app.states import OFFERED
+
+INSTRUMENTS, SEED = 20_000, 1
+PASSWORD = "Jianding#2026"  # noqa: S105 -- of accounts that the start page announces; none exists without `--demo`
+COUNTY, CITY = "330106", "330100"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A demo account: who it is, and at which organization."""
+
+    username: str
+    name: str
+    position: str
+    role: str | None
+    organization: Select[int]
+
+
+def _authority(jurisdiction: str) -> Select[int]:
+    return select(Organization.id).where(Organization.kind == "authority", Organization.jurisdiction == jurisdiction)
+
+
+def _busiest_institution() -> Select[int]:
+    """The one in the city to which most tasks are offered."""
+    return (
+        select(Organization.id)
+        .join(Task, Task.institution_id == Organization.id)
+        .where(Task.state == OFFERED, func.left(Organization.region_code, 4) == CITY[:4])
+        .group_by(Organization.id)
+        .order_by(func.count().desc(), Organization.id)
+        .limit(1)
+    )
+
+
+def _liveliest_unit() -> Select[int]:
+    """The using unit in the county whose tasks are in most different states."""
+    return (
+        select(Organization.id)
+        .join(Task, Task.using_unit_id == Organization.id)
+        .where(Task.region_code == COUNTY)
+        .group_by(Organization.id)
+        .order_by(func.count(distinct(Task.state)).desc(), func.count().desc(), Organization.id)
+        .limit(1)
+    )
+
+
+PEOPLE = (
+    Person("guojia", "周建国", "计量司 处长", "NationalAdministrator", _authority("")),
+    Person("zhejiang", "陈志远", "计量处 处长", "ProvincialAdministrator", _authority("33")),
+    Person("hangzhou", "沈国华", "计量处 处长", "CityAdministrator", _authority("3301")),
+    Person("xihu", "方晓敏", "计量科 科长", "CountyAdministrator", _authority(COUNTY)),
+    Person("xihu-fenpei", "吴佳怡", "检定任务分配岗", "AssignmentOfficer", _authority(COUNTY)),
+    Person("hangzhou-gongshi", "许文婷", "信息公示岗", "PublicationOfficer", _authority("3301")),
+    Person("zhejiang-fenxi", "何俊杰", "统计分析岗", "Analyst", _authority("33")),
+    Person("guojia-shenji", "宋明远", "审计岗", "Auditor", _authority("")),
+    Person("ningbo", "俞海波", "计量处 处长", "CityAdministrator", _authority("3302")),
+    Person("chengdu", "唐光明", "计量处 处长", "CityAdministrator", _authority("5101")),
+    Person("jigou", "金晓燕", "业务受理员", "InstitutionClerk", _busiest_institution()),
+    Person("danwei", "朱丽华", "设备科 计量管理员", "UsingUnitClerk", _liveliest_unit()),
+    Person("xin", "林子涵", "新入职人员（尚无角色）", None, _authority(COUNTY)),
+)
+
+
+def create_unless_there() -> None:
+    """Seed an empty database, and add the demo accounts if there are none; commits."""
+    if not db.session.scalar(select(Organization.id).limit(1)):
+        seeding.seed(INSTRUMENTS, SEED)
+    if not db.session.scalar(select(Account.id).where(Account.demo).limit(1)):
+        _add_accounts()
+        db.session.commit()
+
+
+def accounts() -> list[tuple[str, str, str]]:
+    """The demo accounts there are: user name, password, and who it is."""
+    rows = (
+        select(Account, Organization.name)
+        .outerjoin(Organization, Organization.id == Account.organization_id)
+        .where(Account.demo)
+        .order_by(Account.id)
+    )
+    return [
+        (account.username, PASSWORD, f"{organization} {account.position} {account.first_name}")
+        for account, organization in db.session.execute(rows)
+    ]
+
+
+def _add_accounts() -> None:
+    password = generate_password_hash(PASSWORD)
+    roles = {role.name: role for role in db.session.scalars(select(Role))}
+    db.session.add_all(_account(number, person, password, roles) for number, person in enumerate(PEOPLE, start=1))
+
+
+def _account(number: int, person: Person, password: str, roles: dict[str, Any]) -> Account:
+    return Account(
+        username=person.username,
+        first_name=person.name,
+        last_name="",
+        email=f"{person.username}@example.org",
+        password=password,
+        active=True,
+        position=person.position,
+        phone=f"1380000{number:04d}",
+        organization_id=db.session.scalar(person.organization),
+        roles=[roles[person.role]] if person.role else [],
+        demo=True,
+    )
