@@ -432,14 +432,14 @@ class Appointment(OwnedByUsingUnit, Big, Model):
     remark: Mapped[str | None] = mapped_column(String(500))
 
 
-_JURISDICTIONS: dict[str, tuple[Any, ...]] = {
-    "county": ("region_code",),
-    "city": ("city_code",),
-    "province": (text("left(city_code, 2)"),),
-    "nation": (),
+# For each width of jurisdiction: how the queue is found, and what else is asked of a row before it is on the page, so
+# that a far page is found in the index alone.
+_JURISDICTIONS: dict[str, tuple[tuple[Any, ...], list[str]]] = {
+    "county": (("region_code",), ["authority_id", "city_code"]),
+    "city": (("city_code",), ["authority_id"]),
+    "province": ((text("left(city_code, 2)"),), ["authority_id", "city_code"]),
+    "nation": ((), ["authority_id"]),
 }
-# What the queue asks of a row before it is on the page: so a far page is found in the index alone.
-_DESK = ["authority_id"]
 _QUEUE = text(_any_of("state", states.AWAITING_AUTHORITY))
 
 
@@ -485,15 +485,8 @@ class Task(SharedByParties, Big, Model):
         # The authority's queue, one narrow index for each width of jurisdiction, in the order it is worked off.
         Index("task_queue_desk", "authority_id", "applied_at", "id", postgresql_where=_QUEUE),
         *(
-            Index(
-                f"task_queue_{level}",
-                *place,
-                "applied_at",
-                "id",
-                postgresql_where=_QUEUE,
-                postgresql_include=_DESK,
-            )
-            for level, place in _JURISDICTIONS.items()
+            Index(f"task_queue_{level}", *key, "applied_at", "id", postgresql_where=_QUEUE, postgresql_include=rest)
+            for level, (key, rest) in _JURISDICTIONS.items()
         ),
         Index("task_queue_kind", "catalogue_item_id", "applied_at", "id", postgresql_where=_QUEUE),
     )

@@ -205,7 +205,9 @@ def test_rows_of_a_neighbour_do_not_exist(rows, two_cities, table, kind):
 
 
 @pytest.mark.parametrize("table", SCOPED, ids=lambda table: table.__tablename__)
-@pytest.mark.parametrize("who", [access.NOBODY, Principal(kind="institution"), Principal(kind="authority"), Principal(account_id=5)])
+@pytest.mark.parametrize(
+    "who", [access.NOBODY, Principal(kind="institution"), Principal(kind="authority"), Principal(account_id=5)]
+)
 def test_who_is_not_known_sees_nothing(rows, two_cities, table, who):
     with seeing(who):
         assert rows.scalars(select(table)).all() == []

@@ -47,6 +47,7 @@ BEYOND_THE_SESSION = {
     "domain/tallies.py": "folds and proves the tallies for everybody, in commands and the worker",
     "domain/history.py": "makes partitions",
     "pages/session.py": "asks whether the database answers",
+    "spreadsheet.py": "streams what pages have narrowed",
     "models.py": "declares indexes and constraints",
     "migrations": "are the tables",
     "seeding": "loads demo data by COPY",

@@ -30,6 +30,7 @@ class Bound:
     label: Any
     kind: str
     condition: Condition | None = None
+    by_row: Condition | None = None
     params: list[tuple[str, str]] = field(default_factory=list)
     problem: str | None = None
     options: list[tuple[str, Any, bool]] = field(default_factory=list)
@@ -180,12 +181,20 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What a search asks: of the set as a whole, and of one row at a time where a list is walked in its order."""
+
+    condition: Condition
+    by_row: Condition
+
+
+@dataclass(frozen=True)
 class SearchField:
-    """One thing that can be searched; `find` turns the term into a condition that an index answers."""
+    """One thing that can be searched; `find` turns the term into conditions."""
 
     name: str
     label: Any
-    find: Callable[[str], Condition]
+    find: Callable[[str], Found]
     shortest: int = 2
 
 
@@ -207,7 +216,8 @@ class Search:
             bound.problem = _("Please type at least %(number)s characters to search.", number=chosen.shortest)
             return bound
         bound.params = [("field", chosen.name), ("q", bound.value)]
-        bound.condition = chosen.find(bound.value)
+        found = chosen.find(bound.value)
+        bound.condition, bound.by_row = found.condition, found.by_row
         return bound
 
 
@@ -245,16 +255,19 @@ class Begins(Contains):
     by_row = by_index
 
 
-def among(column: Any, id: Any, text: Contains, term: str) -> Condition:
+def among(column: Any, id: Any, text: Contains, term: str) -> Found:
     """The column is one of the ids that a search finds in another table.
 
     Few ids are fetched first, for the database would rather walk the whole list and try each row. Many are not:
-    then walking the list meets the first page soon.
+    then walking the list meets the first page soon, if it is made to. As a subquery that gives one value, the test
+    cannot be turned into a join that reads the other table first.
     """
     ids = list(db.session.scalars(select(id).where(text.by_index(term)).limit(MOST_FETCHED + 1)))
     if len(ids) > MOST_FETCHED:
-        return column.in_(select(id).where(text.by_row(term)))
-    return column == func.any(literal(ids, ARRAY(BigInteger)))
+        by_row = select(text.by_row(term)).where(id == column).scalar_subquery()
+        return Found(column.in_(select(id).where(text.by_index(term))), by_row)
+    few = column == func.any(literal(ids, ARRAY(BigInteger)))
+    return Found(few, few)
 
 
 def is_number(text: str) -> bool:
@@ -266,5 +279,7 @@ def _literally(term: str) -> str:
     return term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def conditions(bounds: Iterable[Bound]) -> list[Condition]:
-    return [bound.condition for bound in bounds if bound.condition is not None]
+def conditions(bounds: Iterable[Bound], *, by_row: bool) -> list[Condition]:
+    """What the filters ask of the rows; `by_row` in the form for walking a list in its order."""
+    asked = [bound.by_row if by_row and bound.by_row is not None else bound.condition for bound in bounds]
+    return [condition for condition in asked if condition is not None]

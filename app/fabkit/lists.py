@@ -103,8 +103,8 @@ class Query:
     def key(self) -> Any:
         return self.sort.value if self.sort else self.source.key
 
-    def conditions(self) -> list[Condition]:
-        return [*self.source.where(), *conditions(self.bounds)]
+    def conditions(self, *, by_row: bool = False) -> list[Condition]:
+        return [*self.source.where(), *conditions(self.bounds, by_row=by_row)]
 
     def ids(self) -> Select[int]:
         """The ids of all rows that match: a statement, not a result."""
@@ -226,7 +226,8 @@ def _picked(query: Query) -> Select[Any]:
 def _walk(query: Query, part: int, condition: Condition | None, limit: int) -> Any:
     model, key = query.source.model, query.key
     backwards = query.before is not None
-    statement = select(model.id.label("id"), key.label("key"), literal(part).label("part")).where(*query.conditions())
+    statement = select(model.id.label("id"), key.label("key"), literal(part).label("part"))
+    statement = statement.where(*query.conditions(by_row=True))
     if condition is not None:
         statement = statement.where(condition)
     place = query.after or query.before

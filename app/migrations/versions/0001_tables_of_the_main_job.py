@@ -473,11 +473,11 @@ def upgrade() -> None:
     op.create_index('task_of_instrument', 'task', ['instrument_id', 'institution_id'], unique=False)
     op.create_index('task_of_using_unit', 'task', ['using_unit_id', 'applied_at', 'id'], unique=False)
     op.create_index('task_queue_city', 'task', ['city_code', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
-    op.create_index('task_queue_county', 'task', ['region_code', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
+    op.create_index('task_queue_county', 'task', ['region_code', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id', 'city_code'])
     op.create_index('task_queue_desk', 'task', ['authority_id', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
     op.create_index('task_queue_kind', 'task', ['catalogue_item_id', 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
     op.create_index('task_queue_nation', 'task', ['applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
-    op.create_index('task_queue_province', 'task', [sa.literal_column('left(city_code, 2)'), 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
+    op.create_index('task_queue_province', 'task', [sa.literal_column('left(city_code, 2)'), 'applied_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id', 'city_code'])
     op.create_table('certificate',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('task_id', sa.BigInteger(), nullable=False),
@@ -537,11 +537,11 @@ def downgrade() -> None:
     op.drop_index('certificate_of_task', table_name='certificate')
     op.drop_index('certificate_of_instrument', table_name='certificate')
     op.drop_table('certificate')
-    op.drop_index('task_queue_province', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
+    op.drop_index('task_queue_province', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id', 'city_code'])
     op.drop_index('task_queue_nation', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
     op.drop_index('task_queue_kind', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
     op.drop_index('task_queue_desk', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"))
-    op.drop_index('task_queue_county', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
+    op.drop_index('task_queue_county', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id', 'city_code'])
     op.drop_index('task_queue_city', table_name='task', postgresql_where=sa.text("state IN ('returned', 'unassigned')"), postgresql_include=['authority_id'])
     op.drop_index('task_of_using_unit', table_name='task')
     op.drop_index('task_of_instrument', table_name='task')
