@@ -169,14 +169,16 @@ def today() -> Any:
     return datetime.now(ZoneInfo("Asia/Shanghai")).date()
 
 
-def _serving(need: Any) -> Any:
+def _serving(need: Any, only_id: int | None = None) -> Any:
     """(number, tasks, institution_id, valid): who serves the place of a need and covers its range and accuracy.
+
+    With `only_id` that one institution alone is asked about.
 
     Needs and capabilities meet by place and kind at once: thousands of needs against tens of thousands of
     capabilities would take minutes one by one.
     """
     place = select(need.c.number, func.unnest(_places_of(need)).label("code")).cte("place")
-    offer = (
+    offers = (
         select(
             ServiceRegion.region_code,
             Capability.catalogue_item_id,
@@ -190,9 +192,10 @@ def _serving(need: Any) -> Any:
         .join_from(Capability, ServiceRegion, ServiceRegion.capability_id == Capability.id)
         .where(Capability.catalogue_item_id.in_(select(need.c.catalogue_item_id)))
         .where(ServiceRegion.region_code.in_(select(place.c.code)))
-        .cte("offer")
-        .prefix_with("MATERIALIZED")
     )
+    if only_id is not None:
+        offers = offers.where(Capability.institution_id == only_id)
+    offer = offers.cte("offer").prefix_with("MATERIALIZED")
     here = and_(offer.c.region_code == place.c.code, offer.c.catalogue_item_id == need.c.catalogue_item_id)
     return (
         select(need.c.number, need.c.tasks, offer.c.institution_id, func.bool_or(offer.c.valid).label("valid"))
@@ -204,9 +207,9 @@ def _serving(need: Any) -> Any:
     )
 
 
-def _able(need: Any) -> Any:
+def _able(need: Any, only_id: int | None = None) -> Any:
     """(number, tasks, institution_id): who is able to which need."""
-    serving = _serving(need)
+    serving = _serving(need, only_id)
     return select(serving.c.number, serving.c.tasks, serving.c.institution_id).where(serving.c.valid).cte("able")
 
 
@@ -320,8 +323,8 @@ def _reached(need: Any) -> Any:
 def uncovered(chosen: Chosen, institution_id: int) -> int:
     """How many of the chosen waiting tasks an institution is not able to do."""
     need = _needs(chosen)
-    able = _able(need)
-    done = select(func.coalesce(func.sum(able.c.tasks), 0)).where(able.c.institution_id == institution_id)
+    able = _able(need, institution_id)
+    done = select(func.coalesce(func.sum(able.c.tasks), 0))
     total = select(func.coalesce(func.sum(need.c.tasks), 0))
     return int(db.session.scalar(select(total.scalar_subquery() - done.scalar_subquery())) or 0)
 
