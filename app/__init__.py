@@ -10,9 +10,10 @@ from config import Config
 
 def create_app(config: Any = None) -> Flask:
     """The application for one configuration; by default the one in the environment."""
-    from app import access, commands, errors, fabkit, views
+    from app import access, commands, errors, fabkit, views, words
     from app.models import db
 
+    words.compile_translations()  # before anything speaks: what is not found then stays unfound
     app = Flask(__name__)
     app.config.from_object(config or Config())
     db.init_app(app)

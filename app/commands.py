@@ -8,8 +8,6 @@ from pathlib import Path
 import click
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
@@ -17,7 +15,6 @@ from app.access import EVERYTHING, seeing
 from app.models import db
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-TRANSLATIONS = Path(__file__).parent / "translations"
 
 
 @contextmanager
@@ -48,8 +45,6 @@ def prepare(demo: bool) -> None:
     from app.domain import history, reference
     from app.fabkit import roles as role_tables
 
-    with step("Translations"):
-        compile_translations()
     with step("Tables"):
         command.upgrade(alembic(), "head")
     with seeing(EVERYTHING):
@@ -64,15 +59,6 @@ def prepare(demo: bool) -> None:
             from app import demo as demo_data
 
             demo_data.create_unless_there()
-
-
-def compile_translations() -> None:
-    """Make what gettext reads from what translators write, where it is older or not there."""
-    for source in TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"):
-        compiled = source.with_suffix(".mo")
-        if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
-            with source.open("rb") as read, compiled.open("wb") as written:
-                write_mo(written, read_po(read))
 
 
 @click.command()
