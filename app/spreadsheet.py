@@ -1,13 +1,14 @@
 """Rows to and from sheets. Knows nothing of metrology.
 
-CSV is written by PostgreSQL's COPY, XLSX row by row with constant memory. A cell that a sheet program would
+CSV is written by PostgreSQL's COPY, XLSX from a server cursor row by row. A cell that a sheet program would
 take for a formula is neutralised; numbers stay numbers.
 """
 
 import tempfile
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
-import xlsxwriter
+from rustpy_xlsxwriter import Format, write_worksheet
 from sqlalchemy import Connection, Integer, Numeric, Text, case, cast, func, literal, select
 from sqlalchemy.dialects import postgresql
 
@@ -23,9 +24,9 @@ _WIDEST = 40
 
 def write(
     connection: Connection, rows: Any, headers: list[str], kind: str, *, title: str, most: int
-) -> IO[bytes] | None:
+) -> BinaryIO | None:
     """A file with the rows under their headers; None if there are more than `most`."""
-    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 -- handed to who sends it
+    file: Any = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 -- handed to who sends it
     safe = _neutralised(rows)
     # Unlike a page, a sheet repays the search for the best order of its joins.
     connection.exec_driver_sql("SET LOCAL join_collapse_limit = 8")
@@ -49,7 +50,7 @@ def _cell(column: Any) -> Any:
     return case((func.ascii(text).in_(_FORMULA), literal("'").concat(text)), else_=text).label(column.name)
 
 
-def _csv(connection: Connection, rows: Any, headers: list[str], file: IO[bytes]) -> int:
+def _csv(connection: Connection, rows: Any, headers: list[str], file: BinaryIO) -> int:
     # Sheet programs take UTF-8 for what it is only with the byte order mark.
     file.write(b"\xef\xbb\xbf")
     file.write((",".join('"' + header.replace('"', '""') + '"' for header in headers) + "\r\n").encode())
@@ -61,27 +62,27 @@ def _csv(connection: Connection, rows: Any, headers: list[str], file: IO[bytes])
         return int(cursor.rowcount)
 
 
-def _xlsx(connection: Connection, rows: Any, headers: list[str], file: IO[bytes], title: str) -> int:
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    book = xlsxwriter.Workbook(file, options)
-    sheet = book.add_worksheet(_sheet_name(title))
-    head = book.add_format({"bold": True, "bg_color": "#E9EEF5", "bottom": 1})
-    for index, header in enumerate(headers):
-        sheet.set_column(index, index, min(max(len(header) * 2.2, 12), _WIDEST))
-    sheet.freeze_panes(1, 0)
-    for index, header in enumerate(headers):
-        sheet.write_string(0, index, header, head)
-    count = 0
+def _xlsx(connection: Connection, rows: Any, headers: list[str], file: BinaryIO, title: str) -> int:
     streamed = connection.execute(rows.execution_options(stream_results=True, yield_per=2000))
-    for count, row in enumerate(streamed, start=1):
-        for index, value in enumerate(row):
-            if isinstance(value, str):
-                sheet.write_string(count, index, value)
-            elif value is not None:
-                sheet.write_number(count, index, value)
-    if count:
-        sheet.autofilter(0, 0, count, len(headers) - 1)
-    book.close()
+    count = 0
+
+    def records() -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for row in streamed:
+            count += 1
+            yield dict(zip(headers, row, strict=True))
+        if not count:
+            yield dict.fromkeys(headers)  # the writer takes the headers from the first row
+
+    write_worksheet(
+        records(),
+        file,
+        sheet_name=_sheet_name(title),
+        freeze_row=1,
+        autofilter=True,
+        header_format=Format().set_bold().set_background_color("#E9EEF5").set_border_bottom("thin"),
+        column_widths=[min(max(len(header) * 2.2, 12), _WIDEST) for header in headers],
+    )
     return count
 
 

@@ -257,7 +257,7 @@ def csv(connection: Any, chosen: str, file: IO[bytes]) -> None:
 
 
 def xlsx(connection: Any, chosen: str, file: IO[bytes]) -> None:
-    """By XlsxWriter with constant memory, the one writer among our requirements, fed by a server cursor."""
+    """By XlsxWriter with constant memory, the writer that most would take, fed by a server cursor."""
     book = xlsxwriter.Workbook(file, {"constant_memory": True, "strings_to_formulas": False})
     page = book.add_worksheet()
     with joined_freely(connection), streamed(connection, sheet(chosen)) as rows:

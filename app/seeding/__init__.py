@@ -3,15 +3,13 @@
 The same number of instruments and the same seed give the same rows; only dates move with the day.
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
 import click
 from sqlalchemy import select
 
+from app.commands import step
 from app.domain import matching, tallies
 from app.models import Organization, db
 from app.seeding import crew, loading, places, world
@@ -28,7 +26,7 @@ def seed(instruments: int, seed: int, today: date | None = None) -> None:
     if db.session.scalar(select(Organization.id).limit(1)):
         raise click.UsageError("There are organizations in this database already; seeding needs an empty one.")
     large = instruments >= LARGE
-    with _part("Authorities and institutions"):
+    with step("Authorities and institutions"):
         found = places.spread(instruments, EVERYWHERE if large else 0, demo=not large)
         common = world.build(seed, today or matching.today(), demo=not large)
         world.write(db.session.connection().connection, common)
@@ -37,25 +35,17 @@ def seed(instruments: int, seed: int, today: date | None = None) -> None:
         _load_large(found, common)
     else:
         _load(found, common, db.session.connection().connection)
-    with _part("Tallies"):
+    with step("Tallies"):
         loading.set_identities(db.session.connection().connection)
         tallies.rebuild()
         db.session.commit()
 
 
-@contextmanager
-def _part(name: str) -> Iterator[None]:
-    started = time.monotonic()
-    click.echo(f"{name} ... ", nl=False)
-    yield
-    click.echo(f"{time.monotonic() - started:.1f} s")
-
-
 def _load(found: list[Place], common: World, connection: Any) -> None:
-    with _part("Using units and instruments"), _progress(found) as bar:
+    with step("Using units and instruments"), _progress(found) as bar:
         for batch in crew.batches(found):
             bar.update(crew.write(connection, batch, common))
-    with _part("Statistics for the planner"), connection.cursor() as cursor:
+    with step("Statistics for the planner"), connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
@@ -63,16 +53,16 @@ def _load_large(found: list[Place], common: World) -> None:
     address = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     connection = db.engine.raw_connection()
     try:
-        with _part("Dropping indexes"):
+        with step("Dropping indexes"):
             makes = loading.strip(connection)
         try:
-            with _part("Using units and instruments"), _progress(found) as bar:
+            with step("Using units and instruments"), _progress(found) as bar:
                 for done in crew.write_together(found, common, address):
                     bar.update(done)
         finally:
-            with _part("Indexes and foreign keys"):
+            with step("Indexes and foreign keys"):
                 loading.dress(connection, makes)
-        with _part("Statistics for the planner"):
+        with step("Statistics for the planner"):
             loading.analyze(connection)
     finally:
         connection.close()
