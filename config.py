@@ -29,6 +29,10 @@ class Config:
     SESSION_COOKIE_HTTPONLY = True
     SESSION_COOKIE_SAMESITE = "Lax"
     PERMANENT_SESSION_LIFETIME = timedelta(hours=10)
+    # A session ends after half an hour without a request, and after ten hours in any case.
+    IDLE = timedelta(minutes=30)
+    # Static files may be shared by caches: no answer carries the cookie that does not change it.
+    SESSION_REFRESH_EACH_REQUEST = False
     WTF_CSRF_TIME_LIMIT = None
     # A page of 200 ticked rows is far below both; a form bomb is not.
     MAX_CONTENT_LENGTH = 2 * 1024 * 1024
@@ -38,7 +42,15 @@ class Config:
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ):
         self.SQLALCHEMY_DATABASE_URI = _required(environment, "DATABASE_URL")
         self.SECRET_KEY = _required(environment, "SECRET_KEY")
+        # Encrypts secrets in the database and seals the audit log: to be kept as long as these are.
+        self.DATA_KEY = environment.get("DATA_KEY") or self.SECRET_KEY
+        # Whether staff of authorities must sign in with a second factor.
+        self.SECOND_FACTOR = environment.get("SECOND_FACTOR", "0") == "1"
+        # How many proxies stand before the server, each adding to X-Forwarded-For.
+        self.PROXIES = int(environment.get("PROXIES", "0"))
         self.SESSION_COOKIE_SECURE = environment.get("COOKIE_SECURE", "0") == "1"
+        if self.SESSION_COOKIE_SECURE:
+            self.SESSION_COOKIE_NAME = "__Host-session"  # the browser then takes it from this host alone
         # The server's requests may not run for ever; commands and the worker take what they need.
         timeout = environment.get("STATEMENT_TIMEOUT", "0")
         self.SQLALCHEMY_ENGINE_OPTIONS = {

@@ -69,9 +69,15 @@ commands:
 environment:
   DATABASE_URL      PostgreSQL 15 or newer to use instead of the embedded one
   SECRET_KEY        signs sessions; made once in data/secret_key if not set
+  DATA_KEY          encrypts secrets in the database, seals the audit log (default: SECRET_KEY)
+  PROXIES           how many proxies stand before the server (default: 0)
   DATA_DIR          where the embedded database and the key live (default: data)
   CHROMIUM          the browser for the browser tests
 """
+
+
+# Staff sign in with a second factor, and the cookie travels over TLS only (a proxy before the server does the TLS).
+PRODUCTION = {"SECOND_FACTOR": "1", "COOKIE_SECURE": os.environ.get("COOKIE_SECURE", "1")}
 
 
 class Refusal(Exception):
@@ -204,7 +210,7 @@ def serve(options: argparse.Namespace) -> int:
     stop_at_first_signal()
     refuse_taken_port(options)
     with database("postgres") as url, ExitStack() as stack:
-        env = surroundings(url) | ({"APP_ENV": "production"} if options.production else {})
+        env = surroundings(url) | (PRODUCTION if options.production else {})
         prepare(env, options.production)
         with undisturbed():
             children = {

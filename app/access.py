@@ -4,7 +4,7 @@ A row is visible if the rule of its mixin says so. The rules are added to every 
 Core statements, COPY and the writes of workflow.py go through `visible`. Nobody known sees nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,15 +13,18 @@ from typing import Any
 
 from flask import g, has_app_context
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, event, exists, false, func, inspect, or_
-from sqlalchemy.orm import ORMExecuteState, Session, aliased, with_loader_criteria
+from sqlalchemy import ColumnElement, and_, event, exists, false, func, inspect, or_, select, true
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.models import (
+    Account,
     Appointment,
+    AuditEntry,
     Institution,
     Instrument,
     Organization,
+    OwnedByAccount,
     OwnedByInstitution,
     OwnedByUsingUnit,
     SharedByParties,
@@ -46,6 +49,8 @@ class Principal:
     jurisdiction: str | None = None
     path: str = ""
     place: str = ""
+    region_code: str = ""
+    roles: frozenset[str] = frozenset()
 
     @property
     def is_known(self) -> bool:
@@ -85,6 +90,10 @@ def rules(who: Principal) -> tuple[tuple[type, Rule], ...]:
     """The rule for each mixin or table, for this person. A table under none is for everybody."""
     if who.kind == "everything":
         return ()
+    return (*_rules_of_accounts(who), *_rules_of_data(who))
+
+
+def _rules_of_data(who: Principal) -> tuple[tuple[type, Rule], ...]:
     if who.kind == "authority" and who.jurisdiction is not None:
         return _rules_of_authority(who.jurisdiction)
     if who.kind == "institution" and who.organization_id is not None:
@@ -105,27 +114,124 @@ def within(jurisdiction: str) -> Rule:
     return lambda cls: (cls.city_code == city) & (cls.region_code == jurisdiction)
 
 
-unit = aliased(Organization, name="unit")
-given = aliased(Task, name="given")
+# What a rule asks of other rows it asks of the plain tables: as classes they would be narrowed themselves, and so on.
+unit = Organization.__table__.alias("unit").c
+given = Task.__table__.alias("given").c
+
+
+# The 新疆生产建设兵团 is the authority of its own cities, beside that of the region around them.
+ENCLAVES = {"65": "6590"}
+_NO_ENCLAVE = "none"
 
 
 def _rules_of_authority(jurisdiction: str) -> tuple[tuple[type, Rule], ...]:
     if not jurisdiction:
         return ()
-    width = len(jurisdiction)
+    here, apart = f"{jurisdiction}%", ENCLAVES.get(jurisdiction, _NO_ENCLAVE)
     return (
-        (WithinRegion, within(jurisdiction)),
-        (
-            Organization,
-            lambda cls: or_(cls.kind != "using_unit", func.left(cls.region_code, width) == jurisdiction),
-        ),
+        (WithinRegion, _under(jurisdiction)),
+        (Organization, lambda cls: or_(cls.kind != "using_unit", _at_home(cls, here, apart))),
         (
             UsingUnit,
-            lambda cls: exists().where(
-                unit.id == cls.organization_id, func.left(unit.region_code, width) == jurisdiction
-            ),
+            lambda cls: exists().where(unit.id == cls.organization_id, _at_home(unit, here, apart)),
         ),
     )
+
+
+def _under(jurisdiction: str) -> Rule:
+    """The rule that a row is an authority's to see: within its jurisdiction, but not in an enclave."""
+    if jurisdiction not in ENCLAVES:
+        return within(jurisdiction)
+    apart = ENCLAVES[jurisdiction] + "00"
+    return lambda cls: and_(func.left(cls.city_code, 2) == jurisdiction, cls.city_code != apart)
+
+
+def _at_home(cls: Any, here: str, apart: str) -> ColumnElement[bool]:
+    """An organization is at home in a jurisdiction ('33%'), but not in an enclave. The planner can count a prefix."""
+    return and_(cls.region_code.like(here), func.left(cls.region_code, 4) != apart)
+
+
+def covers(jurisdiction: str | None, region_code: str) -> bool:
+    """Whether a region lies in a jurisdiction."""
+    apart = ENCLAVES.get(jurisdiction or "", _NO_ENCLAVE)
+    return jurisdiction is not None and region_code.startswith(jurisdiction) and not region_code.startswith(apart)
+
+
+LEVELS = ("nation", "province", "city", "county")
+home = Organization.__table__.alias("home").c
+holder = Account.__table__.alias("holder").c
+holders_home = Organization.__table__.alias("holders_home").c
+
+
+def manages(who: Principal) -> Rule:
+    """The rule that an organization's accounts are a person's to look after.
+
+    An authority: its own, those of the authorities below it, and those of the institutions and using units in its
+    jurisdiction that are not of a higher level. Others: their own.
+    """
+    if who.kind == "everything" or (who.kind == "authority" and who.jurisdiction == ""):
+        return lambda cls: true()
+    if who.kind == "authority" and who.jurisdiction is not None:
+        below, levels, here, apart = _care_of(who)
+        return lambda cls: _cared_for(cls, below, levels, here, apart)
+    own_id = who.organization_id if who.is_known else None
+    return lambda cls: cls.id == own_id
+
+
+def _care_of(who: Principal) -> tuple[str, list[str], str, str]:
+    jurisdiction = who.jurisdiction or ""
+    levels: list[str] = list(LEVELS[LEVELS.index(who.level) :]) if who.level in LEVELS else []
+    apart = ENCLAVES.get(jurisdiction, _NO_ENCLAVE)
+    return (f"{who.path}%" if who.path else ""), levels, f"{jurisdiction}%", apart
+
+
+def _cared_for(cls: Any, below: str, levels: list[str], here: str, apart: str) -> ColumnElement[bool]:
+    near = and_(cls.kind != "authority", cls.level.in_(levels), _at_home(cls, here, apart))
+    return or_(and_(cls.kind == "authority", cls.path.like(below)), near)
+
+
+def _rules_of_accounts(who: Principal) -> tuple[tuple[type, Rule], ...]:
+    mine = who.account_id
+    if who.kind == "authority" and who.jurisdiction == "":
+        return ()
+    if who.kind == "authority" and who.jurisdiction is not None:
+        below, levels, here, apart = _care_of(who)
+        # One's own account is among them. An "or" beside the subquery would keep the planner from joining it.
+        return (
+            (
+                Account,
+                lambda cls: exists().where(
+                    home.id == cls.organization_id, _cared_for(home, below, levels, here, apart)
+                ),
+            ),
+            (
+                OwnedByAccount,
+                lambda cls: exists().where(
+                    holder.id == cls.account_id,
+                    holders_home.id == holder.organization_id,
+                    _cared_for(holders_home, below, levels, here, apart),
+                ),
+            ),
+            (AuditEntry, _audited(who.jurisdiction)),
+        )
+    # No row has the id 0; compared with None it would be IS NULL, and who belongs nowhere would be everybody's.
+    mine, own_id = who.account_id or 0, (who.organization_id if who.is_known else None) or 0
+    return (
+        (Account, lambda cls: or_(cls.id == mine, cls.organization_id == own_id)),
+        (
+            OwnedByAccount,
+            lambda cls: or_(
+                cls.account_id == mine, exists().where(holder.id == cls.account_id, holder.organization_id == own_id)
+            ),
+        ),
+        (AuditEntry, lambda cls: false()),
+    )
+
+
+def _audited(jurisdiction: str) -> Rule:
+    """Auditors of an authority see what was done from within their jurisdiction; the nation sees all."""
+    province, here, apart = jurisdiction[:2], f"{jurisdiction}%", ENCLAVES.get(jurisdiction, _NO_ENCLAVE)
+    return lambda cls: and_(func.left(cls.region_code, 2) == province, _at_home(cls, here, apart))
 
 
 def _rules_of_institution(own_id: int) -> tuple[tuple[type, Rule], ...]:
@@ -170,6 +276,8 @@ def visible(statement: Any, *entities: Any, who: Principal | None = None) -> Any
 
 @lru_cache(maxsize=4096)
 def _options(who: Principal) -> tuple[ORMOption, ...]:
+    # SQLAlchemy remembers a rule's SQL by its code and takes only the plain values around it anew: a rule may call
+    # functions of this module, but no function may stand among its values (held by a test).
     return tuple(with_loader_criteria(owner, rule, include_aliases=True) for owner, rule in rules(who))
 
 
@@ -186,17 +294,34 @@ class OutsideJurisdiction(Exception):
 def _guard(session: Session, *_: Any) -> None:
     who = principal()
     for row in (*session.new, *session.dirty):
-        if isinstance(row, WithinRegion | OwnedByInstitution) and not _may_write(row, who):
+        if isinstance(row, _GUARDED) and not _may_write(session, row, who):
             raise OutsideJurisdiction(f"{type(row).__name__} {row}")
 
 
-def _may_write(row: Any, who: Principal) -> bool:
+_GUARDED = (WithinRegion, OwnedByInstitution, Account, OwnedByAccount)
+
+
+def _may_write(session: Session, row: Any, who: Principal) -> bool:
     if who.kind == "everything":
         return True
+    if isinstance(row, Account):
+        return row.id == who.account_id or _manages_home(session, row.organization_id, who)
+    if isinstance(row, OwnedByAccount):
+        return row.account_id == who.account_id or _manages_home(session, _home_of(session, row.account_id), who)
     if who.kind == "authority" and who.jurisdiction is not None:
-        return getattr(row, "region_code", who.jurisdiction).startswith(who.jurisdiction)
+        return covers(who.jurisdiction, getattr(row, "region_code", who.jurisdiction))
     own = {"institution": "institution_id", "using_unit": "using_unit_id"}.get(who.kind)
     return own is not None and getattr(row, own, None) == who.organization_id
+
+
+def _manages_home(session: Session, organization_id: int | None, who: Principal) -> bool:
+    with session.no_autoflush:
+        return session.scalar(select(home.id).where(home.id == organization_id, manages(who)(home))) is not None
+
+
+def _home_of(session: Session, account_id: int) -> int | None:
+    with session.no_autoflush:
+        return session.scalar(select(holder.organization_id).where(holder.id == account_id))
 
 
 def install(session: Any) -> None:
@@ -210,10 +335,21 @@ def install(session: Any) -> None:
 
 @dataclass(frozen=True)
 class Role:
-    """A role and its permissions: page -> what one may do there."""
+    """A role: at which kind of organization, its permissions (page -> what one may do there), what it may grant.
+
+    `level` is the level that the organization must have, None for any. `duty` keeps apart who administers, who
+    works and who audits (GB/T 22239-2019 8.1.4.2): at an authority nobody holds roles of two duties.
+    """
 
     label: Any
+    kind: str
+    duty: str
     permissions: dict[str, frozenset[str]]
+    level: str | None = None
+    grants: frozenset[str] = frozenset()
+
+
+ADMINISTRATION, BUSINESS, AUDIT = "administration", "business", "audit"
 
 
 def _permissions(**pages: str) -> dict[str, frozenset[str]]:
@@ -222,23 +358,90 @@ def _permissions(**pages: str) -> dict[str, frozenset[str]]:
 
 _READ = "can_list can_show"
 _ASSIGNER = "can_list can_show can_export can_reveal assign assign_best refuse escalate"
+_ADMINISTRATOR = {
+    "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
+    "reset_password reset_second_factor",
+    "Organizations": "can_list can_show can_export can_add can_edit move merge disable enable",
+    "Deadlines": "can_list",
+}
+_OWN_ADMINISTRATOR = {
+    "Accounts": "can_list can_show can_edit activate deactivate unlock give_role take_role reset_password "
+    "reset_second_factor"
+}
+
+_OF_UNITS = {"UsingUnitAdministrator", "UsingUnitClerk"}
+_OF_INSTITUTIONS = {"InstitutionAdministrator", "InstitutionClerk"}
+_IN_A_COUNTY = {"Supervisor", "AssignmentOfficer", "PublicationOfficer", "Analyst", *_OF_INSTITUTIONS, *_OF_UNITS}
+_IN_A_CITY = {"CountyAdministrator", *_IN_A_COUNTY}
+_IN_A_PROVINCE = {"CityAdministrator", "Auditor", *_IN_A_CITY}
+_IN_THE_NATION = {"NationalAdministrator", "ProvincialAdministrator", *_IN_A_PROVINCE}
+
+
+def _administrator(label: Any, level: str, grants: set[str], **more: str) -> Role:
+    permissions = _permissions(**{**_ADMINISTRATOR, **more})
+    return Role(label, "authority", ADMINISTRATION, permissions, level, frozenset(grants))
+
+
+def _officer(label: Any, **pages: str) -> Role:
+    return Role(label, "authority", BUSINESS, _permissions(**pages))
+
 
 ROLES = {
-    "NationalAdministrator": Role(
+    "NationalAdministrator": _administrator(
         _l("National administrator"),
-        _permissions(Assignments=_ASSIGNER, Deadlines="can_list can_add can_edit can_delete"),
+        "nation",
+        _IN_THE_NATION,
+        Deadlines="can_list can_add can_edit can_delete",
     ),
-    "ProvincialAdministrator": Role(
-        _l("Provincial administrator"), _permissions(Assignments=_ASSIGNER, Deadlines="can_list")
+    "ProvincialAdministrator": _administrator(_l("Provincial administrator"), "province", _IN_A_PROVINCE),
+    "CityAdministrator": _administrator(_l("City administrator"), "city", _IN_A_CITY),
+    "CountyAdministrator": _administrator(_l("County administrator"), "county", _IN_A_COUNTY),
+    "Supervisor": _officer(_l("Supervisor"), Assignments=_ASSIGNER, Deadlines="can_list"),
+    "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER),
+    "PublicationOfficer": _officer(_l("Publication officer"), Assignments=_READ),
+    "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export"),
+    "Auditor": Role(_l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export")),
+    "InstitutionAdministrator": Role(
+        _l("Institution administrator"),
+        "institution",
+        ADMINISTRATION,
+        _permissions(**_OWN_ADMINISTRATOR),
+        grants=frozenset({"InstitutionClerk"}),
     ),
-    "CityAdministrator": Role(_l("City administrator"), _permissions(Assignments=_ASSIGNER, Deadlines="can_list")),
-    "CountyAdministrator": Role(_l("County administrator"), _permissions(Assignments=_ASSIGNER, Deadlines="can_list")),
-    "AssignmentOfficer": Role(_l("Assignment officer"), _permissions(Assignments=_ASSIGNER)),
-    "PublicationOfficer": Role(_l("Publication officer"), _permissions(Assignments=_READ)),
-    "Analyst": Role(_l("Analyst"), _permissions(Assignments=f"{_READ} can_export")),
-    "Auditor": Role(_l("Auditor"), _permissions(Assignments=_READ, Deadlines="can_list")),
     "InstitutionClerk": Role(
-        _l("Institution clerk"), _permissions(Inbox="can_list can_show can_export can_reveal accept return")
+        _l("Institution clerk"),
+        "institution",
+        BUSINESS,
+        _permissions(Inbox="can_list can_show can_export can_reveal accept return"),
     ),
-    "UsingUnitClerk": Role(_l("Using unit clerk"), _permissions(Progress="can_list can_show can_export")),
+    "UsingUnitAdministrator": Role(
+        _l("Using unit administrator"),
+        "using_unit",
+        ADMINISTRATION,
+        _permissions(**_OWN_ADMINISTRATOR),
+        grants=frozenset({"UsingUnitClerk"}),
+    ),
+    "UsingUnitClerk": Role(
+        _l("Using unit clerk"), "using_unit", BUSINESS, _permissions(Progress="can_list can_show can_export")
+    ),
 }
+
+
+def grantable(held: frozenset[str]) -> frozenset[str]:
+    """The roles that somebody who holds these may give and take."""
+    return frozenset().union(*(ROLES[role].grants for role in held if role in ROLES))
+
+
+def fits(role: str, kind: str, level: str) -> bool:
+    """Whether a role can be held at an organization of this kind and level."""
+    what = ROLES[role]
+    return what.kind == kind and what.level in (None, level)
+
+
+def duties_clash(held: Iterable[str]) -> bool:
+    """Whether these roles at an authority would join duties that are to be kept apart."""
+    return len({ROLES[role].duty for role in held if role in ROLES and ROLES[role].kind == "authority"}) > 1
+
+
+# Somebody active must always hold it: it alone grants itself.
+ROOT_ROLE = "NationalAdministrator"

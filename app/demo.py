@@ -5,10 +5,9 @@ from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import Select, distinct, func, select
-from werkzeug.security import generate_password_hash
 
-from app import seeding
-from app.models import Account, Organization, Task, db
+from app import ciphers, seeding
+from app.models import Account, Organization, RoleGrant, Task, db
 from app.states import OFFERED
 
 INSTRUMENTS, SEED = 20_000, 1
@@ -56,18 +55,24 @@ def _liveliest_unit() -> Select[int]:
 
 
 PEOPLE = (
-    Person("guojia", "周建国", "计量司 处长", "NationalAdministrator", _authority("")),
-    Person("zhejiang", "陈志远", "计量处 处长", "ProvincialAdministrator", _authority("33")),
-    Person("hangzhou", "沈国华", "计量处 处长", "CityAdministrator", _authority("3301")),
-    Person("xihu", "方晓敏", "计量科 科长", "CountyAdministrator", _authority(COUNTY)),
+    Person("guojia-guanli", "郑卫平", "系统管理员", "NationalAdministrator", _authority("")),
+    Person("zhejiang-guanli", "叶文斌", "系统管理员", "ProvincialAdministrator", _authority("33")),
+    Person("hangzhou-guanli", "钱雪梅", "系统管理员", "CityAdministrator", _authority("3301")),
+    Person("xihu-guanli", "徐立群", "系统管理员", "CountyAdministrator", _authority(COUNTY)),
+    Person("guojia", "周建国", "计量司 处长", "Supervisor", _authority("")),
+    Person("zhejiang", "陈志远", "计量处 处长", "Supervisor", _authority("33")),
+    Person("hangzhou", "沈国华", "计量处 处长", "Supervisor", _authority("3301")),
+    Person("xihu", "方晓敏", "计量科 科长", "Supervisor", _authority(COUNTY)),
     Person("xihu-fenpei", "吴佳怡", "检定任务分配岗", "AssignmentOfficer", _authority(COUNTY)),
     Person("hangzhou-gongshi", "许文婷", "信息公示岗", "PublicationOfficer", _authority("3301")),
     Person("zhejiang-fenxi", "何俊杰", "统计分析岗", "Analyst", _authority("33")),
     Person("guojia-shenji", "宋明远", "审计岗", "Auditor", _authority("")),
-    Person("ningbo", "俞海波", "计量处 处长", "CityAdministrator", _authority("3302")),
-    Person("chengdu", "唐光明", "计量处 处长", "CityAdministrator", _authority("5101")),
+    Person("ningbo", "俞海波", "计量处 处长", "Supervisor", _authority("3302")),
+    Person("chengdu", "唐光明", "计量处 处长", "Supervisor", _authority("5101")),
     Person("jigou", "金晓燕", "业务受理员", "InstitutionClerk", _busiest_institution()),
+    Person("jigou-guanli", "蒋志强", "综合办 主任", "InstitutionAdministrator", _busiest_institution()),
     Person("danwei", "朱丽华", "设备科 计量管理员", "UsingUnitClerk", _liveliest_unit()),
+    Person("danwei-guanli", "孙海燕", "总经理办公室", "UsingUnitAdministrator", _liveliest_unit()),
     Person("xin", "林子涵", "新入职人员（尚无角色）", None, _authority(COUNTY)),
 )
 
@@ -96,9 +101,11 @@ def accounts() -> list[tuple[str, str, str]]:
 
 
 def _add_accounts() -> None:
-    password = generate_password_hash(PASSWORD)
+    password = ciphers.hashed_password(PASSWORD)
     roles = {role.name: role for role in db.session.scalars(select(Role))}
     db.session.add_all(_account(number, person, password, roles) for number, person in enumerate(PEOPLE, start=1))
+    db.session.flush()
+    db.session.add_all(_grants())
 
 
 def _account(number: int, person: Person, password: str, roles: dict[str, Any]) -> Account:
@@ -113,5 +120,14 @@ def _account(number: int, person: Person, password: str, roles: dict[str, Any]) 
         phone=f"1380000{number:04d}",
         organization_id=db.session.scalar(person.organization),
         roles=[roles[person.role]] if person.role else [],
+        has_role=person.role is not None,
         demo=True,
     )
+
+
+def _grants() -> list[RoleGrant]:
+    held = select(Account.id, Role.name).join(Account.roles).where(Account.demo)
+    return [
+        RoleGrant(account_id=account_id, role=role, by_name="演示数据", by_organization="")
+        for account_id, role in db.session.execute(held)
+    ]

@@ -9,6 +9,7 @@ from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
+from app import audit
 from app.models import db
 
 
@@ -72,12 +73,22 @@ def _http(error: HTTPException) -> Any:
         403: _("You may not do this. Your administrator can give you the role it needs."),
         404: _("There is no such page or row, or it lies outside your jurisdiction."),
         405: _("This address cannot be opened directly."),
+        429: _("That was too often. Please wait a minute."),
         413: _("That is too much for one request. Please choose fewer rows or a smaller file."),
     }
     text = texts.get(error.code, error.description or "")
+    if error.code == 403:
+        _told_refusal()
     if wants_fragment():
         return render_template("alert.html", text=text, style="danger"), error.code
     return _page(error.code, text), error.code
+
+
+def _told_refusal() -> None:
+    """Who tried what they may not stands in the audit log."""
+    db.session.rollback()
+    audit.record("forbidden", "page", None, request.path)
+    db.session.commit()
 
 
 def _defect(_error: Exception) -> Any:

@@ -9,7 +9,7 @@ from procrastinate import App, JobContext, PsycopgConnector
 from sqlalchemy.engine import make_url
 
 from app.access import EVERYTHING, seeing
-from app.domain import history, institutions, tallies
+from app.domain import attempts, audits, history, institutions, sessions, tallies
 from app.models import db
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ def make_queue(app: Flask) -> App:
     periodic("* * * * *", tallies.fold)
     periodic("20 3 * * *", institutions.refresh_mean_days)
     periodic("40 3 * * *", history.make_partitions)
+    periodic("0 4 * * *", attempts.drop_stale)
+    periodic("10 4 * * *", sessions.drop_ended)
+    periodic("20 4 * * *", audits.prove)
     queue.periodic(cron="*/5 * * * *")(
         queue.task(name="retry_stalled", queueing_lock="retry_stalled", pass_context=True)(_retry_stalled)
     )

@@ -6,6 +6,7 @@ take for a formula is neutralised; numbers stay numbers.
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from rustpy_xlsxwriter import Format, write_worksheet
@@ -22,9 +23,15 @@ _IN_MEMORY = 4 * 1024 * 1024
 _WIDEST = 40
 
 
-def write(
-    connection: Connection, rows: Any, headers: list[str], kind: str, *, title: str, most: int
-) -> BinaryIO | None:
+@dataclass(frozen=True)
+class Sheet:
+    """A written file, at its beginning, and how many rows it holds."""
+
+    file: Any
+    rows: int
+
+
+def write(connection: Connection, rows: Any, headers: list[str], kind: str, *, title: str, most: int) -> Sheet | None:
     """A file with the rows under their headers; None if there are more than `most`."""
     file: Any = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 -- handed to who sends it
     safe = _neutralised(rows)
@@ -35,7 +42,7 @@ def write(
         file.close()
         return None
     file.seek(0)
-    return file
+    return Sheet(file, count)
 
 
 def _neutralised(rows: Any) -> Any:

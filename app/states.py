@@ -114,6 +114,13 @@ VOID = "void"
 REPLACED = "replaced"
 CERTIFICATE_STATES = (VALID, VOID, REPLACED)
 
+# Account (账号): registered until it has a role.
+REGISTERED = "registered"
+ACTIVE = "active"
+LOCKED = "locked"
+DISABLED = "disabled"
+ACCOUNT_STATES = (REGISTERED, ACTIVE, LOCKED, DISABLED)
+
 TASK_LABELS = {
     DRAFT: _l("Draft"),
     UNASSIGNED: _l("Unassigned"),
@@ -149,4 +156,10 @@ VERIFICATION_LABELS = {
     DUE_SOON: _l("Due soon"),
     OVERDUE: _l("Overdue"),
     FAILED: _l("Failed"),
+}
+ACCOUNT_LABELS = {
+    REGISTERED: _l("Waiting for a role"),
+    ACTIVE: _l("Active"),
+    LOCKED: _l("Locked"),
+    DISABLED: _l("Deactivated"),
 }

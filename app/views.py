@@ -5,23 +5,41 @@ from flask_babel import lazy_gettext as _l
 
 from app import fabkit
 from app.fabkit.shell import MenuGroup, MenuPage
+from app.pages import login
+from app.pages.accounts import Accounts
 from app.pages.assignments import Assignments
+from app.pages.audits import AuditLog
+from app.pages.captchas import Captchas
 from app.pages.deadlines import Deadlines
 from app.pages.inbox import Inbox
+from app.pages.login import LoginView
 from app.pages.options import Options
+from app.pages.organizations import Organizations
+from app.pages.profile import MyAccount
 from app.pages.progress import Progress
+from app.pages.registration import Registration
 from app.pages.session import HomeView, SessionView
 
 MENU = (
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
     MenuPage(_l("Progress of our tasks"), Progress, "gauge"),
-    MenuGroup(_l("System"), "settings", (MenuPage(_l("Deadlines"), Deadlines, "clock"),)),
+    MenuGroup(
+        _l("System"),
+        "settings",
+        (
+            MenuPage(_l("Accounts"), Accounts, "users"),
+            MenuPage(_l("Organizations"), Organizations, "sitemap"),
+            MenuPage(_l("Audit log"), AuditLog, "shield-check"),
+            MenuPage(_l("Deadlines"), Deadlines, "clock"),
+        ),
+    ),
 )
 IN_MENU = [page for entry in MENU for page in (entry.pages if isinstance(entry, MenuGroup) else (entry,))]
-WITHOUT_MENU = (HomeView, SessionView, Options)
+WITHOUT_MENU = (LoginView, Registration, Captchas, HomeView, SessionView, MyAccount, Options)
 
 
 def register(app: Flask) -> None:
     app.extensions["menu"] = MENU
+    app.before_request(login.hold_back)
     fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in IN_MENU)), MENU)

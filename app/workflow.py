@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from app import access
+from app import access, audit
 from app.access import Principal
 from app.models import Event, Tally, Task, db
 from app.states import WITH_REASON, Step
@@ -65,7 +65,11 @@ def fire(
     tallied = _tallied(step, moved)
     asked = literal(len(set(chosen))) if isinstance(chosen, Collection) else _count(picked)
     done = select(asked.label("asked"), _count(moved).label("done")).add_cte(told, tallied)
-    return Outcome(*db.session.execute(done).one())
+    outcome = Outcome(*db.session.execute(done).one())
+    if outcome.done:
+        only_one = next(iter(chosen)) if isinstance(chosen, Collection) and len(chosen) == 1 else None
+        audit.record(step.name, "task", only_one, by=by, done=outcome.done, reason=reason, **(payload or {}))
+    return outcome
 
 
 def is_chosen(id: Any, chosen: Chosen) -> ColumnElement[bool]:

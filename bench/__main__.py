@@ -61,16 +61,16 @@ def measuring(application: Flask, connection: Any, people: dict[str, Person], fu
         servers = {name: stack.enter_context(serving(name, more)) for name in ("ours", "bare", "stock")}
         ours = {place: Server("ours", servers["ours"].port, servers["ours"].master) for place in PLACES}
         for place, server in ours.items():
-            server.cookie = cookie(application, people[place].account_id)
+            server.cookie = cookie(application, people[place].token)
         number = sql.one(connection, "SELECT id FROM stock.ab_user WHERE username = 'bench-stock'")
         servers["stock"].cookie = cookie(application, str(number))
         yield Bench(application, connection, people, ours, servers["bare"], servers["stock"], institution_id, full)
 
 
-def cookie(application: Flask, account_id: str) -> str:
+def cookie(application: Flask, user: str) -> str:
     """A session as after login; both applications sign with the same key."""
     signer = application.session_interface.get_signing_serializer(application)  # type: ignore[attr-defined]
-    return f"session={signer.dumps({'_user_id': account_id, '_fresh': True, 'locale': 'zh'})}"
+    return f"session={signer.dumps({'_user_id': user, '_fresh': True, 'locale': 'zh'})}"
 
 
 def measure(chosen: list[Job], rounds: int) -> dict[str, Result]:

@@ -35,7 +35,7 @@ def show(app: Flask, connection: Any, people: dict[str, Person]) -> None:
 def _client(app: Flask, person: Person) -> Any:
     client = app.test_client()
     with client.session_transaction() as session:
-        session.update({"_user_id": person.account_id, "_fresh": True, "locale": "zh"})
+        session.update({"_user_id": person.token, "_fresh": True, "locale": "zh"})
     return client
 
 

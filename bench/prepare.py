@@ -10,15 +10,15 @@ from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import func, select
 
 from app.access import EVERYTHING, seeing
-from app.domain import tallies
+from app.domain import sessions, tallies
 from app.models import Account, Organization, Tally, db
 from bench import sql
 from bench.servers import ROOT
 
 PROVINCE = "33"
 ACCOUNTS = {
-    PROVINCE: ("bench-province", "ProvincialAdministrator"),
-    "": ("bench-nation", "NationalAdministrator"),
+    PROVINCE: ("bench-province", "Supervisor"),
+    "": ("bench-nation", "Supervisor"),
 }
 # Page 500 of the province must exist, and 100,000 tasks must wait in the nation; a small database has fewer.
 MOST = {PROVINCE: 12_000, "": 130_000}
@@ -27,7 +27,7 @@ ALL = 100_000
 
 @dataclass(frozen=True)
 class Person:
-    account_id: str
+    token: str
     area: sql.Area
 
 
@@ -64,9 +64,11 @@ def _person(jurisdiction: str, name: str, role: str) -> Person:
         names = {"username": name, "first_name": name, "last_name": "-", "email": f"{name}@example.org"}
         account = Account(**names, password="-", active=True, organization_id=desk.id)  # noqa: S106 -- nobody logs in by it
         db.session.add(account)
+    account.has_role = True
     account.roles = list(db.session.scalars(select(Role).where(Role.name == role)))
     db.session.flush()
-    return Person(account.get_id(), sql.Area(jurisdiction, desk.id))
+    token = sessions.start(account, confirmed=True, address="127.0.0.1", device="bench")
+    return Person(token, sql.Area(jurisdiction, desk.id))
 
 
 # --- Tasks that wait -----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import access, create_app
+from app.domain import sessions
 from app.models import Account, Organization, db
 from config import Config
 
@@ -133,8 +134,9 @@ def sign_in(app: Flask, rows: Session) -> Callable[..., Person]:
     def signed_in(role: str | None, organization: Organization | None) -> Person:
         person = account(role, organization)
         client = app.test_client()
+        token = sessions.start(person, confirmed=True, address="127.0.0.1", device="pytest")
         with client.session_transaction() as session:
-            session["_user_id"] = person.get_id()
+            session["_user_id"] = token
             session["_fresh"] = True
             session["locale"] = "zh"
         token = from_outside(lambda: client.get("/session/token").json["token"])  # type: ignore[index]

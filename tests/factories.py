@@ -65,6 +65,23 @@ def authority(jurisdiction: str, parent: Organization | None = None) -> Organiza
     return _added(new)
 
 
+def bingtuan() -> Organization:
+    """新疆生产建设兵团: the authority of the cities 6590xx, beside that of the region around them."""
+    nation = authority("")
+    new = Organization(
+        kind="authority",
+        name="新疆生产建设兵团市场监督管理局",
+        level="province",
+        region_code="650000",
+        parent_id=nation.id,
+        path="/",
+        jurisdiction="6590",
+    )
+    _added(new)
+    new.path = f"{nation.path}{new.id}/"
+    return _added(new)
+
+
 def institution(region: str = "330106", name: str | None = None, **details: Any) -> Organization:
     number = next(_numbers)
     new = Organization(kind="institution", name=name or f"计量所{number}", level="county", region_code=region, path="/")
@@ -218,6 +235,7 @@ def account(role: str | None, organization: Organization | None, **values: Any) 
         "password": "",
         "active": True,
         "preferences": {},
+        "has_role": role is not None,
         **values,
     }
     new = Account(organization_id=organization.id if organization else None, **filled)

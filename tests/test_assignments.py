@@ -206,14 +206,14 @@ def test_what_was_escalated_is_for_the_higher_desk_alone(officer, sign_in, lab):
     officer.act("assignments", "refuse", [one.id], reason=REASON)
     assert states(one) == [UNASSIGNED]
 
-    sign_in("CityAdministrator", authority("3301")).act("assignments", "assign", [one.id], institution_id=lab.id)
+    sign_in("Supervisor", authority("3301")).act("assignments", "assign", [one.id], institution_id=lab.id)
     assert states(one) == [OFFERED]
 
 
 def test_a_higher_authority_may_act_for_a_lower_desk(sign_in, lab):
     one = task(UNASSIGNED)
 
-    sign_in("ProvincialAdministrator", authority("33")).act("assignments", "assign", [one.id], institution_id=lab.id)
+    sign_in("Supervisor", authority("33")).act("assignments", "assign", [one.id], institution_id=lab.id)
 
     assert states(one) == [OFFERED]
 
@@ -221,7 +221,7 @@ def test_a_higher_authority_may_act_for_a_lower_desk(sign_in, lab):
 def test_above_the_nation_there_is_nobody(sign_in):
     one = task(UNASSIGNED, desk=authority(""))
 
-    answer = sign_in("NationalAdministrator", authority("")).act("assignments", "escalate", [one.id], reason=REASON)
+    answer = sign_in("Supervisor", authority("")).act("assignments", "escalate", [one.id], reason=REASON)
 
     assert (answer.status_code, "已是最高一级" in answer.text) == (422, True)
     assert states(one) == [UNASSIGNED]
@@ -235,7 +235,7 @@ def test_the_own_desk_comes_first_then_who_waits_longest(sign_in, rows):
     city = authority("3301")
     county_old, mine_new, mine_old, county_new = old(30), old(2, city), old(9, city), old(1)
 
-    page = sign_in("CityAdministrator", city).get("/assignments/").text
+    page = sign_in("Supervisor", city).get("/assignments/").text
 
     places = [page.index(f'data-id="{one.id}"') for one in (mine_old, mine_new, county_old, county_new)]
     assert places == sorted(places)
@@ -330,7 +330,9 @@ def test_assigning_costs_the_same_statements_for_one_and_for_many(officer, lab, 
         answer = officer.act("assignments", "assign", ids, institution_id=lab.id)
 
     assert answer.status_code == 204
-    assert len(seen) == 5  # who, what they may, the institution, whether it is able, the step
+    assert (
+        len(seen) == 8
+    )  # who, what they may, the institution, whether it is able, the step, and three for the audit log
 
 
 def test_a_kind_that_is_not_there_is_no_filter(officer):

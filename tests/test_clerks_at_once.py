@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app import access
-from app.domain import tallies
+from app.domain import sessions, tallies
 from app.models import Event, Task, db
 from app.states import OFFERED, REFUSED, UNASSIGNED
 from tests.conftest import Person
@@ -35,10 +35,11 @@ def clerks(office, waiting):
     people = []
     for _ in range(CLERKS):
         person = account("AssignmentOfficer", authority("330106"))
+        session_token = sessions.start(person, confirmed=True, address="127.0.0.1", device="pytest")
         db.session.commit()
         client = office.test_client()
         with client.session_transaction() as session:
-            session.update({"_user_id": person.get_id(), "_fresh": True, "locale": "zh"})
+            session.update({"_user_id": session_token, "_fresh": True, "locale": "zh"})
         token = Context().run(lambda client=client: client.get("/session/token").json["token"])
         people.append(Person(client, person, token))
     return people

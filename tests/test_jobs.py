@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app import jobs
-from app.domain import history, institutions, tallies
-from app.models import Institution, Tally, db
+from app.domain import attempts, history, institutions, sessions, tallies
+from app.models import AccountSession, Attempt, Institution, Tally, db
 from app.states import CERTIFIED
-from tests.factories import institution, task
+from tests.factories import account, authority, institution, task
 
 
 @pytest.fixture
@@ -50,9 +50,28 @@ def test_the_worker_folds_the_tallies(queue):
 
 
 def test_every_job_runs(queue):
-    names = ("fold", "refresh_mean_days", "make_partitions")
+    names = ("fold", "refresh_mean_days", "make_partitions", "drop_stale", "drop_ended", "prove")
 
     assert worked(queue, *names) == dict.fromkeys(names, "succeeded")
+
+
+def test_what_nobody_waits_for_is_dropped(rows):
+    now = datetime.now(UTC)
+    rows.add(Attempt(key="account:old", failures=3, last_at=now - timedelta(days=3)))
+    rows.add(Attempt(key="account:new", failures=3, last_at=now))
+    waits = now + timedelta(hours=1)
+    rows.add(Attempt(key="account:waits", failures=9, last_at=now - timedelta(days=3), blocked_until=waits))
+    person = account("Supervisor", authority("330106"))
+    for days in (1, 100):
+        sessions.start(person, confirmed=True, address="", device=str(days))
+        rows.flush()
+        last = rows.scalars(select(AccountSession).where(AccountSession.device == str(days))).one()
+        last.seen_at = now - timedelta(days=days)
+    rows.flush()
+
+    assert (attempts.drop_stale(), sessions.drop_ended()) == (1, 1)
+    assert sorted(rows.scalars(select(Attempt.key))) == ["account:new", "account:waits"]
+    assert list(rows.scalars(select(AccountSession.device))) == ["1"]
 
 
 def test_mean_days_are_those_of_the_last_year(rows):

@@ -16,7 +16,7 @@ NOW = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
 
 @pytest.fixture
 def officer(sign_in, rows):
-    return sign_in("CityAdministrator", authority("3301"))
+    return sign_in("Supervisor", authority("3301"))
 
 
 def ids(page):
@@ -273,7 +273,7 @@ def test_no_options_of_another_table_are_in_the_page(officer):
 
 def test_chosen_columns_are_kept_for_the_person_and_reset(officer, sign_in):
     task(UNASSIGNED)
-    other = sign_in("CityAdministrator", authority("3301"))
+    other = sign_in("Supervisor", authority("3301"))
 
     def heads(person):
         return "生产厂家</" in person.get("/assignments/").text.split("<tbody")[0].split("<thead")[1]
@@ -299,7 +299,7 @@ def test_region_options_lead_to_the_own_jurisdiction(officer, sign_in):
     def options(person, parent=""):
         return [option["value"] for option in person.get(f"/options/regions?parent={parent}").json["options"]]
 
-    nation = sign_in("NationalAdministrator", authority(""))
+    nation = sign_in("Supervisor", authority(""))
     assert (options(officer), options(officer, "330000"), len(options(officer, "330100"))) == (
         ["330000"],
         ["330100"],

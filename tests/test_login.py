@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from werkzeug.security import generate_password_hash
 
-from app.fabkit import captcha
+from app.domain import captchas
 from app.models import Captcha
 from tests.conftest import from_outside
 from tests.factories import account, authority
@@ -18,7 +18,7 @@ WRONG = "账号、密码或验证码有误。"
 @pytest.fixture
 def person(rows):
     hashed = generate_password_hash(PASSWORD, method="scrypt:1024:8:1")
-    return account("CountyAdministrator", authority("330106"), username="xihu", password=hashed)
+    return account("Supervisor", authority("330106"), username="xihu", password=hashed)
 
 
 def attempt(stranger, url="/login/", **changes):
@@ -35,7 +35,7 @@ def attempt(stranger, url="/login/", **changes):
 
 
 def _asked(stranger):
-    return stranger.client.get("/login/captcha").json["token"]
+    return stranger.client.get("/captcha/").json["token"]
 
 
 def is_in(stranger):
@@ -101,18 +101,18 @@ def test_a_captcha_expires(stranger, person, rows):
     rows.execute(update(Captcha).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
 
     assert attempt(stranger, captcha_token=token, captcha=answer).status_code == 422
-    assert captcha.media(token, "png") is None
+    assert captchas.media(token, "png") is None
 
 
 def test_a_captcha_can_be_seen_and_heard(stranger, rows):
     token = _asked(stranger)
 
-    picture = stranger.get(f"/login/captcha/{token}.png")
-    sound = stranger.get(f"/login/captcha/{token}.wav")
+    picture = stranger.get(f"/captcha/{token}.png")
+    sound = stranger.get(f"/captcha/{token}.wav")
 
     assert (picture.data[:8], sound.data[:4]) == (b"\x89PNG\r\n\x1a\n", b"RIFF")
-    assert stranger.get(f"/login/captcha/{token}.txt").status_code == 404
-    assert stranger.get("/login/captcha/made-up.png").status_code == 404
+    assert stranger.get(f"/captcha/{token}.txt").status_code == 404
+    assert stranger.get("/captcha/made-up.png").status_code == 404
 
 
 def test_the_answer_is_nowhere_in_what_the_browser_gets(stranger, rows):
@@ -194,7 +194,7 @@ def test_a_new_account_without_a_role_is_told_what_comes_next(sign_in):
 def test_the_first_page_is_the_first_one_may_list(sign_in):
     from tests.factories import institution
 
-    assert sign_in("CountyAdministrator", authority("330106")).get("/").headers["Location"] == "/assignments/"
+    assert sign_in("Supervisor", authority("330106")).get("/").headers["Location"] == "/assignments/"
     assert sign_in("InstitutionClerk", institution()).get("/").headers["Location"] == "/inbox/"
 
 

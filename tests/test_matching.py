@@ -161,7 +161,7 @@ def test_pages_and_search_of_the_table(rows):
 
 @pytest.fixture
 def officer(sign_in, rows):
-    return sign_in("CityAdministrator", authority("3301"))
+    return sign_in("Supervisor", authority("3301"))
 
 
 @pytest.fixture

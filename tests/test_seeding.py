@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.orm import aliased
 
 from app import access, demo, seeding
 from app.domain import credit_codes, matching, tallies
@@ -227,3 +228,11 @@ def test_demo_accounts_are_added_once(seeded):
     without = select(Account.username).where(Account.demo, Account.organization_id.is_(None))
     assert list(seeded.scalars(without)) == []
     assert [account.username for account in seeded.scalars(select(Account)) if not account.roles] == ["xin"]
+
+
+def test_every_organization_lies_where_its_authority_is_responsible(seeded):
+    above = aliased(Organization)
+    pairs = select(above.jurisdiction, Organization.region_code).join(above, above.id == Organization.parent_id)
+
+    astray = {(place, region) for place, region in db.session.execute(pairs) if not access.covers(place, region)}
+    assert astray == set()

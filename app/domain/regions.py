@@ -3,7 +3,7 @@
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
-from app.access import Principal
+from app.access import Principal, covers
 from app.models import Region, db
 
 NATION = "000000"
@@ -16,7 +16,7 @@ def children(parent: str, who: Principal) -> list[Region]:
     return [
         region
         for region in db.session.scalars(below)
-        if prefix(region.code).startswith(own) or own.startswith(prefix(region.code))
+        if covers(own, region.code) or own.startswith(prefix(region.code))
     ]
 
 
@@ -25,6 +25,11 @@ def with_children(codes: list[str]) -> set[str]:
     child = aliased(Region)
     has_children = exists().where(child.parent_code == Region.code)
     return set(db.session.scalars(select(Region.code).where(Region.code.in_(codes), has_children)))
+
+
+def has_parts(code: str | None) -> bool:
+    """Whether there are regions within this one."""
+    return bool(code) and bool(with_children([str(code)]))
 
 
 def way_to(code: str) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Row, select
 from sqlalchemy.orm import aliased
 
+from app import audit
 from app.access import Principal
 from app.models import Appointment, CatalogueItem, Event, Instrument, Organization, Region, Task, db
 
@@ -107,4 +108,5 @@ def show_phone(task_id: int, by: Principal) -> str | None:
             by_organization=by.organization,
         )
     )
+    audit.record("reveal", "appointment", appointment.id, appointment.no, by=by, what="phone")
     return str(appointment.phone)

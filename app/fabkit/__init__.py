@@ -6,10 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, abort, request, url_for
+from flask import Flask, Response, abort, current_app, request, url_for
 from flask_appbuilder import AppBuilder
 
-from .security import AccountSecurityManager, identify
+from .security import AccountSecurityManager, identify, note_use
 from .shell import Menu, context
 
 # Nothing is loaded from elsewhere and nothing runs that is not a file of ours; Tabler's CSS draws with data: images.
@@ -31,6 +31,7 @@ def install(app: Flask, session: Any) -> None:
     app.extensions["kit"] = Kit(app, session, security_manager_class=AccountSecurityManager)
     app.before_request(identify)
     app.before_request(_refuse_nul)
+    app.after_request(note_use)
     _name_static_files(app)
     app.after_request(_protect)
 
@@ -61,7 +62,11 @@ def _name_static_files(app: Flask) -> None:
 
 def _refuse_nul() -> None:
     """PostgreSQL knows no NUL character in a text, and nobody types one."""
-    given = [*request.args.lists(), *(request.form.lists() if request.method == "POST" else ())]
+    given = [
+        ("path", [request.path]),
+        *request.args.lists(),
+        *(request.form.lists() if request.method == "POST" else ()),
+    ]
     if any("\x00" in value for _name, values in given for value in values):
         abort(400)
 
@@ -70,6 +75,9 @@ def _protect(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
-    if response.mimetype == "text/html":
-        response.headers.setdefault("Cache-Control", "no-store")
+    if current_app.config["SESSION_COOKIE_SECURE"]:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if not (request.endpoint or "").endswith("static"):
+        response.headers["Cache-Control"] = "no-store"
+        response.headers.pop("Expires", None)
     return response

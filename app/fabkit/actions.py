@@ -64,7 +64,8 @@ class FormAction:
 
     `form` is a form, the name of the page's attribute that holds it, or None for a dialog that only confirms or
     shows. `states` are the states in which a row can take it, None if any; `single` wants exactly one row,
-    `without` none at all. `context` names a page method that gives the template more to show.
+    `without` none at all. `context` names a page method that gives the template more to show. One that `leads_away`
+    has no dialog: its method gives the address of the page where the row is worked on.
     """
 
     name: str
@@ -81,6 +82,7 @@ class FormAction:
     permission: str = ""
     context: str | None = None
     only_shows: bool = False
+    leads_away: bool = False
 
     @property
     def needs(self) -> str:
@@ -104,6 +106,11 @@ def form_action(name: str, label: Any, **how: Any) -> Callable[[Callable[..., An
 def show_action(name: str, label: Any, **how: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a page's method as a dialog that shows something of one row: it gives what the template shows."""
     return form_action(name, label, single=True, only_shows=True, permission="can_show", **how)
+
+
+def page_action(name: str, label: Any, **how: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a page's method as a button that leads to another page about one row: it gives the address."""
+    return form_action(name, label, single=True, only_shows=True, leads_away=True, **how)
 
 
 class NoForm(FlaskForm):

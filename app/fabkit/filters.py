@@ -161,7 +161,7 @@ class Lookup:
 
     name: str
     label: Any
-    column: Any
+    matches: Callable[[int], Condition]
     options_url: str
     find: Callable[[int], str | None]
 
@@ -176,7 +176,7 @@ class Lookup:
             return bound
         bound.value, bound.text = value, text
         bound.params = [(self.name, value)]
-        bound.condition = self.column == int(value)
+        bound.condition = self.matches(int(value))
         return bound
 
 

@@ -1,11 +1,17 @@
 """Fields that forms of many pages share."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from flask import render_template
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import TextAreaField
-from wtforms.validators import DataRequired, Length
+from markupsafe import Markup
+from wtforms import StringField, TextAreaField
+from wtforms.validators import DataRequired, Length, ValidationError
+
+from .filters import is_number
 
 
 class SuggestingTextArea(TextAreaField):
@@ -30,3 +36,70 @@ def reason_field(label: Any, shortest: int, longest: int, suggestions: tuple[Any
         suggestions=suggestions,
         filters=[lambda text: (text or "").strip()],
     )
+
+
+class CascadeField(StringField):
+    """A place in a tree, chosen level by level: a select for each level, filled from `options_url` by fields.js.
+
+    What is posted is the deepest place chosen. `find` gives the way to it from the top, nothing if it is unknown.
+    """
+
+    def __init__(
+        self,
+        label: Any,
+        *,
+        levels: tuple[Any, ...],
+        options_url: str,
+        find: Callable[[str], list[tuple[str, str]]],
+        **kwargs: Any,
+    ):
+        super().__init__(label, **kwargs)
+        self.levels, self.options_url, self.find = levels, options_url, find
+
+    @property
+    def path(self) -> list[str]:
+        """The codes from the top down to the place."""
+        code = self.data or ""
+        return [code for code, _name in self.find(code)] if is_number(code) else []
+
+    def pre_validate(self, form: Any) -> None:
+        if self.data and not self.path:
+            raise ValidationError(_("This is not among the choices."))
+
+    def __call__(self, **kwargs: Any) -> Markup:
+        return Markup(render_template("_cascade_field.html", field=self, attributes=kwargs))  # noqa: S704 -- escaped there
+
+
+class SearchSelectField(StringField):
+    """One row of a table too long for a list of options: found by typing (selects.js), posted as its id.
+
+    `find` gives the text of a row, None if it is not among the choices.
+    """
+
+    def __init__(
+        self,
+        label: Any,
+        *,
+        options_url: str,
+        find: Callable[[int], str | None],
+        placeholder: Any = "",
+        **kwargs: Any,
+    ):
+        super().__init__(label, **kwargs)
+        self.options_url, self.find, self.placeholder = options_url, find, placeholder
+
+    @property
+    def row_id(self) -> int | None:
+        """The id of the chosen row."""
+        chosen = str(self.data or "")
+        return int(chosen) if is_number(chosen) else None
+
+    def pre_validate(self, form: Any) -> None:
+        if self.data and (self.row_id is None or self.find(self.row_id) is None):
+            raise ValidationError(_("This is not among the choices."))
+
+    def __call__(self, **kwargs: Any) -> Markup:
+        chosen = (self.row_id, self.find(self.row_id)) if self.row_id is not None else None
+        return Markup(  # noqa: S704 -- escaped there
+            render_template("_search_select_field.html", field=self, chosen=chosen, attributes=kwargs)
+        )

@@ -217,7 +217,7 @@ def _picked(query: Query) -> Select[Any]:
     walks = [_walk(query, part, condition, skip + query.size + 1) for part, condition in parts]
     walks = [walk for walk in walks if walk is not None]
     if len(walks) == 1:
-        return walks[0].offset(skip)
+        return walks[0].offset(skip).limit(query.size + 1)
     both = union_all(*(select(walk.subquery()) for walk in walks)).subquery("both")
     order = _order(both.c.part, both.c.key, both.c.id, query.descending, query.before is not None)
     return select(both).order_by(*order).offset(skip).limit(query.size + 1)

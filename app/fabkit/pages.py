@@ -21,7 +21,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
-from app import spreadsheet
+from app import audit, spreadsheet
 from app.access import visible
 from app.errors import RuleError, wants_fragment
 from app.models import db
@@ -253,6 +253,8 @@ class ModelPage(Page, ModelView):
         """The dialog of an action, for the posted selection."""
         declared, method = self._declared(name)
         selection = self._selection(declared)
+        if declared.leads_away:
+            return "", 204, {"HX-Redirect": method(selection.only_id())}
         if declared.only_shows:
             return self._dialog(declared, selection, NoForm(), more=method(selection.only_id()))
         form = self._form(declared)(formdata=None, obj=self.prefill(declared, selection))
@@ -363,7 +365,7 @@ class ModelPage(Page, ModelView):
             abort(400)
         columns = self._visible_columns()
         limit = current_app.config["EXPORT_ROWS"]
-        file = spreadsheet.write(
+        sheet = spreadsheet.write(
             db.session.connection(),
             self._sheet(selection, columns).limit(limit + 1),
             [str(column.label) for column in columns],
@@ -371,16 +373,27 @@ class ModelPage(Page, ModelView):
             title=str(self.list_title),
             most=limit,
         )
-        if file is None:
+        if sheet is None:
             text = _("An export holds at most %(number)s rows. Please narrow the filter.", number=limit)
             raise RuleError(text)
+        self._told_export(selection, kind, sheet.rows)
         stamp = datetime.now(ZoneInfo(ZONE)).strftime("%Y%m%d-%H%M")
         return send_file(
-            file,
+            sheet.file,
             mimetype=spreadsheet.KINDS[kind],
             as_attachment=True,
             download_name=f"{self.list_title}-{stamp}.{kind}",
         )
+
+    def _told_export(self, selection: Selection, kind: str, rows: int) -> None:
+        """Write down who took what away: the page, the filter or the ticked rows, how many."""
+        fields = dict(selection.fields)
+        ticked = None if selection.is_everything else [int(id) for id in selection.ids]  # type: ignore[union-attr]
+        audit.record(
+            "export", "page", None, str(self.list_title),
+            format=kind, filter=fields.get("filter"), ticked=ticked, rows=rows,
+        )  # fmt: skip
+        db.session.commit()
 
     def _all_if_none(self, form: Any) -> Any:
         if form.get("selection") == "all" or form.getlist("id"):
@@ -393,7 +406,7 @@ class ModelPage(Page, ModelView):
         if isinstance(selection.ids, Select):
             ids = selection.ids
         else:
-            ids = select(model.id).where(model.id.in_(selection.ids))
+            ids = select(model.id).where(model.id.in_(selection.ids), *source.where())
         chosen = visible(ids, model).cte("chosen").prefix_with("MATERIALIZED")
         cells = [column.in_sheet().label(column.name) for column in columns]
         rows = select(*cells).select_from(chosen).join(model, model.id == chosen.c.id)

@@ -9,10 +9,10 @@ from flask_appbuilder.security.sqla.models import (
     assoc_permissionview_role,
     assoc_user_role,
 )
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, exists, insert, select, update
 
 from app.access import ROLES
-from app.models import db
+from app.models import Account, db
 
 Triple = tuple[str, str, str]
 
@@ -74,6 +74,8 @@ def _remove_roles() -> None:
     for table in (assoc_permissionview_role, assoc_user_role, assoc_group_role):
         db.session.execute(delete(table).where(table.c.role_id.in_(gone)))
     db.session.execute(delete(Role).where(Role.name.not_in(list(ROLES))))
+    left = exists().where(assoc_user_role.c.user_id == Account.id)
+    db.session.execute(update(Account).where(Account.has_role).values(has_role=left))
 
 
 def _ensure(model: type[Role] | type[Permission] | type[ViewMenu], names: set[str]) -> dict[str, int]:

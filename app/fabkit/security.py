@@ -1,59 +1,106 @@
-"""Login and permissions over Flask-AppBuilder's security manager: one query for who, one for what they may."""
+"""Sessions and permissions over Flask-AppBuilder's security manager: one query for who, one for what they may."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
 
-from flask import abort, current_app, g, redirect, request, session, url_for
-from flask_appbuilder import expose
-from flask_appbuilder.security.forms import LoginForm_db
+from flask import Request, Response, abort, current_app, g, redirect, request, session, url_for
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.sqla.models import (
     Permission,
     PermissionView,
+    Role,
     ViewMenu,
     assoc_permissionview_role,
     assoc_user_role,
 )
-from flask_appbuilder.security.views import AuthDBView
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from flask_login import current_user, login_user, logout_user
-from sqlalchemy import select
+from flask_login import current_user
+from flask_wtf import CSRFProtect
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload
-from wtforms import HiddenField, StringField
-from wtforms.validators import DataRequired, Length
 
 from app import access
 from app.access import EVERYTHING, NOBODY, Principal
+from app.ciphers import hashed_token
 from app.errors import wants_fragment
-from app.models import Account, Organization
-
-from . import captcha
+from app.models import AccessKey, Account, AccountSession, Organization, db
 
 
 class AccountSecurityManager(SecurityManager):
-    """Accounts with an organization, permissions read once a request, and no view that leaks."""
+    """Accounts with an organization, sessions that end, permissions read once a request, no view that leaks."""
 
     user_model = Account
 
+    def __init__(self, appbuilder: Any):
+        super().__init__(appbuilder)
+        self.lm.request_loader(self.load_by_key)  # pyright: ignore[reportOptionalMemberAccess] -- made just before
+
     def register_views(self) -> None:
-        """Only the login page: user and role pages of our own come from `pages`, the API login not at all."""
-        self.auth_view = self.appbuilder.add_view_no_menu(LoginView())
+        """None of Flask-AppBuilder's: login, accounts and roles are pages of ours, the API login is no more."""
 
     def load_user(self, pk: str) -> Account | None:
-        account_id, _dot, epoch = str(pk).partition(".")
-        if not (account_id.isdecimal() and epoch.isdecimal()):
+        """The account whose live session has this token."""
+        idle = current_app.config["IDLE"]
+        longest = current_app.config["PERMANENT_SESSION_LIFETIME"]
+        found = self._account_with(
+            AccountSession.seen_at,
+            AccountSession,
+            AccountSession.token_hash == hashed_token(str(pk)),
+            AccountSession.confirmed,
+            AccountSession.ended_at.is_(None),
+            AccountSession.seen_at > func.now() - idle,
+            AccountSession.started_at > func.now() - longest,
+        )
+        if found is None:
             return None
-        account = select(Account).options(joinedload(Account.organization).joinedload(Organization.region))
+        account, g.seen_at = found
+        account.session_token = str(pk)
+        return account
+
+    def load_by_key(self, incoming: Request) -> Account | None:
+        """The account for which a program acts: `Authorization: Bearer <access key>`."""
+        scheme, _space, key = incoming.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            return None
+        found = self._account_with(
+            AccessKey,
+            AccessKey,
+            AccessKey.key_hash == hashed_token(key),
+            AccessKey.revoked_at.is_(None),
+            AccessKey.expires_at > func.now(),
+        )
+        if found is None:
+            return None
+        account, key = found
+        g.access_key, g.key_used = key, (key.id, key.last_used_at)
+        return account
+
+    def _account_with(self, what: Any, table: Any, *conditions: Any) -> tuple[Account, Any] | None:
+        held = (
+            select(func.array_agg(Role.name))
+            .join(assoc_user_role, assoc_user_role.c.role_id == Role.id)
+            .where(assoc_user_role.c.user_id == Account.id)
+            .scalar_subquery()
+        )
+        found = (
+            select(Account, what, held)
+            .join(table, table.account_id == Account.id)
+            .options(joinedload(Account.organization).joinedload(Organization.region))
+            .where(Account.active.is_(True), *conditions)
+        )
         with access.seeing(EVERYTHING):
-            return self.session.scalar(
-                account.where(
-                    Account.id == int(account_id), Account.session_epoch == int(epoch), Account.active.is_(True)
-                )
-            )
+            row = self.session.execute(found).one_or_none()
+        if row is None:
+            return None
+        account, value, roles = row
+        g.roles = frozenset(roles or ())
+        return account, value
 
     def has_access(self, permission_name: str, view_name: str) -> bool:
+        key = g.get("access_key")
+        if key is not None and (permission_name != "can_export" or view_name not in key.scopes):
+            return False
         return (permission_name, view_name) in self.permissions()
 
     def permissions(self) -> frozenset[tuple[str, str]]:
@@ -82,13 +129,19 @@ def identify() -> None:
     """Before each request: who is it."""
     g.principal = NOBODY
     if request.endpoint not in (None, "static") and current_user.is_authenticated:
-        g.principal = principal_of(g.user)
+        g.principal = principal_of(g.user, g.roles)
 
 
-def principal_of(account: Account) -> Principal:
+def principal_of(account: Account, roles: frozenset[str]) -> Principal:
+    """Who the account is. Without a role, or of a disabled organization, it is somebody who sees nothing."""
     organization = account.organization
-    if organization is None or not organization.active:
-        return Principal(account_id=account.id, name=account.first_name)
+    if organization is None or not organization.active or not roles:
+        return Principal(
+            account_id=account.id,
+            name=account.first_name,
+            organization=organization.name if organization else "",
+            region_code=organization.region_code if organization else "",
+        )
     return Principal(
         kind=organization.kind,
         account_id=account.id,
@@ -99,7 +152,48 @@ def principal_of(account: Account) -> Principal:
         jurisdiction=organization.jurisdiction,
         path=organization.path,
         place=organization.region.full_name,
+        region_code=organization.region_code,
+        roles=roles,
     )
+
+
+def note_use(response: Response) -> Response:
+    """After each request: the session or the access key is in use. Written once a minute at most."""
+    used = _used(datetime.now(UTC) - timedelta(minutes=1))
+    if used is None:
+        return response
+    db.session.rollback()  # whatever a page left undone stays undone
+    with access.seeing(EVERYTHING):
+        db.session.execute(used.execution_options(synchronize_session=False))
+        db.session.commit()
+    return response
+
+
+def _used(before: datetime) -> Any:
+    """What notes that the session or the key is in use, if that was noted last before then."""
+    if "key_used" in g:
+        key_id, last = g.key_used
+        used = update(AccessKey).where(AccessKey.id == key_id).values(last_used_at=func.now())
+        return used if last is None or last < before else None
+    if "seen_at" not in g or g.seen_at >= before or request.endpoint in UNNOTED or "_user_id" not in session:
+        return None
+    this = AccountSession.token_hash == hashed_token(session["_user_id"])
+    return update(AccountSession).where(this).values(seen_at=func.now())
+
+
+# Asking whether the session is still there does not keep it there.
+UNNOTED = {"SessionView.remaining"}
+
+
+class Protection(CSRFProtect):
+    """The token that a form must carry; a program with an access key has no cookie that others could misuse."""
+
+    def protect(self, **options: Any) -> None:
+        if "access_key" in g:
+            return
+        if g.principal is NOBODY and request.headers.get("Authorization", "").lower().startswith("bearer "):
+            abort(401)  # a program whose key is wrong or has ended is to be told that, not of a form
+        super().protect(**options)
 
 
 def permitted(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -126,84 +220,3 @@ def require(permission: str, page: str) -> None:
     if wants_fragment() or request.method != "GET":
         abort(401)
     abort(redirect(url_for("LoginView.login", next=request.full_path.rstrip("?"))))
-
-
-class LoginForm(LoginForm_db):
-    """Account, password and the answer to the captcha."""
-
-    captcha = StringField(_l("Verification code"), validators=[DataRequired(), Length(max=8)])
-    captcha_token = HiddenField(validators=[DataRequired(), Length(max=43)])
-
-
-class LoginView(AuthDBView):
-    """The login page. No word of it tells whether account, password or code was wrong."""
-
-    route_base = ""
-    default_view = "login"
-
-    @expose("/login/", methods=["GET", "POST"])
-    def login(self) -> Any:
-        if current_user.is_authenticated:
-            return redirect(self._next())
-        form = LoginForm()
-        problem = None
-        if request.method == "POST":
-            account = self._signed_in(form)
-            if account is not None:
-                return redirect(self._next())
-            problem = _("Account, password or verification code is wrong.")
-        form.captcha.data = ""
-        form.captcha_token.data = captcha.ask()
-        return self._page(form, problem)
-
-    def _signed_in(self, form: LoginForm) -> Account | None:
-        if not form.validate():
-            return None
-        if not captcha.solve(form.captcha_token.data or "", form.captcha.data or ""):
-            return None
-        with access.seeing(EVERYTHING):
-            account = self.appbuilder.sm.auth_user_db(form.username.data, form.password.data)
-        if account is None:
-            return None
-        language = session.get("locale")
-        session.clear()
-        if language:
-            session["locale"] = language
-        session.permanent = True
-        login_user(account)
-        return account
-
-    def _next(self) -> str:
-        """A path of this site, or the home page: nothing that leads elsewhere."""
-        target = request.args.get("next", "")
-        inside = target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target
-        return target if inside else "/"
-
-    def _page(self, form: LoginForm, problem: str | None) -> Any:
-        return (
-            self.render_template(
-                "login.html", form=form, problem=problem, captcha=captcha.links(form.captcha_token.data)
-            ),
-            200 if problem is None else 422,
-            {"Cache-Control": "no-store"},
-        )
-
-    @expose("/login/captcha", methods=["GET"])
-    def captcha(self) -> Any:
-        """A new captcha for who cannot read this one."""
-        token = captcha.ask()
-        return captcha.links(token) | {"token": token}, {"Cache-Control": "no-store"}
-
-    @expose("/login/captcha/<token>.<kind>", methods=["GET"])
-    def captcha_media(self, token: str, kind: str) -> Any:
-        media = captcha.media(token, kind)
-        if media is None:
-            abort(404)
-        body, mimetype = media
-        return body, {"Content-Type": mimetype, "Cache-Control": "no-store"}
-
-    @expose("/logout/", methods=["POST"])
-    def logout(self) -> Any:
-        logout_user()
-        session.clear()
-        return redirect(url_for("LoginView.login"))

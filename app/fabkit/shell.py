@@ -79,6 +79,7 @@ def context(menu: Menu) -> dict[str, Any]:
                 for code, how in current_app.config["LANGUAGES"].items()
             ],
             "login_url": url_for("LoginView.login"),
+            "register_url": url_for("Registration.register"),
             "logout_url": url_for("LoginView.logout"),
             "home_url": url_for("HomeView.index"),
         }

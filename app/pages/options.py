@@ -11,13 +11,12 @@ from app.fabkit.pages import Page
 
 
 class Options(Page):
-    """Public codes only: every signed-in person may read them."""
+    """Public codes only: every signed-in person may read them, and regions even who registers."""
 
     route_base = "/options"
 
     @expose("/regions", methods=["GET"])
     def regions(self) -> Any:
-        _signed_in()
         parent = request.args.get("parent") or regions.NATION
         found = regions.children(parent, g.principal) if is_number(parent) else []
         above = regions.with_children([region.code for region in found])

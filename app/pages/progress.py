@@ -44,7 +44,7 @@ class Progress(task_pages.TaskPage):
         Lookup(
             "institution",
             _l("Institution"),
-            Task.institution_id,
+            lambda id: Task.institution_id == id,
             "/options/institutions",
             institutions.name_of,
         ),

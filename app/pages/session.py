@@ -1,13 +1,16 @@
 """Around the session: the first page after login, language, a fresh token, and whether the server is well."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import abort, current_app, g, redirect, render_template, request, session, url_for
+from flask import abort, current_app, flash, g, redirect, render_template, request, session, url_for
 from flask_appbuilder import expose
+from flask_babel import gettext as _
 from flask_wtf.csrf import generate_csrf
 from sqlalchemy import text
 
+from app.domain import sessions
 from app.fabkit.pages import Page
 from app.fabkit.shell import permitted_items
 from app.models import db
@@ -44,11 +47,42 @@ class SessionView(Page):
         """A fresh token for a page that was open for too long."""
         return {"token": generate_csrf()}, {"Cache-Control": "no-store"}
 
+    @expose("/remaining", methods=["GET"])
+    def remaining(self) -> Any:
+        """How many seconds the session has left if nothing is done; asking does not prolong it."""
+        return {"seconds": _seconds_left()}, {"Cache-Control": "no-store"}
+
+    @expose("/extend", methods=["POST"])
+    def extend(self) -> Any:
+        """Stay signed in."""
+        if "seen_at" not in g:
+            abort(401)
+        sessions.extend(session["_user_id"])
+        db.session.commit()
+        return {"seconds": _seconds_left()}
+
+    @expose("/over", methods=["GET"])
+    def over(self) -> Any:
+        """Where a page goes whose session has run out: to the login page, which says why, and from there back."""
+        if g.principal.account_id is None:
+            flash(
+                _("You were signed out for safety, because the session ran out. What you had typed is kept."), "warning"
+            )
+        return redirect(url_for("LoginView.login", next=request.args.get("next", "/")))
+
     @expose("/language/<code>", methods=["GET"])
     def language(self, code: str) -> Any:
         if code not in current_app.config["LANGUAGES"]:
             abort(404)
         session["locale"] = code
         came_from = urlsplit(request.referrer or "")
-        here = came_from.netloc == request.host
-        return redirect(f"{came_from.path}?{came_from.query}" if here and came_from.path else "/")
+        here = came_from.netloc == request.host and came_from.path[:1] == "/" and came_from.path[:2] != "//"
+        return redirect(f"{came_from.path}?{came_from.query}" if here else "/")
+
+
+def _seconds_left() -> int:
+    if "seen_at" not in g:
+        return 0
+    config = current_app.config
+    left = sessions.left(session["_user_id"], config["IDLE"], config["PERMANENT_SESSION_LIFETIME"])
+    return max(-(-left // timedelta(seconds=1)), 0)

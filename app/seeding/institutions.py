@@ -185,7 +185,7 @@ class Market:
     def _found_bingtuan(self) -> None:
         counties = [region.code for region in regions() if region.code.startswith(BINGTUAN)]
         name = "新疆生产建设兵团计量测试研究所"
-        self._add(name, "province", "650000", "statutory", COMMON, 2, counties, BINGTUAN)
+        self._add(name, "province", counties[0], "statutory", COMMON, 2, counties, BINGTUAN)
 
     def _found_city(self, region: Region) -> None:
         others = [number for number in self.kinds.numbers if number not in COMMON]

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from random import Random
 
+from sqlalchemy import insert
+
 from app.domain import credit_codes
 from app.domain.regions import prefix
-from app.models import Region
+from app.models import Organization, Region, db
 from app.seeding import names
-from app.seeding.loading import NULL
+from app.seeding.loading import NULL, set_identities
 from app.seeding.places import BINGTUAN, Place, regions
 
 ORGANIZATION_COLUMNS = "id kind name level region_code parent_id path jurisdiction credit_code"
@@ -59,6 +61,26 @@ def authorities(dice: Random) -> dict[str, Authority]:
     for authority in found.values():
         authority.staff = [event_person(name, authority) for name in names.people(dice, 4)]
     return found
+
+
+def found() -> int:
+    """Write the authorities alone, without made-up credit codes: the beginning of a real system."""
+    rows = [
+        {
+            "id": each.id,
+            "kind": "authority",
+            "name": each.name,
+            "level": each.level,
+            "region_code": each.region_code,
+            "parent_id": each.parent.id if each.parent else None,
+            "path": each.path,
+            "jurisdiction": each.jurisdiction,
+        }
+        for each in authorities(Random(0)).values()  # noqa: S311 -- for names of people, which are not written here
+    ]
+    db.session.execute(insert(Organization), rows)
+    set_identities(db.session.connection().connection)
+    return len(rows)
 
 
 def _bingtuan(id: int, nation: Authority) -> Authority:

@@ -14,6 +14,9 @@ let opener = null; // gets the focus back
 let untouched = ""; // the form as it came from the server
 let discarding = false;
 
+// drafts.js keeps what is typed: it hears of a form that has come, and of one that is done with.
+const tell = (name, form, fresh) => form && document.dispatchEvent(new CustomEvent(name, { detail: { form, fresh } }));
+
 // Opening
 
 // app.js tells what went wrong; the refused promise says nothing more.
@@ -37,8 +40,10 @@ function arrived(source) {
   const size = content.firstElementChild?.dataset.size;
   dialog.firstElementChild.className = `modal-dialog modal-dialog-scrollable ${size ? `modal-${size}` : ""}`;
   enhance(content);
-  if (!source.matches(".dialog-form")) untouched = state(); // refused input counts as unsaved
+  const fresh = !source.matches(".dialog-form");
+  if (fresh) untouched = state(); // refused input counts as unsaved
   discarding = false;
+  tell("app:form", content.querySelector("form"), fresh);
   if (isOpen()) focusFirst();
   else modal.show();
 }
@@ -83,6 +88,7 @@ content.addEventListener("click", ({ target }) => {
   }
   if (target.closest("[data-discard]")) {
     discarding = true;
+    tell("app:form-done", content.querySelector("form"));
     modal.hide();
   }
 });
@@ -106,6 +112,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
   if (!xhr.getResponseHeader("HX-Redirect") || !elt.matches(".dialog-form")) return;
   discarding = true;
+  tell("app:form-done", elt);
   setTimeout(() => {
     elt.classList.add("htmx-request");
     elt.querySelector(".btn-submit").disabled = true;

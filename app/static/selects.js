@@ -11,6 +11,7 @@ function searchSelect(select) {
     placeholder,
     preload: "focus",
     plugins: { clear_button: { title: "" } },
+    dropdownParent: select.closest(".modal") ? "body" : null, // a dialog would cut it off at its foot
     shouldLoad: () => true,
     async load(q, done) {
       const url = new URL(optionsUrl, location.href);

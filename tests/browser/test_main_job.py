@@ -231,7 +231,7 @@ def test_the_keyboard_is_enough(clerk, county):
 
 
 def test_the_region_cascade_leads_down_to_the_county(clerk, county):
-    admin = clerk("CityAdministrator", authority("3301"))
+    admin = clerk("Supervisor", authority("3301"))
     page = admin.page
 
     page.click("[data-filter=region] > button")

@@ -8,7 +8,6 @@ from typing import Any
 
 from captcha.audio import AudioCaptcha
 from captcha.image import ImageCaptcha
-from flask import url_for
 from sqlalchemy import delete, select
 
 from app.models import Captcha, db
@@ -35,14 +34,6 @@ def solve(token: str, answer: str) -> bool:
     expected = db.session.scalar(asked.returning(Captcha.answer))
     db.session.commit()
     return expected is not None and secrets.compare_digest(expected.encode(), answer.strip().encode())
-
-
-def links(token: str | None) -> dict[str, str]:
-    return {
-        "image_url": url_for("LoginView.captcha_media", token=token, kind="png"),
-        "audio_url": url_for("LoginView.captcha_media", token=token, kind="wav"),
-        "refresh_url": url_for("LoginView.captcha"),
-    }
 
 
 def media(token: str, kind: str) -> tuple[bytes, str] | None:

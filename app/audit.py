@@ -1,0 +1,147 @@
+"""record(): the only writer of the audit log (审计日志). Appended in the transaction that does the deed, never changed.
+
+Each entry seals itself and the entry before it in its chain, with a key outside the database: whoever changes,
+inserts or removes one breaks the chain there. The end of each chain is locked only while its transaction commits.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import has_request_context, request
+from sqlalchemy import event, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from app import access, ciphers
+from app.access import Principal
+from app.models import AuditChain, AuditEntry, db
+
+_WAITING = "audit entries"
+_BEGINNING = ""
+NATION = "000000"
+# What is sealed, in this order.
+_SEALED = (
+    "chain", "number", "at", "action", "region_code", "by_id", "by_name", "by_organization", "address",
+    "subject", "subject_id", "subject_name", "detail",
+)  # fmt: skip
+
+
+def record(
+    action: str,
+    subject: str,
+    subject_id: int | None = None,
+    subject_name: str = "",
+    by: Principal | None = None,
+    **detail: Any,
+) -> None:
+    """Write down a deed; it stands in the log if and when the transaction commits.
+
+    `detail` holds texts, whole numbers, and lists of them. Never a password, a code or a key.
+    """
+    who = by or access.principal()
+    entry = {
+        "at": datetime.now(UTC),
+        "action": action,
+        "region_code": who.region_code or NATION,
+        "by_id": who.account_id,
+        "by_name": who.name,
+        "by_organization": who.organization,
+        "address": (request.remote_addr or "") if has_request_context() else "",
+        "subject": subject,
+        "subject_id": subject_id,
+        "subject_name": subject_name[:200],
+        "detail": {name: value for name, value in detail.items() if value is not None},
+    }
+    db.session().info.setdefault(_WAITING, []).append(entry)
+
+
+def install(session: Any) -> None:
+    """Append what was recorded when the session commits, forget it when it rolls back."""
+    event.listen(session, "before_commit", _append)
+    event.listen(session, "after_rollback", lambda rolled_back: rolled_back.info.pop(_WAITING, None))
+
+
+def _append(session: Session) -> None:
+    waiting = session.info.pop(_WAITING, [])
+    if not waiting:
+        return
+    chain = _chain_of(waiting[0]["region_code"])
+    number, seal = _locked_end(session, chain)
+    rows = []
+    for entry in waiting:
+        number += 1
+        row = {**entry, "chain": chain, "number": number}
+        seal = row["seal"] = _sealed(seal, row)
+        rows.append(row)
+    session.execute(insert(AuditEntry), rows)
+    session.execute(update(AuditChain).where(AuditChain.chain == chain).values(number=number, seal=seal))
+
+
+def _chain_of(region_code: str) -> str:
+    return region_code[:2]
+
+
+def _locked_end(session: Session, chain: str) -> tuple[int, str]:
+    """The end of a chain, which nobody else may extend until this transaction is over."""
+    first = upsert(AuditChain).values(chain=chain, number=0, seal=_BEGINNING)
+    locked = first.on_conflict_do_update(index_elements=[AuditChain.chain], set_={"number": AuditChain.number})
+    end = session.execute(locked.returning(AuditChain.number, AuditChain.seal)).one()
+    return end.number, end.seal
+
+
+def _sealed(before: str, row: dict[str, Any]) -> str:
+    values = [row[name] if name != "at" else row["at"].astimezone(UTC).isoformat() for name in _SEALED]
+    return ciphers.seal(json.dumps([before, *values], ensure_ascii=False, sort_keys=True))
+
+
+@dataclass(frozen=True)
+class Break:
+    """Where a chain does not hold: the first entry that is not as it was written, or is not there."""
+
+    chain: str
+    number: int
+    what: str
+
+
+def verify() -> tuple[int, list[Break]]:
+    """Follow every chain from its beginning. The number of entries seen, and the first break of each chain."""
+    last = {end.chain: end for end in ends()}
+    known = set(last) | set(db.session.scalars(select(AuditEntry.chain).distinct()))
+    seen, breaks = 0, []
+    for chain in sorted(known):
+        length, broken = _follow(chain, last.get(chain))
+        seen += length
+        if broken:
+            breaks.append(broken)
+    return seen, breaks
+
+
+def ends() -> list[AuditChain]:
+    """The end of each chain."""
+    return list(db.session.scalars(select(AuditChain).order_by(AuditChain.chain)))
+
+
+def _follow(chain: str, end: AuditChain | None) -> tuple[int, Break | None]:
+    number, seal = 0, _BEGINNING
+    for row in _entries(chain):
+        if row["number"] != number + 1:
+            return number, Break(chain, number + 1, "missing")
+        number += 1
+        if _sealed(seal, row) != row["seal"]:
+            return number, Break(chain, number, "changed")
+        seal = row["seal"]
+    if end is None or end.number > number:
+        return number, Break(chain, number + 1, "missing")
+    if (end.number, end.seal) != (number, seal):
+        return number, Break(chain, end.number + 1, "added")
+    return number, None
+
+
+def _entries(chain: str) -> Iterator[dict[str, Any]]:
+    columns = [getattr(AuditEntry, name) for name in (*_SEALED, "seal")]
+    rows = select(*columns).where(AuditEntry.chain == chain).order_by(AuditEntry.number)
+    for row in db.session.execute(rows.execution_options(yield_per=2000)).mappings():
+        yield dict(row)

@@ -1,0 +1,83 @@
+"""Failures in a row, per account name and per address, and the wait they cost; shared by all processes.
+
+Names are counted whether an account has them or not: a stranger learns nothing from being made to wait.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import case, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.models import Attempt, db
+
+LOCK_AFTER = 5
+LOCK = timedelta(minutes=15)
+LONGEST = timedelta(hours=24)
+# A whole bureau may share one address.
+ADDRESS_FACTOR = 10
+FORGOTTEN_AFTER = timedelta(hours=24)
+
+
+def of_account(name: str) -> str:
+    return f"account:{name.strip().lower()[:128]}"
+
+
+def of_address(address: str) -> str:
+    return f"address:{address}"
+
+
+def wait(*keys: str) -> timedelta | None:
+    """How long these must wait still; None if they need not."""
+    # One after the other: of guesses sent at the same moment each must find the failures of those before it.
+    for key in keys:
+        if key.startswith("account:"):
+            db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+    until = db.session.scalar(select(func.max(Attempt.blocked_until)).where(Attempt.key.in_(keys)))
+    now = datetime.now(UTC)
+    return until - now if until and until > now else None
+
+
+def failed(key: str, factor: int = 1) -> None:
+    """Count a failure. The fifth locks for 15 minutes, each further one for twice as long, at most a day."""
+    now = datetime.now(UTC)
+    fresh = Attempt.last_at < now - FORGOTTEN_AFTER
+    failures = case((fresh, 1), else_=Attempt.failures + 1)
+    beyond = failures - LOCK_AFTER * factor
+    minutes = func.least(LOCK.total_seconds() * func.power(2, beyond), LONGEST.total_seconds())
+    until = case((beyond >= 0, literal(now) + func.make_interval(0, 0, 0, 0, 0, 0, minutes)), else_=None)
+    counted = insert(Attempt).values(key=key, failures=1, last_at=now)
+    db.session.execute(
+        counted.on_conflict_do_update(
+            index_elements=[Attempt.key], set_={"failures": failures, "last_at": now, "blocked_until": until}
+        )
+    )
+
+
+def clear(*keys: str) -> None:
+    """Forget the failures: after a success, or when an administrator unlocks."""
+    db.session.execute(delete(Attempt).where(Attempt.key.in_(keys)))
+
+
+def drop_stale() -> int:
+    """Drop what nobody waits for any more. Returns how many."""
+    now = datetime.now(UTC)
+    old = delete(Attempt).where(
+        Attempt.last_at < now - FORGOTTEN_AFTER, func.coalesce(Attempt.blocked_until, now) <= now
+    )
+    return len(db.session.execute(old.returning(Attempt.key)).all())
+
+
+def too_many(key: str, most: int, span: timedelta) -> bool:
+    """Count one more use of something that is not to be used more than `most` times within `span`."""
+    now = datetime.now(UTC)
+    fresh = Attempt.last_at < now - span
+    counted = insert(Attempt).values(key=key, failures=1, last_at=now)
+    used = counted.on_conflict_do_update(
+        index_elements=[Attempt.key],
+        set_={
+            "failures": case((fresh, 1), else_=Attempt.failures + 1),
+            # The span begins with the first use, so that somebody who keeps asking is served again in time.
+            "last_at": case((fresh, now), else_=Attempt.last_at),
+        },
+    ).returning(Attempt.failures)
+    return int(db.session.scalar(used) or 0) > most

@@ -1,0 +1,81 @@
+"""Signing in: name and password, then perhaps the second factor. Every outcome stands in the audit log."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from app import audit, ciphers
+from app.access import Principal
+from app.domain import attempts, second_factor
+from app.models import Account, AccountSession, db
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The account, or None; `wait` if it was not even looked at because of failures before."""
+
+    account: Account | None = None
+    wait: timedelta | None = None
+
+
+def sign_in(name: str, password: str, address: str) -> Answer:
+    """Check name and password. Takes equally long and counts equally whether the name is known or not."""
+    keys = attempts.of_account(name), attempts.of_address(address)
+    account = db.session.scalar(select(Account).where(Account.username == name))
+    # People type their password into the wrong field: what is nobody's name is not written down whole.
+    shown = name if account is not None else f"{name[:2]}***"
+    wait = attempts.wait(*keys)
+    if wait is not None:
+        audit.record("login_locked", "account", None, shown, by=Principal(name=shown))
+        return Answer(wait=wait)
+    known = account if account is not None and account.active else None
+    if not ciphers.password_matches(known.password if known else None, password) or known is None:
+        _failed("login_failed", keys, shown)
+        return Answer()
+    # With a second factor it is not over: whoever has the password could else begin again after four wrong codes.
+    if not second_factor.is_set_up(known):
+        _entered(known)
+    return Answer(known)
+
+
+def confirm(waiting: AccountSession, code: str, address: str) -> Answer:
+    """Check the second factor of a session that waits for it."""
+    account = db.session.get_one(Account, waiting.account_id)
+    keys = attempts.of_account(account.username), attempts.of_address(address)
+    wait = attempts.wait(*keys)
+    if wait is not None:
+        return Answer(wait=wait)
+    if not account.active or not second_factor.accepts(account, code):
+        _failed("second_factor_failed", keys, account.username)
+        return Answer()
+    waiting.confirmed = True
+    _entered(account, second_factor=1)
+    return Answer(account)
+
+
+def _entered(account: Account, **detail: int) -> None:
+    attempts.clear(attempts.of_account(account.username))
+    account.last_login_at = datetime.now(UTC)
+    audit.record("login", "account", account.id, str(account), by=_as(account), **detail)
+
+
+def is_staff(account: Account) -> bool:
+    """Whether the account is of an authority: these must have a second factor where one is asked for."""
+    return account.organization is not None and account.organization.kind == "authority"
+
+
+def _failed(what: str, keys: tuple[str, str], shown: str) -> None:
+    of_account, of_address = keys
+    attempts.failed(of_account)
+    attempts.failed(of_address, attempts.ADDRESS_FACTOR)
+    audit.record(what, "account", None, shown, by=Principal(name=shown))
+
+
+def _as(account: Account) -> Principal:
+    home = account.organization
+    if home is None:
+        return Principal(account_id=account.id, name=account.first_name)
+    return Principal(
+        account_id=account.id, name=account.first_name, organization=home.name, region_code=home.region_code
+    )

@@ -1,0 +1,96 @@
+"""The rule for passwords (GB/T 22239-2019 8.1.4.1): long, mixed, not common, not used before, changed in time."""
+
+from datetime import UTC, datetime, timedelta
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+from zxcvbn import zxcvbn
+
+from app import audit, ciphers
+from app.domain import attempts
+from app.errors import RuleError
+from app.models import Account, UsedPassword, db
+
+SHORTEST, LONGEST = 10, 72
+CLASSES = 3
+REMEMBERED = 5
+LIFE = timedelta(days=90)
+# zxcvbn's scale from 0 to 4; below 2 a password is guessed within a million trials.
+WEAKEST = 2
+
+
+def problem(password: str, names: list[str]) -> str | None:
+    """What is wrong with a new password of somebody with these names (account, name, e-mail); None if nothing."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        return str(_("A password has %(shortest)s to %(longest)s characters.", shortest=SHORTEST, longest=LONGEST))
+    if _classes(password) < CLASSES:
+        return str(_("A password mixes at least three of: capital letters, small letters, digits, other characters."))
+    known = [name.lower() for name in names if len(name) >= 2]
+    if any(name in password.lower() for name in known):
+        return str(_("A password does not contain the account or the name."))
+    if zxcvbn(password, user_inputs=known)["score"] < WEAKEST:
+        return str(_("This password is easily guessed. Please take another one."))
+    return None
+
+
+def _classes(password: str) -> int:
+    return sum(
+        (
+            any(character.isupper() for character in password),
+            any(character.islower() for character in password),
+            any(character.isdigit() for character in password),
+            any(not character.isalnum() for character in password),
+        )
+    )
+
+
+def names_of(account: Account) -> list[str]:
+    return [account.username, account.first_name, account.email.partition("@")[0]]
+
+
+def challenge(account: Account, given: str) -> str | None:
+    """Whether it is the owner who acts: None if this is the password, else what to say. Failures count as at login."""
+    key = attempts.of_account(account.username)
+    wait = attempts.wait(key)
+    if wait is not None:
+        minutes = -(-wait // timedelta(minutes=1))
+        return str(_("Too many failed attempts. Please try again in %(minutes)s minutes.", minutes=minutes))
+    if ciphers.password_matches(account.password, given):
+        attempts.clear(key)
+        return None
+    attempts.failed(key)
+    audit.record("password_refused", "account", account.id, str(account))
+    return str(_("This is not your current password."))
+
+
+def change(account: Account, new: str) -> None:
+    """Change one's own password."""
+    put(account, new)
+    audit.record("change_password", "account", account.id, str(account))
+
+
+def put(account: Account, new: str) -> None:
+    """Give an account a password that satisfies the rule and is none of its last ones."""
+    wrong = problem(new, names_of(account))
+    if wrong:
+        raise RuleError(wrong, field="password")
+    used = select(UsedPassword.hash).where(UsedPassword.account_id == account.id).order_by(UsedPassword.id.desc())
+    before = db.session.scalars(used.limit(REMEMBERED - 1))
+    if any(ciphers.password_matches(stored, new) for stored in (account.password, *before) if stored):
+        raise RuleError(_("This is one of your last five passwords. Please take another one."), field="password")
+    store(account, new)
+
+
+def store(account: Account, new: str, *, due: bool = False) -> None:
+    """Make this the password. `due`: it is somebody else's choice and must be changed at the first login."""
+    if account.password:
+        former = UsedPassword(account_id=account.id, hash=account.password, since=account.password_changed_at)
+        db.session.add(former)
+    account.password = ciphers.hashed_password(new)
+    account.password_changed_at = datetime.now(UTC)
+    account.password_due = due
+
+
+def is_due(account: Account) -> bool:
+    """Whether the password must be changed before anything else."""
+    return account.password_due or account.password_changed_at < datetime.now(UTC) - LIFE

@@ -1,0 +1,157 @@
+"""账号注册: an account that a stranger asks for. It has no role, so it sees nothing until an administrator gives one.
+
+Nothing in the outcome tells whether a name, a unit or an address was known before: the account name gets four digits of
+its own, a unit that exists is joined and one that does not is founded, and the answer is the same.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import func, or_, select
+
+from app import audit
+from app.access import Principal
+from app.domain import accounts, credit_codes, passwords
+from app.errors import RuleError
+from app.models import Account, Organization, UsingUnit, db
+
+MOST_FOUND = 20
+STAFF_OF = ("authority", "institution")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A using unit as somebody describes who says to belong to it. `region_code` is of a county."""
+
+    name: str
+    nature: str
+    credit_code: str
+    licence_no: str
+    region_code: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    phone: str
+    email: str
+    position: str
+
+
+def offered(term: str) -> list[Organization]:
+    """The first few authorities and institutions with this in their name, or with this credit code. They are public."""
+    if len(term) < 2:
+        return []
+    found = select(Organization).where(
+        Organization.kind.in_(STAFF_OF),
+        Organization.active,
+        or_(Organization.name.icontains(term, autoescape=True), Organization.credit_code == term.upper()),
+    )
+    return list(db.session.scalars(found.order_by(Organization.level, Organization.id).limit(MOST_FOUND)))
+
+
+def name_of(organization_id: int) -> str | None:
+    """The name of an authority or institution that one may say to belong to."""
+    found = db.session.get(Organization, organization_id)
+    return found.name if found and found.kind in STAFF_OF and found.active else None
+
+
+def register_staff(kind: str, organization_id: int, person: Person, account_name: str, password: str) -> Account:
+    """An account at an authority or institution."""
+    home = db.session.get(Organization, organization_id)
+    if home is None or kind not in STAFF_OF or home.kind != kind or not home.active:
+        raise RuleError(_("Please choose your organization from the list."), field="organization_id")
+    return _registered(home, person, account_name, password)
+
+
+def register_for_unit(unit: Unit, person: Person, account_name: str, password: str) -> Account:
+    """An account at a using unit: the one with this credit code, else a new one."""
+    if unit.credit_code and not credit_codes.is_valid(unit.credit_code):
+        text = _("This is no credit code: it has 18 characters, and the last one follows from those before it.")
+        raise RuleError(text, field="credit_code")
+    return _registered(_known(unit) or _founded(unit, person), person, account_name, password)
+
+
+def install_administrator(username: str, person: Person, password: str) -> Account:
+    """The first account of all, made at the terminal: at the national authority, with the role that grants all."""
+    nation = db.session.scalar(select(Organization).where(Organization.jurisdiction == ""))
+    if nation is None:
+        raise RuleError(_("There is no national authority yet."))
+    if db.session.scalar(select(Account.id).where(Account.username == username)) is not None:
+        raise RuleError(_("There is such an account already."))
+    account = _added(nation, person, username, password)
+    accounts.appoint(account)
+    return account
+
+
+def _known(unit: Unit) -> Organization | None:
+    if not unit.credit_code:
+        return None
+    known: Organization | None = db.session.scalar(
+        select(Organization).where(Organization.credit_code == unit.credit_code, Organization.kind == "using_unit")
+    )
+    return known
+
+
+def _founded(unit: Unit, person: Person) -> Organization:
+    new = Organization(
+        kind="using_unit",
+        name=unit.name,
+        level="county",
+        region_code=unit.region_code,
+        path="/",
+        credit_code=unit.credit_code or None,
+    )
+    db.session.add(new)
+    db.session.flush()
+    new.path = f"/{new.id}/"
+    details = UsingUnit(
+        organization_id=new.id,
+        nature=unit.nature,
+        licence_no=unit.licence_no or None,
+        address=unit.address,
+        contact=person.name,
+        phone=person.phone,
+    )
+    db.session.add(details)
+    return new
+
+
+def _registered(home: Organization, person: Person, account_name: str, password: str) -> Account:
+    account = _added(home, person, _free(account_name), password, consented_at=datetime.now(UTC))
+    by = Principal(account_id=account.id, name=account.first_name, organization=home.name, region_code=home.region_code)
+    audit.record("register", "account", account.id, account.username, by=by)
+    return account
+
+
+def _added(home: Organization, person: Person, username: str, password: str, **more: Any) -> Account:
+    wrong = passwords.problem(password, [username, person.name, person.email.partition("@")[0]])
+    if wrong:
+        raise RuleError(wrong, field="password")
+    account = Account(
+        username=username,
+        first_name=person.name,
+        last_name="",
+        email=person.email,
+        phone=person.phone,
+        position=person.position or None,
+        organization_id=home.id,
+        active=True,
+        **more,
+    )
+    db.session.add(account)
+    db.session.flush()
+    passwords.store(account, password)
+    return account
+
+
+def _free(account_name: str) -> str:
+    """The name with four digits that nobody has."""
+    while True:
+        name = f"{account_name}-{secrets.randbelow(9000) + 1000}"
+        if not db.session.scalar(select(func.count()).select_from(Account).where(Account.username == name)):
+            return name

@@ -1,0 +1,183 @@
+"""审计日志: who did what, when and from where; for auditors, and as the history of one account or organization."""
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from app.domain import audits
+from app.fabkit.filters import Begins, Choice, Dates, Found, Search, SearchField
+from app.fabkit.formats import label, moment, words_in_sheet
+from app.fabkit.lists import Column, Source
+from app.fabkit.pages import ModelPage, Section, Show
+from app.models import AuditEntry
+from app.states import STEP_LABELS
+
+ACTIONS = {
+    "login": _l("Signed in"),
+    "login_failed": _l("Sign-in failed"),
+    "login_locked": _l("Sign-in while locked"),
+    "second_factor_failed": _l("Second factor wrong"),
+    "logout": _l("Signed out"),
+    "forbidden": _l("Refused: no permission"),
+    "register": _l("Registered"),
+    "activate": _l("Account activated"),
+    "deactivate": _l("Account deactivated"),
+    "unlock": _l("Account unlocked"),
+    "give_role": _l("Role given"),
+    "take_role": _l("Role taken away"),
+    "attach": _l("Organization changed"),
+    "edit": _l("Edited"),
+    "reset_password": _l("Password reset"),
+    "change_password": _l("Password changed"),
+    "password_refused": _l("Current password wrong"),
+    "set_up_second_factor": _l("Second factor set up"),
+    "switch_off_second_factor": _l("Second factor switched off"),
+    "new_recovery_codes": _l("New recovery codes"),
+    "end_sessions": _l("Sessions ended"),
+    "create_access_key": _l("Access key created"),
+    "revoke_access_key": _l("Access key revoked"),
+    "add": _l("Added"),
+    "rename": _l("Renamed"),
+    "move": _l("Moved"),
+    "merge": _l("Merged"),
+    "disable": _l("Disabled"),
+    "enable": _l("Enabled"),
+    "export": _l("Exported"),
+    "reveal": _l("Personal data shown"),
+    "verify": _l("Audit log verified"),
+    **{name: words for name, words in STEP_LABELS.items() if name != "reveal"},
+}
+SUBJECTS = {
+    "account": _l("Account"),
+    "organization": _l("Organization"),
+    "task": _l("Task"),
+    "appointment": _l("Appointment"),
+    "page": _l("Page"),
+    "audit": _l("Audit log"),
+}
+DETAILS = {
+    "reason": _l("Reason"),
+    "role": _l("Role"),
+    "before": _l("Before"),
+    "after": _l("After"),
+    "changed": _l("Changed"),
+    "filter": _l("Filter"),
+    "rows": _l("Rows"),
+    "ticked": _l("Ticked rows"),
+    "format": _l("Format"),
+    "done": _l("Done"),
+    "institution": _l("Institution"),
+    "unable": _l("Not able"),
+    "what": _l("What"),
+    "scopes": _l("Scopes"),
+    "key": _l("Key"),
+    "days": _l("Days"),
+    "entries": _l("Entries"),
+    "broken": _l("Broken"),
+    "second_factor": _l("Second factor"),
+}
+
+
+def told(detail: dict[str, Any]) -> str:
+    """The particulars of an entry in one line."""
+    parts = [f"{DETAILS.get(name, name)}: {_worded(value)}" for name, value in detail.items() if value not in ("", [])]
+    return "; ".join(parts)
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, list):
+        shown = "、".join(str(each) for each in value[:10])
+        return f"{shown} … ({len(value)})" if len(value) > 10 else shown
+    return str(value)
+
+
+def timeline(entries: list[AuditEntry]) -> list[dict[str, Any]]:
+    """Entries as the history of the thing they are about."""
+    return [
+        {
+            "step": str(ACTIONS.get(entry.action, entry.action)),
+            "at": moment(entry.at),
+            "by": entry.by_name,
+            "organization": entry.by_organization,
+            "reason": told(entry.detail),
+        }
+        for entry in entries
+    ]
+
+
+def _begins(name: str, label: Any, column: Any) -> SearchField:
+    text = Begins(column)
+    return SearchField(name, label, lambda term: Found(text.by_index(term), text.by_row(term)))
+
+
+class AuditLog(ModelPage):
+    """审计日志."""
+
+    route_base = "/audit"
+    class_permission_name = "AuditLog"
+    list_title = _l("Audit log")
+    subtitle = _l("It only grows; every entry seals the one before it.")
+    empty = _l("No entry matches.")
+
+    source = Source(AuditEntry, key=AuditEntry.at, descending=True)
+    columns = (
+        Column("at", _l("Time"), AuditEntry.at, moment, css="nowrap", fixed=True),
+        Column(
+            "action",
+            _l("Action"),
+            AuditEntry.action,
+            label(ACTIONS),
+            fixed=True,
+            sheet=lambda value: words_in_sheet(ACTIONS, value),
+        ),
+        Column("by_name", _l("Person"), AuditEntry.by_name, css="nowrap"),
+        Column("by_organization", _l("Organization"), AuditEntry.by_organization),
+        Column("address", _l("Address"), AuditEntry.address, css="nowrap"),
+        Column(
+            "subject",
+            _l("Kind of object"),
+            AuditEntry.subject,
+            label(SUBJECTS),
+            css="nowrap",
+            sheet=lambda value: words_in_sheet(SUBJECTS, value),
+        ),
+        Column("subject_name", _l("Object"), AuditEntry.subject_name),
+        Column("detail", _l("Particulars"), AuditEntry.detail, told, css="wide"),
+        Column("seal", _l("Seal"), AuditEntry.seal, hidden=True),
+    )
+    filters = (
+        Dates("at", _l("Time"), AuditEntry.at),
+        Choice("action", _l("Action"), AuditEntry.action, ACTIONS),
+    )
+    search = Search(
+        (
+            _begins("person", _l("Person"), AuditEntry.by_name),
+            _begins("object", _l("Object"), AuditEntry.subject_name),
+        ),
+        placeholder=_l("Search"),
+    )
+
+    def details(self, row_id: int) -> Show | None:
+        entry = audits.entry(row_id)
+        if entry is None:
+            return None
+        particulars = [(DETAILS.get(name, name), _worded(value)) for name, value in entry.detail.items()]
+        return Show(
+            id=entry.id,
+            title=str(ACTIONS.get(entry.action, entry.action)),
+            sections=[Section("", _facts(entry)), *([Section(_("Particulars"), particulars)] if particulars else [])],
+        )
+
+
+def _facts(entry: AuditEntry) -> list[tuple[Any, Any]]:
+    return [
+        (_("Time"), moment(entry.at)),
+        (_("Person"), entry.by_name),
+        (_("Organization"), entry.by_organization),
+        (_("Address"), entry.address),
+        (_("Kind of object"), SUBJECTS.get(entry.subject, entry.subject)),
+        (_("Object"), entry.subject_name),
+        (_("Place in its chain"), f"{entry.chain} / {entry.number}"),
+        (_("Seal"), entry.seal),
+    ]
