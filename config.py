@@ -46,6 +46,9 @@ class Config:
         self.DATA_KEY = environment.get("DATA_KEY") or self.SECRET_KEY
         # Whether staff of authorities must sign in with a second factor.
         self.SECOND_FACTOR = environment.get("SECOND_FACTOR", "0") == "1"
+        # The names by which the server is known; empty: any.
+        names = [name.strip() for name in environment.get("HOSTS", "").split(",") if name.strip()]
+        self.TRUSTED_HOSTS = [*names, "localhost", "127.0.0.1", "[::1]"] if names else None
         # How many proxies stand before the server, each adding to X-Forwarded-For.
         self.PROXIES = int(environment.get("PROXIES", "0"))
         self.SESSION_COOKIE_SECURE = environment.get("COOKIE_SECURE", "0") == "1"

@@ -70,6 +70,7 @@ environment:
   DATABASE_URL      PostgreSQL 15 or newer to use instead of the embedded one
   SECRET_KEY        signs sessions; made once in data/secret_key if not set
   DATA_KEY          encrypts secrets in the database, seals the audit log (default: SECRET_KEY)
+  HOSTS             the names by which the server is known, with commas (default: any)
   PROXIES           how many proxies stand before the server (default: 0)
   DATA_DIR          where the embedded database and the key live (default: data)
   CHROMIUM          the browser for the browser tests

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Flask, flash, redirect, render_template, request
+from flask.globals import request_ctx
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
@@ -65,7 +66,8 @@ def _operational(error: OperationalError) -> Any:
 
 
 def _http(error: HTTPException) -> Any:
-    if error.code is None or error.code < 400:
+    # Asked under a name that is not the server's (HOSTS), no page of ours has an address.
+    if error.code is None or error.code < 400 or request_ctx.url_adapter is None:
         return error
     texts = {
         400: _("The request could not be understood."),

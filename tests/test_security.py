@@ -19,7 +19,7 @@ from werkzeug.test import run_wsgi_app
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from app import ciphers, create_app
-from app.domain import attempts, captchas, passwords, second_factor, sessions
+from app.domain import access_keys, attempts, captchas, passwords, second_factor, sessions
 from app.models import AccessKey, Account, AccountSession, Attempt, AuditEntry, Captcha, db, held_role
 from app.states import RETURNED
 from config import Config
@@ -972,3 +972,44 @@ def test_no_flow_writes_a_password_a_code_or_a_key_into_the_audit_log(app, stran
         "register", "login", "second_factor_failed", "new_recovery_codes", "password_refused",
         "switch_off_second_factor", "create_access_key", "export", "revoke_access_key", "reset_password",
     } <= {entry.action for entry in entries}  # fmt: skip
+
+
+# --- Passwords that others chose, keys of who owes something, names of the server ------------------
+
+
+@pytest.mark.parametrize(("days", "enters"), [(6, True), (8, False)])
+def test_a_password_somebody_else_chose_opens_nothing_after_a_week(stranger, rows, days, enters):
+    person = account("Supervisor", authority("330106"), username="xihu", password=quick(PASSWORD), password_due=True)
+    person.password_changed_at = datetime.now(UTC) - timedelta(days=days)
+
+    assert (attempt(stranger).status_code == 302) is enters
+
+
+def test_a_key_waits_while_its_account_owes_a_password(sign_in, app, rows):
+    clerk = sign_in("Supervisor", authority("330106"))
+    _key, key = access_keys.create(clerk.account, "x", ["Assignments"], 9, allowed={"Assignments"})
+    before = asked_with(app, key)
+    clerk.account.password_due = True
+
+    assert (before, asked_with(app, key)) == (200, 403)
+
+
+def test_failed_logins_are_seen_by_the_auditors_of_the_account(stranger, sign_in, rows):
+    account("Supervisor", authority("330106"), username="xihu", password=quick(PASSWORD))
+    attempt(stranger, password="Wrong-Password-1")
+    attempt(stranger, username="nobody-knows-me")
+
+    own, foreign = (sign_in("Auditor", authority(place)).get("/audit/").text for place in ("33", "51"))
+
+    assert ("xihu" in own, "xihu" in foreign, "no***" in own) == (True, False, False)
+
+
+def test_a_server_that_knows_its_names_answers_to_no_other(database_url):
+    known = {"DATABASE_URL": database_url, "SECRET_KEY": "only for tests, only for tests", "HOSTS": "jl.example.cn"}
+    client = create_app(Config(known)).test_client()
+
+    answers = [
+        client.get("/login/privacy", headers={"Host": host}).status_code for host in ("jl.example.cn", "evil.cn")
+    ]
+
+    assert answers == [404, 400]

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from app import audit, ciphers
 from app.access import Principal
-from app.domain import attempts, second_factor
+from app.domain import attempts, passwords, second_factor
 from app.models import Account, AccountSession, db
 
 
@@ -22,16 +23,17 @@ class Answer:
 def sign_in(name: str, password: str, address: str) -> Answer:
     """Check name and password. Takes equally long and counts equally whether the name is known or not."""
     keys = attempts.of_account(name), attempts.of_address(address)
-    account = db.session.scalar(select(Account).where(Account.username == name))
+    named = select(Account).options(joinedload(Account.organization)).where(Account.username == name)
+    account = db.session.scalar(named)
     # People type their password into the wrong field: what is nobody's name is not written down whole.
     shown = name if account is not None else f"{name[:2]}***"
     wait = attempts.wait(*keys)
     if wait is not None:
-        audit.record("login_locked", "account", None, shown, by=Principal(name=shown))
+        audit.record("login_locked", "account", None, shown, by=_stranger(shown, account))
         return Answer(wait=wait)
-    known = account if account is not None and account.active else None
+    known = account if account is not None and account.active and not passwords.is_outdated(account) else None
     if not ciphers.password_matches(known.password if known else None, password) or known is None:
-        _failed("login_failed", keys, shown)
+        _failed("login_failed", keys, _stranger(shown, account))
         return Answer()
     # With a second factor it is not over: whoever has the password could else begin again after four wrong codes.
     if not second_factor.is_set_up(known):
@@ -47,7 +49,7 @@ def confirm(waiting: AccountSession, code: str, address: str) -> Answer:
     if wait is not None:
         return Answer(wait=wait)
     if not account.active or not second_factor.accepts(account, code):
-        _failed("second_factor_failed", keys, account.username)
+        _failed("second_factor_failed", keys, _stranger(account.username, account))
         return Answer()
     waiting.confirmed = True
     _entered(account, second_factor=1)
@@ -65,11 +67,17 @@ def is_staff(account: Account) -> bool:
     return account.organization is not None and account.organization.kind == "authority"
 
 
-def _failed(what: str, keys: tuple[str, str], shown: str) -> None:
+def _stranger(shown: str, account: Account | None) -> Principal:
+    """Somebody who has not proved who he is. The auditors of the place whose account he tries are to see it."""
+    home = account.organization if account is not None else None
+    return Principal(name=shown, region_code=home.region_code if home else "")
+
+
+def _failed(what: str, keys: tuple[str, str], who: Principal) -> None:
     of_account, of_address = keys
     attempts.failed(of_account)
     attempts.failed(of_address, attempts.ADDRESS_FACTOR)
-    audit.record(what, "account", None, shown, by=Principal(name=shown))
+    audit.record(what, "account", None, who.name, by=who)
 
 
 def _as(account: Account) -> Principal:

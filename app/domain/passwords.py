@@ -15,6 +15,8 @@ SHORTEST, LONGEST = 10, 72
 CLASSES = 3
 REMEMBERED = 5
 LIFE = timedelta(days=90)
+# How long a password may wait that an administrator has chosen.
+FIRST_LIFE = timedelta(days=7)
 # zxcvbn's scale from 0 to 4; below 2 a password is guessed within a million trials.
 WEAKEST = 2
 
@@ -89,6 +91,11 @@ def store(account: Account, new: str, *, due: bool = False) -> None:
     account.password = ciphers.hashed_password(new)
     account.password_changed_at = datetime.now(UTC)
     account.password_due = due
+
+
+def is_outdated(account: Account) -> bool:
+    """Whether a password that somebody else chose was not used in time: it then opens nothing any more."""
+    return account.password_due and account.password_changed_at < datetime.now(UTC) - FIRST_LIFE
 
 
 def is_due(account: Account) -> bool:

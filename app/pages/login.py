@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from flask import current_app, g, redirect, request, session, url_for
+from flask import abort, current_app, g, redirect, request, session, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -163,9 +163,11 @@ FREE = {"MyAccount", "LoginView", "SessionView", "Captchas"}
 
 def hold_back() -> Any:
     """Before each request: who owes a new password or a second factor may do nothing else."""
-    if g.principal.account_id is None or "access_key" in g:
+    if g.principal.account_id is None:
         return None
     g.owes = _owed(g.user)
+    if g.owes is not None and "access_key" in g:
+        abort(403)
     if g.owes is None or request.blueprint in FREE or request.endpoint == "static":
         return None
     g.principal = Principal(account_id=g.user.id, name=g.user.first_name, organization=g.principal.organization)
