@@ -9,9 +9,15 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from wtforms import StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, ValidationError
+from wtforms.validators import DataRequired, Length, Regexp, ValidationError
 
 from .filters import is_number
+
+# A mobile number, or a number with its area code and perhaps an extension.
+PHONE = Regexp(
+    r"^(1[3-9]\d{9}|0\d{2,3}-?\d{7,8}(-\d{1,6})?)$",
+    message=_l("Please give a mobile number, or a number with its area code."),
+)
 
 
 class SuggestingTextArea(TextAreaField):

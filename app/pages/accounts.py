@@ -10,7 +10,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy import case, func, select
 from wtforms import BooleanField, HiddenField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
-from wtforms.validators import Email, InputRequired, Length, Optional, Regexp
+from wtforms.validators import Email, InputRequired, Length, Optional
 
 from app.access import ROLES, fits, grantable
 from app.domain import accounts, audits
@@ -18,17 +18,17 @@ from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Begins, ContainsChinese, Found, Lookup, Search, SearchField, Switch, is_number
 from app.fabkit.formats import badge, label, mask_phone, moment, words_in_sheet
+from app.fabkit.forms import PHONE
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Account, Organization, Role, db, held_role
 from app.pages import audits as audit_pages
+from app.pages.organizations import KINDS
 from app.states import ACCOUNT_LABELS, ACCOUNT_STATES, ACTIVE, DISABLED, LOCKED, REGISTERED
 from app.workflow import Outcome
 
-KINDS = {"authority": _l("Authority"), "institution": _l("Institution"), "using_unit": _l("Using unit")}
 ROLE_LABELS = {name: role.label for name, role in ROLES.items()}
-PHONE = r"^(1\d{10}|0\d{2,3}-?\d{7,8})$"
 
 
 def _grantable_choices() -> list[SelectChoice]:
@@ -49,7 +49,7 @@ class PersonForm(FlaskForm):
     first_name = StringField(_l("Name"), [InputRequired(_l("Please give the name.")), Length(2, 60)])
     phone = StringField(
         _l("Phone"),
-        [Optional(), Regexp(PHONE, message=_l("Please give a mobile number, or a number with its area code."))],
+        [Optional(), PHONE],
     )
     email = StringField(
         _l("E-mail"),

@@ -14,7 +14,7 @@ from sqlalchemy import and_, case, select
 from sqlalchemy.orm import aliased
 from wtforms import BooleanField, DateField, HiddenField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
-from wtforms.validators import InputRequired, Length, Regexp
+from wtforms.validators import InputRequired, Length
 
 from app import access
 from app.access import ROLES
@@ -34,7 +34,7 @@ from app.fabkit.filters import (
     is_number,
 )
 from app.fabkit.formats import badge, day, label, moment, words_in_sheet, yes_no
-from app.fabkit.forms import CascadeField, SearchSelectField, reason_field
+from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -90,7 +90,6 @@ SORTS = {
     "standards": _l("Measurement standards"),
     "events": _l("Entries of task histories"),
 }
-PHONE = r"^(1\d{10}|0\d{2,3}-?\d{7,8})$"
 PLACES = (_l("Province"), _l("City"), _l("County"))
 MOST_SHOWN = 50
 
@@ -179,9 +178,7 @@ class UnitForm(FlaskForm):
 
 class ReachedForm(FlaskForm):
     contact = _text("contact", 60)
-    phone = _text(
-        "phone", 30, Regexp(PHONE, message=_l("Please give a mobile number, or a number with its area code."))
-    )
+    phone = _text("phone", 30, PHONE)
     address = _text("address", 200)
 
 

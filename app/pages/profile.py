@@ -20,7 +20,7 @@ from wtforms import (
     SelectMultipleField,
     StringField,
 )
-from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, Length, NumberRange, Optional, Regexp
+from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput
 
 from app import audit
@@ -31,6 +31,7 @@ from app.errors import RuleError, wants_fragment
 from app.fabkit.actions import NoForm
 from app.fabkit.filters import is_number
 from app.fabkit.formats import moment
+from app.fabkit.forms import PHONE
 from app.fabkit.pages import ModelPage, Page
 from app.models import db
 
@@ -41,7 +42,6 @@ TABS = (
     ("sessions", _l("Sessions"), "history"),
     ("keys", _l("Access keys"), "key"),
 )
-PHONE = r"^(1[3-9]\d{9}|0\d{2,3}-?\d{7,8}(-\d{1,6})?)$"
 DEFAULT_DAYS = 90
 
 
@@ -56,7 +56,7 @@ class PersonForm(FlaskForm):
     position = StringField(_l("Position"), [Length(max=60)], filters=[_trimmed])
     phone = StringField(
         _l("Phone"),
-        [Optional(), Regexp(PHONE, message=_l("Please give a mobile number, or a number with its area code."))],
+        [Optional(), PHONE],
         filters=[_trimmed],
         description=_l("For example 13800000000 or 0571-87654321."),
     )

@@ -16,24 +16,17 @@ from app.access import EVERYTHING
 from app.domain import attempts, credit_codes, passwords, regions, registration
 from app.domain.registration import Person, Unit
 from app.errors import RuleError
-from app.fabkit.forms import CascadeField, SearchSelectField
+from app.fabkit.forms import PHONE, CascadeField, SearchSelectField
 from app.fabkit.pages import Page
 from app.models import db
-from app.pages.accounts import PHONE
 from app.pages.captchas import CaptchaForm
+from app.pages.organizations import NATURES
 
 MOST_IN_AN_HOUR = 20
 KINDS = {
     "authority": _l("staff of an authority"),
     "institution": _l("staff of an institution"),
     "using_unit": _l("of a using unit"),
-}
-NATURES = {
-    "enterprise": _l("Enterprise"),
-    "sole_trader": _l("Sole trader"),
-    "public_institution": _l("Public institution"),
-    "government": _l("Government"),
-    "person": _l("Natural person"),
 }
 WITHOUT_CREDIT_CODE = {"person", "government"}
 
@@ -115,7 +108,7 @@ class RegistrationForm(CaptchaForm):
         _l("Phone"),
         [
             InputRequired(_l("Please give the phone number.")),
-            Regexp(PHONE, message=_l("Please give a mobile number, or a number with its area code.")),
+            PHONE,
         ],
         filters=[_stripped],
     )
