@@ -22,6 +22,13 @@ class RuleError(Exception):
         self.field = field
 
 
+class Stale(RuleError):
+    """Somebody else was faster: what the person looked at is no longer what is there."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Somebody else has changed this meanwhile. Open it again to see what it is now."))
+
+
 def wants_fragment() -> bool:
     """The request comes from a dialog or a drawer, which shows what it gets in its place."""
     return "HX-Request" in request.headers

@@ -72,6 +72,13 @@ def fire(
     return outcome
 
 
+def how_many(chosen: Chosen) -> int:
+    """The number of rows that are chosen."""
+    if isinstance(chosen, Collection):
+        return len(set(chosen))
+    return db.session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
 def is_chosen(id: Any, chosen: Chosen) -> ColumnElement[bool]:
     """The condition that a row is among the chosen."""
     among: ColumnElement[bool]

@@ -6,7 +6,6 @@ acts on his own account.
 """
 
 import secrets
-from collections.abc import Collection
 from typing import Any
 
 from flask_babel import gettext as _
@@ -17,11 +16,11 @@ from sqlalchemy.orm import aliased
 
 from app import access, audit
 from app.access import EVERYTHING, ROLES, ROOT_ROLE, Principal, grantable
-from app.domain import access_keys, attempts, passwords, second_factor, sessions
-from app.errors import RuleError
+from app.domain import access_keys, attempts, organizations, passwords, second_factor, sessions
+from app.errors import RuleError, Stale
 from app.models import Account, Attempt, Organization, Role, RoleGrant, db, held_role
 from app.states import ACTIVE, DISABLED, LOCKED, REGISTERED
-from app.workflow import Chosen, Outcome, is_chosen
+from app.workflow import Chosen, Outcome, how_many, is_chosen
 
 home = aliased(Organization, name="account_home")
 MOST_FOUND = 20
@@ -123,13 +122,6 @@ def homes(term: str, who: Principal) -> list[Organization]:
     return list(db.session.scalars(found.order_by(Organization.id).limit(MOST_FOUND)))
 
 
-def home_name(organization_id: int, who: Principal) -> str | None:
-    """The name of an organization in a person's care."""
-    found = select(Organization.name).where(Organization.id == organization_id, access.manages(who)(Organization))
-    name: str | None = db.session.scalar(found)
-    return name
-
-
 def below(organization_id: int) -> ColumnElement[bool]:
     """The condition that an account is at an organization or at one that this one looks after."""
     top = db.session.get(Organization, organization_id)
@@ -157,7 +149,7 @@ def deactivate(chosen: Chosen, by: Principal) -> Outcome:
 
 
 def _switched(chosen: Chosen, by: Principal, *, active: bool, action: str) -> Outcome:
-    asked = _count(chosen)
+    asked = how_many(chosen)
     changed = (
         update(Account)
         .where(is_chosen(Account.id, chosen), Account.active.is_not(active), manageable(by))
@@ -173,7 +165,7 @@ def _switched(chosen: Chosen, by: Principal, *, active: bool, action: str) -> Ou
 
 def unlock(chosen: Chosen, by: Principal) -> Outcome:
     """解锁: forget the failed logins of the accounts."""
-    asked = _count(chosen)
+    asked = how_many(chosen)
     locked = select(Account.id, Account.username).where(is_chosen(Account.id, chosen), is_locked(), manageable(by))
     rows = db.session.execute(locked).all()
     attempts.clear(*(attempts.of_account(row.username) for row in rows))
@@ -183,7 +175,7 @@ def unlock(chosen: Chosen, by: Principal) -> Outcome:
 def give_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     """分配: give the accounts a role, where it fits their organization and joins no duties that are kept apart."""
     _check_grantable(role, by)
-    asked = _count(chosen)
+    asked = how_many(chosen)
     what = ROLES[role]
     fitting = (
         select(Account.id, Account.username)
@@ -210,17 +202,22 @@ def appoint(account: Account) -> None:
 def take_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     """删除角色: take a role away from the accounts."""
     _check_grantable(role, by)
-    asked = _count(chosen)
+    asked = how_many(chosen)
     holding = select(Account.id, Account.username).where(is_chosen(Account.id, chosen), manageable(by), holds(role))
     rows = db.session.execute(holding).all()
     ids = [row.id for row in rows]
-    role_id = select(Role.id).where(Role.name == role).scalar_subquery()
-    db.session.execute(delete(held_role).where(held_role.c.user_id.in_(ids), held_role.c.role_id == role_id))
-    db.session.execute(delete(RoleGrant).where(RoleGrant.account_id.in_(ids), RoleGrant.role == role))
-    note_roles(ids)
+    strip(ids, [role])
     sessions.end(ids, "role")
     _keep_one_at_the_top(by)
     return _told(asked, rows, "take_role", by, role=role)
+
+
+def strip(ids: list[int], roles: list[str]) -> None:
+    """Take these roles away from the accounts, without asking whether they may be taken."""
+    named = select(Role.id).where(Role.name.in_(roles))
+    db.session.execute(delete(held_role).where(held_role.c.user_id.in_(ids), held_role.c.role_id.in_(named)))
+    db.session.execute(delete(RoleGrant).where(RoleGrant.account_id.in_(ids), RoleGrant.role.in_(roles)))
+    note_roles(ids)
 
 
 def _give(rows: Any, role: str, by: Principal) -> None:
@@ -259,12 +256,6 @@ def _told(asked: int, rows: Any, action: str, by: Principal, **detail: Any) -> O
     return Outcome(asked, len(rows))
 
 
-def _count(chosen: Chosen) -> int:
-    if isinstance(chosen, Collection):
-        return len(set(chosen))
-    return db.session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
-
-
 def _keep_one_at_the_top(by: Principal) -> None:
     """Refuse what would leave nobody who can appoint administrators.
 
@@ -285,7 +276,7 @@ def edit(account_id: int, revision: str, by: Principal, *, active: bool, **value
     """个人信息: change name, phone, e-mail, position and whether the account is active; never its account name."""
     account = _changeable(account_id, by)
     if str(account.revision) != revision:
-        raise RuleError(_("Somebody else has changed this meanwhile. Open it again to see what it is now."))
+        raise Stale
     changes = {name: value for name, value in values.items() if name in _EDITABLE and getattr(account, name) != value}
     for name, value in changes.items():
         setattr(account, name, value)
@@ -303,9 +294,7 @@ _EDITABLE = {"first_name", "phone", "email", "position"}
 def attach(account_id: int, organization_id: int, by: Principal) -> None:
     """归属: make an organization the account's own. Roles that do not fit it, or are not known there, end."""
     account = _changeable(account_id, by)
-    new = db.session.scalar(
-        select(Organization).where(Organization.id == organization_id, access.manages(by)(Organization))
-    )
+    new = organizations.managed(organization_id, by)
     if new is None or not new.active:
         raise RuleError(_("There is no such organization in your jurisdiction."), field="organization_id")
     if new.id == account.organization_id:

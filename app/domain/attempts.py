@@ -5,6 +5,7 @@ Names are counted whether an account has them or not: a stranger learns nothing 
 
 from datetime import UTC, datetime, timedelta
 
+from flask_babel import gettext as _
 from sqlalchemy import case, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -35,6 +36,12 @@ def wait(*keys: str) -> timedelta | None:
     until = db.session.scalar(select(func.max(Attempt.blocked_until)).where(Attempt.key.in_(keys)))
     now = datetime.now(UTC)
     return until - now if until and until > now else None
+
+
+def in_words(wait: timedelta) -> str:
+    """What to tell somebody who must wait."""
+    minutes = -(-wait // timedelta(minutes=1))
+    return str(_("Too many failed attempts. Please try again in %(minutes)s minutes.", minutes=minutes))
 
 
 def failed(key: str, factor: int = 1) -> None:

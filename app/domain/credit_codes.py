@@ -1,5 +1,7 @@
 """Unified social credit code (统一社会信用代码, GB 32100-2015): 17 characters and a check digit."""
 
+from flask_babel import gettext as _
+
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 _WEIGHTS = [pow(3, place, 31) for place in range(17)]
@@ -19,6 +21,13 @@ def organization_check_digit(first8: str) -> str:
     pairs = zip(first8, _ORGANIZATION_WEIGHTS, strict=True)
     value = -sum(_ORGANIZATION_VALUES[character] * weight for character, weight in pairs) % 11
     return "X" if value == 10 else str(value)
+
+
+def problem(code: str) -> str | None:
+    """What is wrong with a code somebody gives; None if nothing."""
+    if is_valid(code):
+        return None
+    return str(_("This is no credit code: it has 18 characters, and the last one follows from those before it."))
 
 
 def is_valid(code: str) -> bool:

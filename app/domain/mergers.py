@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, delete, func, literal, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import aliased
 
 from app import access, audit
@@ -20,12 +20,9 @@ from app.models import (
     Instrument,
     MeasurementStandard,
     Organization,
-    Role,
-    RoleGrant,
     Tally,
     Task,
     db,
-    held_role,
 )
 
 # What names an organization, by its kind, in the order in which a person is told.
@@ -123,31 +120,14 @@ def _hand_over(gone: Organization, heir: Organization) -> None:
     if gone.kind == "institution":
         with seeing(EVERYTHING):  # tallies are nobody's: they are counted by city, and follow the tasks they count
             _rename(Tally.institution_id, gone, heir)
-    _adopt(gone, heir)
-    _take_unfit_roles(people, heir)
+    organizations.follow(gone.path, heir.path, but=gone.id)  # its own place in the tree is history
+    # As when an account changes its organization: roles that are not known at the heir's level end.
+    accounts.strip(people, [name for name in ROLES if not access.fits(name, heir.kind, heir.level)])
 
 
 def _rename(column: Any, gone: Organization, heir: Organization) -> None:
     naming = update(column.class_).where(column == gone.id).values({column: heir.id})
     db.session.execute(naming.execution_options(synchronize_session=False))
-
-
-def _adopt(gone: Organization, heir: Organization) -> None:
-    """What stood below it stands below its heir now; its own place in the tree is history."""
-    rest = func.substr(Organization.path, len(gone.path) + 1)
-    below = Organization.path.startswith(gone.path, autoescape=True)
-    adopted = update(Organization).where(below, Organization.id != gone.id)
-    moved = adopted.values(path=literal(heir.path).concat(rest))
-    db.session.execute(moved.execution_options(synchronize_session=False))
-
-
-def _take_unfit_roles(people: list[int], heir: Organization) -> None:
-    """Roles that are not known at the heir's level end, as they do when an account changes its organization."""
-    unfit = [name for name in ROLES if not access.fits(name, heir.kind, heir.level)]
-    ids = list(db.session.scalars(select(Role.id).where(Role.name.in_(unfit))))
-    db.session.execute(delete(held_role).where(held_role.c.user_id.in_(people), held_role.c.role_id.in_(ids)))
-    db.session.execute(delete(RoleGrant).where(RoleGrant.account_id.in_(people), RoleGrant.role.in_(unfit)))
-    accounts.note_roles(people)
 
 
 def _record(gone: Organization, heir: Organization, rows: dict[str, int], reason: str, by: Principal) -> None:

@@ -15,10 +15,10 @@ from sqlalchemy.orm import aliased
 from app import access, audit
 from app.access import EVERYTHING, Principal, covers, seeing
 from app.domain import credit_codes, reasons, regions, sessions
-from app.errors import RuleError
+from app.errors import RuleError, Stale
 from app.models import Account, Institution, Organization, Region, Task, UsingUnit, db
 from app.states import AT_INSTITUTION, AWAITING_AUTHORITY
-from app.workflow import Chosen, Outcome, is_chosen
+from app.workflow import Chosen, Outcome, how_many, is_chosen
 
 SHORTEST_REASON, LONGEST_REASON = 4, 200
 MOST_AT_ONCE = 1000
@@ -208,9 +208,9 @@ def _checked_code(code: str | None, kind: str, nature: str | None) -> str | None
     code = (code or "").strip().upper()
     if not code and (kind == "authority" or nature == "person"):
         return None
-    if not credit_codes.is_valid(code):
-        text = _("This is no credit code: it has 18 characters, and the last one follows from those before it.")
-        raise RuleError(text, field="credit_code")
+    wrong = credit_codes.problem(code)
+    if wrong:
+        raise RuleError(wrong, field="credit_code")
     return code
 
 
@@ -246,7 +246,7 @@ def _refuse_own(ids: Collection[int], by: Principal) -> None:
 
 def _refuse_stale(organization: Organization, revision: str) -> None:
     if str(organization.revision) != revision:
-        raise RuleError(_("Somebody else has changed this meanwhile. Open it again to see what it is now."))
+        raise Stale
 
 
 def edit(organization_id: int, revision: str, by: Principal, values: Mapping[str, Any]) -> None:
@@ -337,10 +337,12 @@ def _destination(
     return organization.region, _superior(parent_id, organization.jurisdiction or "", by, above=True)
 
 
-def follow(old: str, new: str) -> None:
-    """Bring what has a path in the subtree after it, in one statement."""
+def follow(old: str, new: str, *, but: int | None = None) -> None:
+    """Bring what has a path in the subtree after it, in one statement; `but` stays where it is."""
     rest = func.substr(Organization.path, len(old) + 1)
     below = update(Organization).where(Organization.path.startswith(old, autoescape=True))
+    if but is not None:
+        below = below.where(Organization.id != but)
     moved = below.values(path=literal(new).concat(rest)).execution_options(synchronize_session=False)
     db.session.execute(moved)
 
@@ -398,12 +400,7 @@ def _switched(
     done = db.session.execute(switched).all()
     for row in done:
         audit.record(action, "organization", row.id, row.name, by=by, reason=reason)
-    asked = len(set(chosen)) if isinstance(chosen, Collection) else _count(chosen)
-    return Outcome(max(asked, len(done)), len(done))
-
-
-def _count(chosen: Any) -> int:
-    return db.session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+    return Outcome(max(how_many(chosen), len(done)), len(done))
 
 
 def _refuse_superiors(ids: list[int]) -> None:

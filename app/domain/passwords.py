@@ -55,8 +55,7 @@ def challenge(account: Account, given: str) -> str | None:
     key = attempts.of_account(account.username)
     wait = attempts.wait(key)
     if wait is not None:
-        minutes = -(-wait // timedelta(minutes=1))
-        return str(_("Too many failed attempts. Please try again in %(minutes)s minutes.", minutes=minutes))
+        return attempts.in_words(wait)
     if ciphers.password_matches(account.password, given):
         attempts.clear(key)
         return None

@@ -70,9 +70,9 @@ def register_staff(kind: str, organization_id: int, person: Person, account_name
 
 def register_for_unit(unit: Unit, person: Person, account_name: str, password: str) -> Account:
     """An account at a using unit: the one with this credit code, else a new one."""
-    if unit.credit_code and not credit_codes.is_valid(unit.credit_code):
-        text = _("This is no credit code: it has 18 characters, and the last one follows from those before it.")
-        raise RuleError(text, field="credit_code")
+    wrong = credit_codes.problem(unit.credit_code) if unit.credit_code else None
+    if wrong:
+        raise RuleError(wrong, field="credit_code")
     return _registered(_known(unit) or _founded(unit, person), person, account_name, password)
 
 

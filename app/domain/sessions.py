@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 
 from app import audit, ciphers
 from app.models import Account, AccountSession, db
@@ -76,43 +76,28 @@ def extend(token: str) -> None:
 
 def end(account_ids: Collection[int] | Select[int], why: str, *, but: str | None = None) -> int:
     """End the sessions of accounts, except the one whose token is `but`. Returns how many ended."""
-    live = (
-        update(AccountSession)
-        .where(AccountSession.account_id.in_(account_ids), AccountSession.ended_at.is_(None))
-        .values(ended_at=datetime.now(UTC), ended_by=why)
-        .returning(AccountSession.id)
-        .execution_options(synchronize_session=False)
-    )
-    if but is not None:
-        live = live.where(AccountSession.token_hash != ciphers.hashed_token(but))
-    return len(db.session.execute(live).all())
+    others = [AccountSession.token_hash != ciphers.hashed_token(but)] if but is not None else []
+    return _ended(why, AccountSession.account_id.in_(account_ids), *others)
 
 
 def end_by_token(token: str, why: str) -> None:
     """End the session of this token."""
-    of_token = update(AccountSession).where(
-        AccountSession.token_hash == ciphers.hashed_token(token), AccountSession.ended_at.is_(None)
-    )
-    db.session.execute(of_token.values(ended_at=datetime.now(UTC), ended_by=why))
+    _ended(why, AccountSession.token_hash == ciphers.hashed_token(token))
 
 
 def end_one(account: Account, session_id: int) -> bool:
     """End one of an account's own sessions."""
-    ended = (
-        update(AccountSession)
-        .where(
-            AccountSession.id == session_id,
-            AccountSession.account_id == account.id,
-            AccountSession.ended_at.is_(None),
-        )
-        .values(ended_at=datetime.now(UTC), ended_by="revoked")
-        .returning(AccountSession.id)
-        .execution_options(synchronize_session=False)
-    )
-    if db.session.scalar(ended) is None:
+    if not _ended("revoked", AccountSession.id == session_id, AccountSession.account_id == account.id):
         return False
     audit.record("end_sessions", "account", account.id, str(account), ended=1)
     return True
+
+
+def _ended(why: str, *which: ColumnElement[bool]) -> int:
+    """End these sessions, as far as they have not ended. Returns how many did."""
+    live = update(AccountSession).where(AccountSession.ended_at.is_(None), *which)
+    ended = live.values(ended_at=datetime.now(UTC), ended_by=why).returning(AccountSession.id)
+    return len(db.session.execute(ended.execution_options(synchronize_session=False)).all())
 
 
 def end_others(account: Account, token: str) -> int:

@@ -270,6 +270,11 @@ def among(column: Any, id: Any, text: Contains, term: str) -> Found:
     return Found(few, few)
 
 
+def in_own(name: str, label: Any, text: Contains) -> SearchField:
+    """A search in a column of the list's own table."""
+    return SearchField(name, label, lambda term: Found(text.by_index(term), text.by_row(term)))
+
+
 def is_number(text: str) -> bool:
     """Whether a text from outside is a number that a bigint holds: ids, codes, counts."""
     return text.isdecimal() and text.isascii() and len(text) <= 18

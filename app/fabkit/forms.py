@@ -20,6 +20,11 @@ PHONE = Regexp(
 )
 
 
+def trimmed(text: str | None) -> str:
+    """A filter of fields: without blanks around it."""
+    return (text or "").strip()
+
+
 class SuggestingTextArea(TextAreaField):
     """A text with common answers to pick from."""
 
@@ -40,7 +45,7 @@ def reason_field(label: Any, shortest: int, longest: int, suggestions: tuple[Any
         label,
         validators=[DataRequired(_l("Please give a reason.")), Length(shortest, longest, message)],
         suggestions=suggestions,
-        filters=[lambda text: (text or "").strip()],
+        filters=[trimmed],
     )
 
 

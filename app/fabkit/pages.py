@@ -23,7 +23,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from app import audit, spreadsheet
 from app.access import visible
-from app.errors import RuleError, wants_fragment
+from app.errors import RuleError, Stale, wants_fragment
 from app.models import db
 
 from . import lists
@@ -432,7 +432,7 @@ class EditablePage(ModelPage):
     def edit_row(self, selection: Selection, form: Any) -> str:
         row = self._row_of(selection)
         if str(row.revision) != form.revision.data:
-            raise RuleError(_("Somebody else has changed this meanwhile. Open it again to see what it is now."))
+            raise Stale
         self._save(row, form)
         return _("Saved.")
 
@@ -456,9 +456,7 @@ class EditablePage(ModelPage):
         try:
             db.session.flush()
         except StaleDataError as lost:
-            raise RuleError(
-                _("Somebody else has changed this meanwhile. Open it again to see what it is now.")
-            ) from lost
+            raise Stale from lost
         except IntegrityError as double:
             raise RuleError(_("There is such a row already.")) from double
 

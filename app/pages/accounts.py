@@ -16,7 +16,7 @@ from app.access import ROLES, fits, grantable
 from app.domain import accounts, audits
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action, page_action
-from app.fabkit.filters import Begins, ContainsChinese, Found, Lookup, Search, SearchField, Switch, is_number
+from app.fabkit.filters import Begins, ContainsChinese, Lookup, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, label, mask_phone, moment, words_in_sheet
 from app.fabkit.forms import PHONE
 from app.fabkit.lists import Column, Source
@@ -24,9 +24,8 @@ from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Account, Organization, Role, db, held_role
 from app.pages import audits as audit_pages
-from app.pages.organizations import KINDS
+from app.pages.organizations import KINDS, name_of, told
 from app.states import ACCOUNT_LABELS, ACCOUNT_STATES, ACTIVE, DISABLED, LOCKED, REGISTERED
-from app.workflow import Outcome
 
 ROLE_LABELS = {name: role.label for name, role in ROLES.items()}
 
@@ -78,18 +77,6 @@ def _roles_in_sheet(_value: Any) -> Any:
     return held.where(held_role.c.user_id == Account.id).scalar_subquery()
 
 
-def _search(name: str, label: Any, text: Any) -> SearchField:
-    return SearchField(name, label, lambda term: Found(text.by_index(term), text.by_row(term)))
-
-
-def _told(text: str, outcome: Outcome) -> str:
-    if not outcome.skipped:
-        return text
-    return (
-        f"{text} {_('%(number)s were left as they were: not yours to change, or already so.', number=outcome.skipped)}"
-    )
-
-
 class Accounts(ModelPage):
     """系统用户管理."""
 
@@ -131,15 +118,15 @@ class Accounts(ModelPage):
             _l("Organization and below"),
             accounts.below,
             "/accounts/organizations",
-            lambda id: accounts.home_name(id, g.principal),
+            name_of,
         ),
         Switch("state", _l("State"), None, ACCOUNT_LABELS, multiple=False, conditions=accounts.in_state),
         Switch("role", _l("Role"), None, ROLE_LABELS, multiple=False, conditions=accounts.holds),
     )
     search = Search(
         (
-            _search("username", _l("Account"), Begins(Account.username)),
-            _search("name", _l("Name"), ContainsChinese(Account.first_name)),
+            in_own("username", _l("Account"), Begins(Account.username)),
+            in_own("name", _l("Name"), ContainsChinese(Account.first_name)),
         ),
         placeholder=_l("Search"),
     )
@@ -160,7 +147,7 @@ class Accounts(ModelPage):
     @form_action("activate", _l("Activate"), icon="user-check", states=frozenset({DISABLED}))
     def activate(self, selection: Selection, _form: Any) -> str:
         outcome = accounts.activate(selection.ids, g.principal)
-        return _told(_("Activated %(done)s accounts.", done=outcome.done), outcome)
+        return told(_("Activated %(done)s accounts.", done=outcome.done), outcome)
 
     @form_action(
         "give_role", _l("Give a role"), icon="user-plus", form=RoleForm, states=frozenset({REGISTERED, ACTIVE})
@@ -180,14 +167,14 @@ class Accounts(ModelPage):
     @form_action("unlock", _l("Unlock"), icon="lock", states=frozenset({LOCKED}))
     def unlock(self, selection: Selection, _form: Any) -> str:
         outcome = accounts.unlock(selection.ids, g.principal)
-        return _told(_("Unlocked %(done)s accounts.", done=outcome.done), outcome)
+        return told(_("Unlocked %(done)s accounts.", done=outcome.done), outcome)
 
     @form_action(
         "deactivate", _l("Deactivate"), icon="ban", style="danger", states=frozenset({REGISTERED, ACTIVE, LOCKED})
     )
     def deactivate(self, selection: Selection, _form: Any) -> str:
         outcome = accounts.deactivate(selection.ids, g.principal)
-        return _told(_("Deactivated %(done)s accounts; their sessions have ended.", done=outcome.done), outcome)
+        return told(_("Deactivated %(done)s accounts; their sessions have ended.", done=outcome.done), outcome)
 
     @form_action("reset_password", _l("Reset the password"), icon="key", single=True)
     def reset_password(self, selection: Selection, _form: Any) -> Any:

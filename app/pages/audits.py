@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.domain import audits
-from app.fabkit.filters import Begins, Choice, Dates, Found, Search, SearchField
+from app.fabkit.filters import Begins, Choice, Dates, Search, in_own
 from app.fabkit.formats import label, moment, words_in_sheet
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
@@ -106,11 +106,6 @@ def timeline(entries: list[AuditEntry]) -> list[dict[str, Any]]:
     ]
 
 
-def _begins(name: str, label: Any, column: Any) -> SearchField:
-    text = Begins(column)
-    return SearchField(name, label, lambda term: Found(text.by_index(term), text.by_row(term)))
-
-
 class AuditLog(ModelPage):
     """审计日志."""
 
@@ -152,8 +147,8 @@ class AuditLog(ModelPage):
     )
     search = Search(
         (
-            _begins("person", _l("Person"), AuditEntry.by_name),
-            _begins("object", _l("Object"), AuditEntry.subject_name),
+            in_own("person", _l("Person"), Begins(AuditEntry.by_name)),
+            in_own("object", _l("Object"), Begins(AuditEntry.subject_name)),
         ),
         placeholder=_l("Search"),
     )

@@ -1,6 +1,5 @@
 """Signing in and out: account, password and captcha, the code of the second factor, and what is owed afterwards."""
 
-from datetime import timedelta
 from typing import Any
 
 from flask import abort, current_app, g, redirect, request, session, url_for
@@ -14,7 +13,7 @@ from wtforms.validators import DataRequired, Length
 
 from app import access, audit
 from app.access import EVERYTHING, Principal
-from app.domain import logins, passwords, second_factor, sessions
+from app.domain import attempts, logins, passwords, second_factor, sessions
 from app.domain.logins import Answer
 from app.errors import wants_fragment
 from app.fabkit.pages import Page
@@ -149,10 +148,7 @@ def _next() -> str:
 
 
 def _told(answer: Answer) -> str | None:
-    if answer.wait is None:
-        return None
-    minutes = -(-answer.wait // timedelta(minutes=1))
-    return _("Too many failed attempts. Please try again in %(minutes)s minutes.", minutes=minutes)
+    return attempts.in_words(answer.wait) if answer.wait is not None else None
 
 
 # --- What is owed before anything else ------------------------------------------------------------

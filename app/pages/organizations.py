@@ -34,7 +34,7 @@ from app.fabkit.filters import (
     is_number,
 )
 from app.fabkit.formats import badge, day, label, moment, words_in_sheet, yes_no
-from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, reason_field
+from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -97,20 +97,16 @@ MOST_SHOWN = 50
 # --- Forms ---------------------------------------------------------------------------------------
 
 
-def _trimmed(text: str | None) -> str:
-    return (text or "").strip()
-
-
 def _text(name: str, longest: int, *validators: Any) -> StringField:
     return StringField(FACTS[name], [InputRequired(_l("Please fill this in.")), Length(max=longest), *validators],
-                       filters=[_trimmed])  # fmt: skip
+                       filters=[trimmed])  # fmt: skip
 
 
 def _choices(words: dict[str, Any]) -> list[SelectChoice]:
     return [SelectChoice(*pair) for pair in words.items()]
 
 
-def _name_of(organization_id: int) -> str | None:
+def name_of(organization_id: int) -> str | None:
     """The name of an organization in the person's care."""
     organization = organizations.managed(organization_id, g.principal)
     return organization.name if organization else None
@@ -120,7 +116,7 @@ def _superior_field(placeholder: Any, **how: Any) -> SearchSelectField:
     return SearchSelectField(
         FACTS["superior"],
         options_url="/organizations/options?kind=authority",
-        find=_name_of,
+        find=name_of,
         placeholder=placeholder,
         **how,
     )
@@ -138,14 +134,14 @@ class CodeForm(NamedForm):
 
 
 class PerhapsCodeForm(NamedForm):
-    credit_code = StringField(FACTS["credit_code"], [Length(max=18)], filters=[_trimmed])
+    credit_code = StringField(FACTS["credit_code"], [Length(max=18)], filters=[trimmed])
 
 
 class UnitCodeForm(NamedForm):
     credit_code = StringField(
         FACTS["credit_code"],
         [Length(max=18)],
-        filters=[_trimmed],
+        filters=[trimmed],
         description=_l("Only a natural person has none."),
     )
 
@@ -173,7 +169,7 @@ class InstitutionForm(FlaskForm):
 
 class UnitForm(FlaskForm):
     nature = SelectField(FACTS["nature"], choices=_choices(NATURES))
-    licence_no = StringField(FACTS["licence_no"], [Length(max=60)], filters=[lambda text: _trimmed(text) or None])
+    licence_no = StringField(FACTS["licence_no"], [Length(max=60)], filters=[lambda text: trimmed(text) or None])
 
 
 class ReachedForm(FlaskForm):
@@ -226,7 +222,7 @@ class MergeForm(FlaskForm):
     into_id = SearchSelectField(
         _l("Merge into"),
         options_url="/organizations/options",
-        find=_name_of,
+        find=name_of,
         placeholder=_l("Search by name"),
         validators=[InputRequired(_l("Please choose an organization."))],
     )
@@ -291,7 +287,8 @@ def _in_code(term: str) -> Found:
     return Found(condition, condition)
 
 
-def _told(text: str, outcome: Outcome) -> str:
+def told(text: str, outcome: Outcome) -> str:
+    """The message of an action on many: both numbers, done and left."""
     if not outcome.skipped:
         return text
     left = _("%(number)s were left as they were: not yours to change, or already so.", number=outcome.skipped)
@@ -481,12 +478,12 @@ class Organizations(ModelPage):
     )
     def disable(self, selection: Selection, form: Any) -> str:
         outcome = organizations.disable(selection.ids, form.reason.data, g.principal)
-        return _told(_("Disabled %(done)s organizations.", done=outcome.done), outcome)
+        return told(_("Disabled %(done)s organizations.", done=outcome.done), outcome)
 
     @form_action("enable", _l("Enable"), icon="check", states=frozenset({DISABLED}))
     def enable(self, selection: Selection, _form: Any) -> str:
         outcome = organizations.enable(selection.ids, g.principal)
-        return _told(_("Enabled %(done)s organizations.", done=outcome.done), outcome)
+        return told(_("Enabled %(done)s organizations.", done=outcome.done), outcome)
 
     def _row(self, selection: Selection) -> Organization:
         return organizations.managed(selection.only_id(), g.principal) or abort(404)
@@ -586,8 +583,8 @@ def _sections(row: Organization) -> list[Section]:
     facts = organizations.details_of(row)
     if facts is None:
         return [Section("", fields)]
-    told = [(FACTS[name], _shown(name, getattr(facts, name))) for name in organizations.DETAILS[row.kind]]
-    return [Section("", fields), Section(KINDS[row.kind], told)]
+    known = [(FACTS[name], _shown(name, getattr(facts, name))) for name in organizations.DETAILS[row.kind]]
+    return [Section("", fields), Section(KINDS[row.kind], known)]
 
 
 _SHOWN = {"designation": label(DESIGNATIONS), "nature": label(NATURES), "authorized_until": day}

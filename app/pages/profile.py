@@ -31,7 +31,7 @@ from app.errors import RuleError, wants_fragment
 from app.fabkit.actions import NoForm
 from app.fabkit.filters import is_number
 from app.fabkit.formats import moment
-from app.fabkit.forms import PHONE
+from app.fabkit.forms import PHONE, trimmed
 from app.fabkit.pages import ModelPage, Page
 from app.models import db
 
@@ -45,19 +45,15 @@ TABS = (
 DEFAULT_DAYS = 90
 
 
-def _trimmed(text: str | None) -> str:
-    return (text or "").strip()
-
-
 class PersonForm(FlaskForm):
     """What one may change of oneself; the rest is the administrator's."""
 
-    first_name = StringField(_l("Name"), [DataRequired(_l("Please give the name.")), Length(2, 60)], filters=[_trimmed])
-    position = StringField(_l("Position"), [Length(max=60)], filters=[_trimmed])
+    first_name = StringField(_l("Name"), [DataRequired(_l("Please give the name.")), Length(2, 60)], filters=[trimmed])
+    position = StringField(_l("Position"), [Length(max=60)], filters=[trimmed])
     phone = StringField(
         _l("Phone"),
         [Optional(), PHONE],
-        filters=[_trimmed],
+        filters=[trimmed],
         description=_l("For example 13800000000 or 0571-87654321."),
     )
     email = StringField(
@@ -67,7 +63,7 @@ class PersonForm(FlaskForm):
             Email(_l("This is no e-mail address.")),
             Length(max=320),
         ],
-        filters=[_trimmed],
+        filters=[trimmed],
     )
 
 
@@ -128,7 +124,7 @@ class KeyForm(OwnerForm):
     name = StringField(
         _l("What the key is for"),
         [DataRequired(_l("Please say what the key is for.")), Length(max=60)],
-        filters=[_trimmed],
+        filters=[trimmed],
     )
     scopes = SelectMultipleField(_l("May export"), option_widget=CheckboxInput())
     days = IntegerField(

@@ -16,7 +16,7 @@ from app.access import EVERYTHING
 from app.domain import attempts, credit_codes, passwords, regions, registration
 from app.domain.registration import Person, Unit
 from app.errors import RuleError
-from app.fabkit.forms import PHONE, CascadeField, SearchSelectField
+from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, trimmed
 from app.fabkit.pages import Page
 from app.models import db
 from app.pages.captchas import CaptchaForm
@@ -47,10 +47,6 @@ class _For:
             raise StopValidation(self.message)
 
 
-def _stripped(value: str | None) -> str:
-    return (value or "").strip()
-
-
 def _named(organization_id: int) -> str | None:
     with access.seeing(EVERYTHING):
         return registration.name_of(organization_id)
@@ -74,7 +70,7 @@ class RegistrationForm(CaptchaForm):
     nature = SelectField(_l("Nature"), choices=[SelectChoice(*pair) for pair in NATURES.items()], default="enterprise")
     credit_code = StringField(
         _l("Unified social credit code"),
-        filters=[lambda value: _stripped(value).upper()],
+        filters=[lambda value: trimmed(value).upper()],
         description=_l(
             "18 characters, as on the licence. If your unit is known already, its own data stay as they are."
         ),
@@ -82,12 +78,12 @@ class RegistrationForm(CaptchaForm):
     unit_name = StringField(
         _l("Name of the unit"),
         [_For("using_unit", message=_l("Please give the name of the unit.")), Length(2, 200)],
-        filters=[_stripped],
+        filters=[trimmed],
     )
     licence_no = StringField(
         _l("Licence no."),
         [Length(max=60)],
-        filters=[_stripped],
+        filters=[trimmed],
         description=_l("If it is another number than the credit code."),
     )
     region = CascadeField(
@@ -100,24 +96,24 @@ class RegistrationForm(CaptchaForm):
     address = StringField(
         _l("Full address"),
         [_For("using_unit", message=_l("Please give the address.")), Length(max=200)],
-        filters=[_stripped],
+        filters=[trimmed],
         description=_l("Street and number."),
     )
-    name = StringField(_l("Name"), [InputRequired(_l("Please give the name.")), Length(2, 60)], filters=[_stripped])
+    name = StringField(_l("Name"), [InputRequired(_l("Please give the name.")), Length(2, 60)], filters=[trimmed])
     phone = StringField(
         _l("Phone"),
         [
             InputRequired(_l("Please give the phone number.")),
             PHONE,
         ],
-        filters=[_stripped],
+        filters=[trimmed],
     )
     email = StringField(
         _l("E-mail"),
         [InputRequired(_l("Please give an e-mail address.")), Email(_l("This is no e-mail address.")), Length(max=320)],
-        filters=[_stripped],
+        filters=[trimmed],
     )
-    position = StringField(_l("Position"), [Optional(), Length(max=60)], filters=[_stripped])
+    position = StringField(_l("Position"), [Optional(), Length(max=60)], filters=[trimmed])
     account_name = StringField(
         _l("Account name"),
         [
@@ -126,7 +122,7 @@ class RegistrationForm(CaptchaForm):
                 message=_l("An account name begins with a letter and has 3 to 30 small letters, digits or hyphens."),
             )
         ],
-        filters=[_stripped],
+        filters=[trimmed],
         description=_l("Small letters, digits, hyphens; four digits are added so that it is yours alone."),
     )
     password = PasswordField(_l("Password"), [Length(max=256)])
@@ -143,9 +139,9 @@ class RegistrationForm(CaptchaForm):
             return
         if not field.data and self.nature.data not in WITHOUT_CREDIT_CODE:
             raise StopValidation(_("Please give the credit code."))
-        if field.data and not credit_codes.is_valid(field.data):
-            text = _("This is no credit code: it has 18 characters, and the last one follows from those before it.")
-            raise StopValidation(text)
+        wrong = credit_codes.problem(field.data) if field.data else None
+        if wrong:
+            raise StopValidation(wrong)
 
     def validate_password(self, field: Any) -> None:
         names = [self.account_name.data or "", self.name.data or "", (self.email.data or "").partition("@")[0]]
