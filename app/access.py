@@ -64,6 +64,17 @@ EVERYTHING = Principal(kind="everything", name="system", organization="system")
 _acting: ContextVar[Principal | None] = ContextVar("acting", default=None)
 
 
+def without_rights(account: Account) -> Principal:
+    """Who an account is, for the record: somebody who sees nothing."""
+    home = account.organization
+    return Principal(
+        account_id=account.id,
+        name=account.first_name,
+        organization=home.name if home else "",
+        region_code=home.region_code if home else "",
+    )
+
+
 def principal() -> Principal:
     """Who acts now: as said by `seeing`, else by the request."""
     explicit = _acting.get()

@@ -1,6 +1,6 @@
 """All tables: columns, constraints, relationships, and the mixins that say who sees a row. No rules, no queries."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from flask_appbuilder.security.sqla.models import User, assoc_user_role
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     UniqueConstraint,
+    and_,
     func,
     text,
 )
@@ -690,6 +692,16 @@ class AccountSession(OwnedByAccount, Model):
     ended_by: Mapped[str | None] = mapped_column(String(30))
     address: Mapped[str] = mapped_column(String(45))
     device: Mapped[str] = mapped_column(String(300))
+
+    @classmethod
+    def is_live(cls, idle: timedelta, longest: timedelta) -> ColumnElement[bool]:
+        """The condition that somebody is signed in by it: confirmed, not ended, used lately, not too old."""
+        return and_(
+            cls.confirmed,
+            cls.ended_at.is_(None),
+            cls.seen_at > func.now() - idle,
+            cls.started_at > func.now() - longest,
+        )
 
 
 class UsedPassword(OwnedByAccount, Model):

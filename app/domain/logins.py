@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from app import audit, ciphers
+from app import access, audit, ciphers
 from app.access import Principal
 from app.domain import attempts, passwords, second_factor
 from app.models import Account, AccountSession, db
@@ -59,7 +59,7 @@ def confirm(waiting: AccountSession, code: str, address: str) -> Answer:
 def _entered(account: Account, **detail: int) -> None:
     attempts.clear(attempts.of_account(account.username))
     account.last_login_at = datetime.now(UTC)
-    audit.record("login", "account", account.id, str(account), by=_as(account), **detail)
+    audit.record("login", "account", account.id, str(account), by=access.without_rights(account), **detail)
 
 
 def is_staff(account: Account) -> bool:
@@ -78,12 +78,3 @@ def _failed(what: str, keys: tuple[str, str], who: Principal) -> None:
     attempts.failed(of_account)
     attempts.failed(of_address, attempts.ADDRESS_FACTOR)
     audit.record(what, "account", None, who.name, by=who)
-
-
-def _as(account: Account) -> Principal:
-    home = account.organization
-    if home is None:
-        return Principal(account_id=account.id, name=account.first_name)
-    return Principal(
-        account_id=account.id, name=account.first_name, organization=home.name, region_code=home.region_code
-    )

@@ -12,8 +12,7 @@ from typing import Any
 from flask_babel import gettext as _
 from sqlalchemy import func, or_, select
 
-from app import audit
-from app.access import Principal
+from app import access, audit
 from app.domain import accounts, credit_codes, passwords
 from app.errors import RuleError
 from app.models import Account, Organization, UsingUnit, db
@@ -123,8 +122,7 @@ def _founded(unit: Unit, person: Person) -> Organization:
 
 def _registered(home: Organization, person: Person, account_name: str, password: str) -> Account:
     account = _added(home, person, _free(account_name), password, consented_at=datetime.now(UTC))
-    by = Principal(account_id=account.id, name=account.first_name, organization=home.name, region_code=home.region_code)
-    audit.record("register", "account", account.id, account.username, by=by)
+    audit.record("register", "account", account.id, account.username, by=access.without_rights(account))
     return account
 
 

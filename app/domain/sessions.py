@@ -42,17 +42,10 @@ def waiting(token: str) -> AccountSession | None:
 
 def live(account: Account, idle: timedelta, longest: timedelta) -> list[AccountSession]:
     """The sessions by which the account is signed in now, the latest used first."""
-    now = datetime.now(UTC)
     return list(
         db.session.scalars(
             select(AccountSession)
-            .where(
-                AccountSession.account_id == account.id,
-                AccountSession.confirmed,
-                AccountSession.ended_at.is_(None),
-                AccountSession.seen_at > now - idle,
-                AccountSession.started_at > now - longest,
-            )
+            .where(AccountSession.account_id == account.id, AccountSession.is_live(idle, longest))
             .order_by(AccountSession.seen_at.desc(), AccountSession.id.desc())
             .limit(100)
         )

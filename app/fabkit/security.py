@@ -47,10 +47,7 @@ class AccountSecurityManager(SecurityManager):
             AccountSession.seen_at,
             AccountSession,
             AccountSession.token_hash == hashed_token(str(pk)),
-            AccountSession.confirmed,
-            AccountSession.ended_at.is_(None),
-            AccountSession.seen_at > func.now() - idle,
-            AccountSession.started_at > func.now() - longest,
+            AccountSession.is_live(idle, longest),
         )
         if found is None:
             return None
@@ -137,12 +134,7 @@ def principal_of(account: Account, roles: frozenset[str]) -> Principal:
     """Who the account is. Without a role, or of a disabled organization, it is somebody who sees nothing."""
     organization = account.organization
     if organization is None or not organization.active or not roles:
-        return Principal(
-            account_id=account.id,
-            name=account.first_name,
-            organization=organization.name if organization else "",
-            region_code=organization.region_code if organization else "",
-        )
+        return access.without_rights(account)
     return Principal(
         kind=organization.kind,
         account_id=account.id,
