@@ -23,10 +23,12 @@ from app.models import (
     AuditEntry,
     Institution,
     Instrument,
+    OfferedByInstitution,
     Organization,
     OwnedByAccount,
     OwnedByInstitution,
     OwnedByUsingUnit,
+    Photo,
     SharedByParties,
     Task,
     UsingUnit,
@@ -111,7 +113,7 @@ def _rules_of_data(who: Principal) -> tuple[tuple[type, Rule], ...]:
         return _rules_of_institution(who.organization_id)
     if who.kind == "using_unit" and who.organization_id is not None:
         return _rules_of_using_unit(who.organization_id)
-    tables = (WithinRegion, OwnedByInstitution, Organization, Institution, UsingUnit)
+    tables = (WithinRegion, OwnedByInstitution, OfferedByInstitution, Organization, Institution, UsingUnit)
     return tuple((table, lambda cls: false()) for table in tables)
 
 
@@ -256,7 +258,9 @@ def _rules_of_institution(own_id: int) -> tuple[tuple[type, Rule], ...]:
             Appointment,
             lambda cls: exists().where(given.institution_id == own_id, given.appointment_id == cls.id),
         ),
+        (Photo, lambda cls: exists().where(given.institution_id == own_id, given.instrument_id == cls.instrument_id)),
         (OwnedByInstitution, lambda cls: cls.institution_id == own_id),
+        (OfferedByInstitution, lambda cls: cls.institution_id == own_id),
         (Organization, lambda cls: or_(cls.kind != "using_unit", cls.id == own_id)),
         (UsingUnit, lambda cls: false()),
     )
@@ -267,6 +271,7 @@ def _rules_of_using_unit(own_id: int) -> tuple[tuple[type, Rule], ...]:
         (SharedByParties, lambda cls: cls.using_unit_id == own_id),
         (OwnedByUsingUnit, lambda cls: cls.using_unit_id == own_id),
         (OwnedByInstitution, lambda cls: false()),
+        (OfferedByInstitution, lambda cls: cls.state.in_(("effective", "approved"))),
         (Organization, lambda cls: or_(cls.kind != "using_unit", cls.id == own_id)),
         (UsingUnit, lambda cls: cls.organization_id == own_id),
     )
@@ -309,7 +314,7 @@ def _guard(session: Session, *_: Any) -> None:
             raise OutsideJurisdiction(f"{type(row).__name__} {row}")
 
 
-_GUARDED = (WithinRegion, OwnedByInstitution, Account, OwnedByAccount)
+_GUARDED = (WithinRegion, OwnedByInstitution, OfferedByInstitution, Account, OwnedByAccount)
 
 
 def _may_write(session: Session, row: Any, who: Principal) -> bool:
@@ -368,6 +373,7 @@ def _permissions(**pages: str) -> dict[str, frozenset[str]]:
 
 
 _READ = "can_list can_show"
+_READING = frozenset({"can_list", "can_show", "can_export"})
 _ASSIGNER = "can_list can_show can_export can_reveal assign assign_best refuse escalate"
 _ADMINISTRATOR = {
     "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
@@ -441,6 +447,22 @@ ROLES = {
 def grantable(held: frozenset[str]) -> frozenset[str]:
     """The roles that somebody who holds these may give and take."""
     return frozenset().union(*(ROLES[role].grants for role in held if role in ROLES))
+
+
+# On which page a party works on rows of a table.
+_DESKS = {
+    ("task", "authority"): "Assignments",
+    ("task", "institution"): "Inbox",
+    ("task", "using_unit"): "Progress",
+    ("instrument", "using_unit"): "Ledger",
+    ("capability", "institution"): "Capabilities",
+}
+
+
+def working_on(subject: str, party: str) -> list[str]:
+    """The roles of those of a party who work on a table's rows, and so want to know what happens to them."""
+    page = _DESKS[subject, party]
+    return [name for name, role in ROLES.items() if role.permissions.get(page, frozenset()) - _READING]
 
 
 def fits(role: str, kind: str, level: str) -> bool:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
 from app import states
@@ -75,6 +75,13 @@ class OwnedByInstitution:
     """The institution sees its own; authorities see all, for work may cross a border (细则 Art 13)."""
 
     institution_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+
+
+class OfferedByInstitution:
+    """As what it owns; and using units see what is in force, by its `state`, to choose an institution."""
+
+    institution_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    state: Mapped[str] = mapped_column(String(20))
 
 
 def _big(*constraints: Any) -> tuple[Any, ...]:
@@ -207,7 +214,8 @@ class CatalogueItem(Model):
     """Entry of the catalogue of mandatory verification (强检目录): 项别 is level 1, 种别 is level 2.
 
     A change is a new row valid from its date; certificates keep the row they were issued under.
-    `supervision` holds P (type approval), V (mandatory verification) or P+V.
+    `supervision` holds P (type approval), V (mandatory verification) or P+V. `range_units` are the units in which
+    a measuring range of the kind is given, `accuracy_classes` the usual classes.
     """
 
     __tablename__ = "catalogue_item"
@@ -231,6 +239,8 @@ class CatalogueItem(Model):
     cycle_note: Mapped[str | None] = mapped_column(String(100))
     scope: Mapped[str | None] = mapped_column(String(500))
     source: Mapped[str | None] = mapped_column(String(500))
+    range_units: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
+    accuracy_classes: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     valid_from: Mapped[date]
     valid_until: Mapped[date | None]
     confirmed_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -273,15 +283,57 @@ class Holiday(Model):
 
     __tablename__ = "holiday"
 
-    day: Mapped[date] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    day: Mapped[date] = mapped_column(unique=True)
     working: Mapped[bool]
     name: Mapped[str] = mapped_column(String(40))
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.name}"
+
+
+class Workday(Model):
+    """The calendar as counted: `ordinal` is how many working days there were up to the day, the day included."""
+
+    __tablename__ = "workday"
+    __table_args__ = (Index("workday_ordinal", "ordinal", unique=True, postgresql_where=text("working")),)
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    working: Mapped[bool]
+    ordinal: Mapped[int]
+
+
+class ProvinceRule(Model):
+    """What each province settles for itself; the row of '000000' holds where a province has none.
+
+    `filing_reviewed`: whether the county authority reviews an instrument before it counts as filed (备案).
+    `answer_days`: working days in which an institution accepts or returns what was offered to it.
+    """
+
+    __tablename__ = "province_rule"
+    __table_args__ = (CheckConstraint("answer_days BETWEEN 1 AND 60", name="answer_days_in_two_months"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    province_code: Mapped[str] = mapped_column(ForeignKey("region.code"), unique=True)
+    filing_reviewed: Mapped[bool]
+    answer_days: Mapped[int]
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    province: Mapped[Region] = relationship()
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    def __str__(self) -> str:
+        return str(self.province)
 
 
 # --- What institutions can do --------------------------------------------------------------------
 
 
-class MeasurementStandard(OwnedByInstitution, Model):
+class MeasurementStandard(OfferedByInstitution, Model):
     """Public measurement standard (社会公用计量标准): two certificates, two dates (细则 Art 8)."""
 
     __tablename__ = "measurement_standard"
@@ -294,10 +346,12 @@ class MeasurementStandard(OwnedByInstitution, Model):
     valid_until: Mapped[date]
     public_certificate_no: Mapped[str] = mapped_column(String(60))
     public_valid_until: Mapped[date]
+    measuring_range: Mapped[str | None] = mapped_column(String(200))
+    uncertainty: Mapped[str | None] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
 
 
-class Capability(OwnedByInstitution, Model):
+class Capability(OfferedByInstitution, Model):
     """What an institution may verify (机构项目): a kind of instrument, a range, an accuracy, a place, a time.
 
     `accuracy_value` orders classes within a kind: a smaller number is finer, and an institution able to verify
@@ -310,6 +364,7 @@ class Capability(OwnedByInstitution, Model):
         CheckConstraint(_one_of("delivery", ("sent", "on_site", "both")), name="known_delivery"),
         CheckConstraint("range_low <= range_high", name="range_in_order"),
         CheckConstraint("valid_from <= valid_until", name="validity_in_order"),
+        CheckConstraint("state <> 'rejected' OR length(reason) >= 2", name="reason_given"),
         Index(
             "capability_effective",
             "catalogue_item_id",
@@ -331,9 +386,14 @@ class Capability(OwnedByInstitution, Model):
     standard_id: Mapped[int | None] = mapped_column(ForeignKey("measurement_standard.id"))
     valid_from: Mapped[date]
     valid_until: Mapped[date]
-    state: Mapped[str] = mapped_column(String(20), server_default=states.PENDING)
+    state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
     catalogue_item: Mapped[CatalogueItem] = relationship()
+    standard: Mapped[MeasurementStandard | None] = relationship()
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
 
 
 class ServiceRegion(Model):
@@ -344,6 +404,81 @@ class ServiceRegion(Model):
 
     capability_id: Mapped[int] = mapped_column(ForeignKey("capability.id", ondelete="CASCADE"), primary_key=True)
     region_code: Mapped[str] = mapped_column(ForeignKey("region.code"), primary_key=True)
+
+
+class StaffMember(OwnedByInstitution, Model):
+    """Somebody who verifies, checks or approves (检定员、核验员、批准人); perhaps with an account of the system."""
+
+    __tablename__ = "staff_member"
+    __table_args__ = (Index("staff_of_institution", "institution_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), unique=True)
+    approves: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Qualification(OwnedByInstitution, Model):
+    """A certificate of qualification (计量检定员证): what a member of staff may verify, and until when (办法 Art 11).
+
+    `catalogue_item_ids` holds categories (项别) or kinds (种别).
+    """
+
+    __tablename__ = "qualification"
+    __table_args__ = (
+        CheckConstraint("valid_from <= valid_until", name="validity_in_order"),
+        UniqueConstraint("institution_id", "certificate_no", name="one_qualification_per_no"),
+        Index("qualification_of_staff", "staff_member_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    staff_member_id: Mapped[int] = mapped_column(ForeignKey("staff_member.id", ondelete="CASCADE"))
+    certificate_no: Mapped[str] = mapped_column(String(60))
+    catalogue_item_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    valid_from: Mapped[date]
+    valid_until: Mapped[date]
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    staff_member: Mapped[StaffMember] = relationship()
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    def __str__(self) -> str:
+        return self.certificate_no
+
+
+class IssuingRule(OwnedByInstitution, Model):
+    """How an institution issues its certificates: the pattern of their numbers, and its seal.
+
+    In the pattern {year} and {month} stand for the day of issue, {number:6} for a running number of six digits.
+    """
+
+    __tablename__ = "issuing_rule"
+    __table_args__ = (UniqueConstraint("institution_id", name="one_rule_per_institution"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    pattern: Mapped[str] = mapped_column(String(40))
+    seal: Mapped[str | None] = mapped_column(String(64))
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+
+class CertificateNumber(OwnedByInstitution, Model):
+    """The last number given out in a series; its row is held while numbers are taken, so that none is lost."""
+
+    __tablename__ = "certificate_number"
+
+    institution_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True)
+    series: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last: Mapped[int]
 
 
 # --- The big tables ------------------------------------------------------------------------------
@@ -362,6 +497,10 @@ def _searchable(name: str, column: str, *, chinese: bool = False) -> list[Index]
     return grams
 
 
+_DUE = text(f"{_any_of('verification_state', states.VERIFIED)} AND use_state = 'in_use'")
+_PENDING = text("filing_state = 'pending'")
+
+
 class Instrument(OwnedByUsingUnit, Big, Model):
     """A working measuring instrument in the ledger of its using unit (器具台账)."""
 
@@ -374,15 +513,21 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         CheckConstraint(_one_of("filing_state", states.FILING_STATES), name="known_filing_state"),
         CheckConstraint(_one_of("verification_state", states.VERIFICATION_STATES), name="known_verification_state"),
         CheckConstraint(
-            "verification_state NOT IN ('valid', 'due_soon', 'overdue') OR valid_until IS NOT NULL",
-            name="verified_has_validity",
+            "verification_state NOT IN ('due_soon', 'overdue') OR valid_until IS NOT NULL",
+            name="due_has_validity",
         ),
         CheckConstraint(_one_of("purpose", ("trade", "safety", "medical", "environment")), name="known_purpose"),
         CheckConstraint(_one_of("delivery", ("sent", "on_site")), name="known_delivery"),
         CheckConstraint(_one_of("origin", ("domestic", "imported")), name="known_origin"),
         CheckConstraint("range_low <= range_high", name="range_in_order"),
+        CheckConstraint("filing_state <> 'sent_back' OR length(filing_reason) >= 2", name="reason_given"),
         UniqueConstraint("city_code", "manufacturer", "serial_key", name="one_serial_per_manufacturer"),
         Index("instrument_of_using_unit", "using_unit_id", text("id DESC")),
+        Index("instrument_due", "using_unit_id", "valid_until", "id", postgresql_where=_DUE),
+        Index("instrument_runs_out", "valid_until", postgresql_where=_DUE),
+        Index("instrument_no", "instrument_no", postgresql_ops={"instrument_no": "text_pattern_ops"}),
+        # Filings under review, for each width of jurisdiction.
+        Index("instrument_pending", "city_code", "region_code", "id", postgresql_where=_PENDING),
         *_searchable("instrument_serial", "serial_no"),
         *_searchable("instrument_name", "name", chinese=True),
     )
@@ -412,7 +557,31 @@ class Instrument(OwnedByUsingUnit, Big, Model):
     use_state: Mapped[str] = mapped_column(String(20), server_default=states.IN_USE)
     filing_state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
     verification_state: Mapped[str] = mapped_column(String(20), server_default=states.UNVERIFIED)
+    filing_reason: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.serial_no}"
+
+
+class Photo(OwnedByUsingUnit, Big, Model):
+    """A picture of an instrument, usually of its name plate; the file lies in the file store under its hash."""
+
+    __tablename__ = "photo"
+    __table_args__ = _big(
+        ForeignKeyConstraint(["using_unit_id"], ["organization.id"]),
+        ForeignKeyConstraint(["region_code"], ["region.code"]),
+        ForeignKeyConstraint(
+            ["instrument_id", "city_code"], ["instrument.id", "instrument.city_code"], ondelete="CASCADE"
+        ),
+        CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
+        Index("photo_of_instrument", "instrument_id"),
+    )
+
+    instrument_id: Mapped[int] = mapped_column(BigInteger)
+    file: Mapped[str] = mapped_column(String(64))
+    added_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
 
 class Appointment(OwnedByUsingUnit, Big, Model):
@@ -456,6 +625,8 @@ class Task(SharedByParties, Big, Model):
 
     `authority_id` is the desk: the authority whose turn it is when the task is returned or unassigned.
     `previous_*` is what the last step left, so that one UPDATE can tell its history and tally what it changed.
+    `due_on` is the last day for the institution's next duty: to answer an offer, then to finish the verification;
+    None while it waits for the instrument to be sent in.
     """
 
     __tablename__ = "task"
@@ -490,6 +661,9 @@ class Task(SharedByParties, Big, Model):
         Index("task_of_instrument", "instrument_id", "institution_id"),
         Index("task_of_institution", "institution_id", "state", "applied_at", "id"),
         Index("task_of_using_unit", "using_unit_id", "applied_at", "id"),
+        Index(
+            "task_due", "institution_id", "due_on", "id", postgresql_where=text(_any_of("state", states.AT_INSTITUTION))
+        ),
         # The authority's queue, one narrow index for each width of jurisdiction, in the order it is worked off.
         Index("task_queue_desk", "authority_id", "applied_at", "id", postgresql_where=_QUEUE),
         *(
@@ -512,11 +686,71 @@ class Task(SharedByParties, Big, Model):
     reason: Mapped[str | None] = mapped_column(String(500))
     forced: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     accepted_at: Mapped[datetime | None] = mapped_column(Moment)
+    received_at: Mapped[datetime | None] = mapped_column(Moment)
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
+    planned_on: Mapped[date | None]
+    due_on: Mapped[date | None]
 
 
-class Certificate(SharedByParties, Big, Model):
-    """Verification certificate or notice of rejection (办法 Art 9). Immutable: a correction voids and reissues."""
+class Findings:
+    """What a verification found (检定结果): written down with the result, printed in the certificate."""
+
+    passed: Mapped[bool]
+    verification_kind: Mapped[str] = mapped_column(String(20), server_default=text("'subsequent'"))
+    verified_on: Mapped[date]
+    valid_until: Mapped[date | None]
+    regulation: Mapped[str] = mapped_column(String(100))
+    standards: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
+    temperature: Mapped[str | None] = mapped_column(String(40))
+    humidity: Mapped[str | None] = mapped_column(String(40))
+    place: Mapped[str | None] = mapped_column(String(200))
+    indications: Mapped[list[list[str]]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
+    failures: Mapped[str | None] = mapped_column(String(1000))
+    verifier: Mapped[str] = mapped_column(String(60))
+
+
+_FINDINGS = (
+    CheckConstraint(_one_of("verification_kind", ("initial", "subsequent", "in_service")), name="known_verification"),
+    CheckConstraint("passed OR valid_until IS NULL", name="no_validity_if_failed"),
+    CheckConstraint("valid_until IS NULL OR valid_until >= verified_on", name="validity_in_order"),
+    CheckConstraint("verifier <> checker", name="checker_is_another_person"),
+)
+
+
+class Result(OwnedByInstitution, WithinRegion, Findings, Big, Model):
+    """The result of a task while it is worked on; issued, it becomes a certificate.
+
+    `standards` are the measurement standards used, as they were on that day.
+    """
+
+    __tablename__ = "result"
+    __table_args__ = _big(
+        ForeignKeyConstraint(["region_code"], ["region.code"]),
+        ForeignKeyConstraint(["task_id", "city_code"], ["task.id", "task.city_code"]),
+        CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
+        CheckConstraint("passed OR length(failures) >= 2", name="failures_told"),
+        CheckConstraint("verifier_id <> checker_id", name="checker_is_not_the_verifier"),
+        *_FINDINGS,
+        UniqueConstraint("task_id", "city_code", name="one_result_per_task"),
+    )
+
+    task_id: Mapped[int] = mapped_column(BigInteger)
+    verifier_id: Mapped[int] = mapped_column(ForeignKey("staff_member.id"))
+    checker_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
+    checker: Mapped[str | None] = mapped_column(String(60))
+    recorded_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+
+# 64 random bits: a version 4 UUID without its fixed digits.
+_RANDOM = "upper(left(replace(gen_random_uuid()::text, '-', ''), 12) || right(gen_random_uuid()::text, 4))"
+
+
+class Certificate(SharedByParties, Findings, Big, Model):
+    """Verification certificate or notice of rejection (办法 Art 9). Immutable: a correction voids and reissues.
+
+    `code` proves that somebody holds it; `about` is the instrument and its using unit as they were printed; `file`
+    is the hash of the signed document, None until the worker has made it.
+    """
 
     __tablename__ = "certificate"
     __table_args__ = _big(
@@ -530,27 +764,31 @@ class Certificate(SharedByParties, Big, Model):
         CheckConstraint(_one_of("state", states.CERTIFICATE_STATES), name="known_state"),
         CheckConstraint("(kind = 'rejection') = NOT passed", name="rejection_if_failed"),
         CheckConstraint(_one_of("kind", ("verification", "rejection")), name="known_kind"),
-        CheckConstraint("passed OR valid_until IS NULL", name="no_validity_if_failed"),
-        CheckConstraint("verifier <> checker", name="checker_is_another_person"),
+        CheckConstraint("(state = 'valid') = (reason IS NULL)", name="reason_if_void"),
+        *_FINDINGS,
         CheckConstraint(_one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
         CheckConstraint("(publication = 'published') = (published_at IS NOT NULL)", name="published_has_time"),
         UniqueConstraint("institution_id", "no", "city_code", name="one_certificate_no"),
         Index("certificate_of_task", "task_id"),
         Index("certificate_of_instrument", "instrument_id"),
-        Index("certificate_of_using_unit", "using_unit_id", text("verified_on DESC")),
+        Index("certificate_of_using_unit", "using_unit_id", "verified_on", "id"),
+        Index("certificate_of_institution", "institution_id", "verified_on", "id"),
+        Index("certificate_no", "no", postgresql_ops={"no": "text_pattern_ops"}),
+        Index("certificate_without_file", "institution_id", "id", postgresql_where=text("file IS NULL")),
     )
 
     task_id: Mapped[int] = mapped_column(BigInteger)
     instrument_id: Mapped[int] = mapped_column(BigInteger)
     no: Mapped[str] = mapped_column(String(60))
     kind: Mapped[str] = mapped_column(String(20))
-    passed: Mapped[bool]
-    verified_on: Mapped[date]
-    valid_until: Mapped[date | None]
-    regulation: Mapped[str] = mapped_column(String(100))
-    verifier: Mapped[str] = mapped_column(String(60))
     checker: Mapped[str] = mapped_column(String(60))
     approver: Mapped[str] = mapped_column(String(60))
+    code: Mapped[str] = mapped_column(String(16), server_default=text(_RANDOM))
+    issued_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    about: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    file: Mapped[str | None] = mapped_column(String(64))
+    replaces_id: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str | None] = mapped_column(String(500))
     state: Mapped[str] = mapped_column(String(20), server_default=states.VALID)
     publication: Mapped[str] = mapped_column(String(20), server_default=states.UNPUBLISHED)
     published_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -762,6 +1000,69 @@ class Captcha(Model):
     token: Mapped[str] = mapped_column(String(43), primary_key=True)
     answer: Mapped[str] = mapped_column(String(8))
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+# --- What the system tells and does by itself ----------------------------------------------------
+
+
+class Notification(OwnedByAccount, Model):
+    """What an account should know: `kind` is the step that happened to `amount` rows of `subject`.
+
+    `subject_id` is set if it was one row. `reason` is what the step was done for.
+    """
+
+    __tablename__ = "notification"
+    __table_args__ = (
+        Index("notification_of_account", "account_id", "id"),
+        Index("notification_unread", "account_id", postgresql_where=text("read_at IS NULL")),
+        Index("notification_unmailed", "id", postgresql_where=text("mailed_at IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    party: Mapped[str] = mapped_column(String(20))
+    subject: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[int | None] = mapped_column(BigInteger)
+    amount: Mapped[int]
+    reason: Mapped[str | None] = mapped_column(String(500))
+    at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    read_at: Mapped[datetime | None] = mapped_column(Moment)
+    mailed_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Job(OwnedByAccount, Model):
+    """Long work for somebody: what is asked, how far it is, and the file that came out of it."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", states.JOB_STATES), name="known_state"),
+        Index("job_of_account", "account_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(20), server_default=states.WAITING)
+    asked: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    done: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    total: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    message: Mapped[str | None] = mapped_column(String(1000))
+    file: Mapped[str | None] = mapped_column(String(64))
+    file_name: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ClockRun(Model):
+    """A run of the clockwork for a day: what each of its hands moved."""
+
+    __tablename__ = "clock_run"
+    __table_args__ = (Index("clock_run_day", "day", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    day: Mapped[date]
+    at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    moved: Mapped[dict[str, int]] = mapped_column(JSONB)
+    by_name: Mapped[str] = mapped_column(String(60))
 
 
 # --- Audit ---------------------------------------------------------------------------------------

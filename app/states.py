@@ -1,18 +1,34 @@
 """Workflows as data: the states of each thing, the named groups of states, and the steps between them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
 
 @dataclass(frozen=True)
 class Step:
-    """One move of a workflow: from any of `sources` to `target`, done by somebody who may."""
+    """One move of a workflow: from any of `sources` to `target`, done by somebody who may.
+
+    `of` is the table whose rows move, `column` the one of their states that changes; `tells` names the parties that
+    get a notification.
+    """
 
     name: str
     sources: frozenset[str]
     target: str
     needs_reason: bool = False
+    of: str = "task"
+    column: str = "state"
+    tells: frozenset[str] = frozenset()
+
+
+# The parties of a task, by what they are to it.
+UNIT, INSTITUTION, DESK = "using_unit", "institution", "authority"
+
+
+def _tells(*parties: str) -> frozenset[str]:
+    return frozenset(parties)
 
 
 # Verification task (检定任务): one instrument in one appointment.
@@ -45,34 +61,50 @@ AWAITING_AUTHORITY = frozenset({UNASSIGNED, RETURNED})
 AT_INSTITUTION = frozenset({OFFERED, ACCEPTED, VERIFYING, TO_CHECK, TO_APPROVE})
 WITH_INSTITUTION = AT_INSTITUTION | {CERTIFIED}
 OPEN = AWAITING_AUTHORITY | AT_INSTITUTION
+# An institution is still to be found.
+UNPLACED = AWAITING_AUTHORITY | {DRAFT}
+# A result has been written down and waits for another pair of eyes.
+IN_REVIEW = frozenset({TO_CHECK, TO_APPROVE})
 WITH_REASON = frozenset({RETURNED, REFUSED})
 
-SUBMIT = Step("submit", frozenset({DRAFT}), OFFERED)
-SUBMIT_UNMATCHED = Step("submit", frozenset({DRAFT}), UNASSIGNED)
-ACCEPT = Step("accept", frozenset({OFFERED}), ACCEPTED)
-RETURN = Step("return", frozenset({OFFERED}), RETURNED, needs_reason=True)
+SUBMIT = Step("submit", frozenset({DRAFT}), OFFERED, tells=_tells(INSTITUTION))
+SUBMIT_UNMATCHED = Step("submit", frozenset({DRAFT}), UNASSIGNED, tells=_tells(DESK))
+ACCEPT = Step("accept", frozenset({OFFERED}), ACCEPTED, tells=_tells(UNIT))
+RETURN = Step("return", frozenset({OFFERED, ACCEPTED}), RETURNED, needs_reason=True, tells=_tells(DESK, UNIT))
+PLAN = Step("plan", frozenset({ACCEPTED}), ACCEPTED, tells=_tells(UNIT))
+RECEIVE = Step("receive", frozenset({ACCEPTED}), ACCEPTED, tells=_tells(UNIT))
 START = Step("start", frozenset({ACCEPTED}), VERIFYING)
 RECORD = Step("record", frozenset({VERIFYING}), TO_CHECK)
 CHECK = Step("check", frozenset({TO_CHECK}), TO_APPROVE)
-APPROVE = Step("approve", frozenset({TO_APPROVE}), CERTIFIED)
-ASSIGN = Step("assign", AWAITING_AUTHORITY, OFFERED)
-REFUSE = Step("refuse", AWAITING_AUTHORITY, REFUSED, needs_reason=True)
-ESCALATE = Step("escalate", AWAITING_AUTHORITY, UNASSIGNED, needs_reason=True)
-WITHDRAW = Step("withdraw", frozenset({OFFERED}), WITHDRAWN)
-TIME_OUT = Step("time_out", frozenset({OFFERED}), UNASSIGNED)
+REWORK = Step("rework", frozenset({TO_CHECK, TO_APPROVE}), VERIFYING, needs_reason=True)
+APPROVE = Step("approve", frozenset({TO_APPROVE}), CERTIFIED, tells=_tells(UNIT))
+CORRECT = Step("correct", frozenset({CERTIFIED}), VERIFYING, needs_reason=True, tells=_tells(UNIT))
+ASSIGN = Step("assign", AWAITING_AUTHORITY, OFFERED, tells=_tells(INSTITUTION, UNIT))
+REFUSE = Step("refuse", AWAITING_AUTHORITY, REFUSED, needs_reason=True, tells=_tells(UNIT))
+ESCALATE = Step("escalate", AWAITING_AUTHORITY, UNASSIGNED, needs_reason=True, tells=_tells(DESK))
+RESUBMIT = Step("resubmit", frozenset({RETURNED}), OFFERED, tells=_tells(INSTITUTION))
+RESUBMIT_UNMATCHED = Step("resubmit", frozenset({RETURNED}), UNASSIGNED, tells=_tells(DESK))
+WITHDRAW = Step("withdraw", AWAITING_AUTHORITY | {OFFERED}, WITHDRAWN, tells=_tells(INSTITUTION))
+TIME_OUT = Step("time_out", frozenset({OFFERED}), UNASSIGNED, tells=_tells(DESK, UNIT))
 
 TASK_STEPS = (
     SUBMIT,
     SUBMIT_UNMATCHED,
     ACCEPT,
     RETURN,
+    PLAN,
+    RECEIVE,
     START,
     RECORD,
     CHECK,
+    REWORK,
     APPROVE,
+    CORRECT,
     ASSIGN,
     REFUSE,
     ESCALATE,
+    RESUBMIT,
+    RESUBMIT_UNMATCHED,
     WITHDRAW,
     TIME_OUT,
 )
@@ -82,7 +114,19 @@ PENDING = "pending"
 EFFECTIVE = "effective"
 REJECTED = "rejected"
 EXPIRED = "expired"
-CAPABILITY_STATES = (PENDING, EFFECTIVE, REJECTED, EXPIRED)
+CAPABILITY_STATES = (DRAFT, PENDING, EFFECTIVE, REJECTED, EXPIRED)
+
+
+def _of_capability(name: str, sources: set[str], target: str, **more: Any) -> Step:
+    return Step(name, frozenset(sources), target, of="capability", **more)
+
+
+DECLARE = _of_capability("declare", {DRAFT, REJECTED}, PENDING)
+RECALL = _of_capability("recall", {PENDING}, DRAFT)
+PASS_CAPABILITY = _of_capability("pass", {PENDING}, EFFECTIVE)
+REJECT_CAPABILITY = _of_capability("reject", {PENDING}, REJECTED, needs_reason=True)
+EXPIRE = _of_capability("expire", {EFFECTIVE}, EXPIRED)
+CAPABILITY_STEPS = (DECLARE, RECALL, PASS_CAPABILITY, REJECT_CAPABILITY, EXPIRE)
 
 # Measurement standard (社会公用计量标准).
 SUBMITTED = "submitted"
@@ -108,11 +152,56 @@ DUE_SOON = "due_soon"
 OVERDUE = "overdue"
 FAILED = "failed"
 VERIFICATION_STATES = (UNVERIFIED, VALID, DUE_SOON, OVERDUE, FAILED)
+# The dates decide among these.
+VERIFIED = frozenset({VALID, DUE_SOON, OVERDUE})
+
+
+def _of_instrument(column: str, name: str, sources: set[str], target: str, **more: Any) -> Step:
+    return Step(name, frozenset(sources), target, of="instrument", column=column, **more)
+
+
+FILE = _of_instrument("filing_state", "file", {DRAFT, SENT_BACK}, FILED)
+FILE_FOR_REVIEW = _of_instrument("filing_state", "file", {DRAFT, SENT_BACK}, PENDING)
+PASS_FILING = _of_instrument("filing_state", "pass", {PENDING}, FILED)
+SEND_BACK = _of_instrument("filing_state", "send_back", {PENDING}, SENT_BACK, needs_reason=True)
+STOP = _of_instrument("use_state", "stop", {IN_USE}, STOPPED)
+RESUME = _of_instrument("use_state", "resume", {STOPPED}, IN_USE)
+SCRAP = _of_instrument("use_state", "scrap", {IN_USE, STOPPED}, SCRAPPED)
+VERIFY = _of_instrument("verification_state", "verify", set(VERIFICATION_STATES), VALID)
+FAIL = _of_instrument("verification_state", "fail", set(VERIFICATION_STATES), FAILED)
+FALL_DUE = _of_instrument("verification_state", "fall_due", {VALID}, DUE_SOON)
+RUN_OUT = _of_instrument("verification_state", "run_out", {VALID, DUE_SOON}, OVERDUE)
+UNVERIFY = _of_instrument("verification_state", "unverify", set(VERIFICATION_STATES), UNVERIFIED)
+INSTRUMENT_STEPS = (
+    FILE,
+    FILE_FOR_REVIEW,
+    PASS_FILING,
+    SEND_BACK,
+    STOP,
+    RESUME,
+    SCRAP,
+    VERIFY,
+    FAIL,
+    FALL_DUE,
+    RUN_OUT,
+    UNVERIFY,
+)
 
 # Certificate (检定证书).
 VOID = "void"
 REPLACED = "replaced"
 CERTIFICATE_STATES = (VALID, VOID, REPLACED)
+VOID_CERTIFICATE = Step("void", frozenset({VALID}), VOID, needs_reason=True, of="certificate")
+REPLACE = Step("replace", frozenset({VOID}), REPLACED, of="certificate")
+CERTIFICATE_STEPS = (VOID_CERTIFICATE, REPLACE)
+
+# Job: long work for somebody.
+WAITING = "waiting"
+RUNNING = "running"
+DONE = "done"
+BROKEN = "broken"
+CANCELLED = "cancelled"
+JOB_STATES = (WAITING, RUNNING, DONE, BROKEN, CANCELLED)
 
 # Account (账号): registered until it has a role.
 REGISTERED = "registered"
@@ -138,16 +227,40 @@ STEP_LABELS = {
     "submit": _l("Submit"),
     "accept": _l("Accept"),
     "return": _l("Return"),
+    "plan": _l("Plan a date"),
+    "receive": _l("Receive"),
     "start": _l("Start verification"),
     "record": _l("Record result"),
     "check": _l("Check"),
+    "rework": _l("Give back for rework"),
     "approve": _l("Approve"),
+    "correct": _l("Correct"),
     "assign": _l("Assign"),
     "refuse": _l("Refuse"),
     "escalate": _l("Escalate"),
+    "resubmit": _l("Submit again"),
     "withdraw": _l("Withdraw"),
     "time_out": _l("Not answered in time"),
     "reveal": _l("Phone number shown"),
+    "add": _l("Add"),
+    "edit": _l("Edit"),
+    "file": _l("File"),
+    "pass": _l("Pass"),
+    "send_back": _l("Send back"),
+    "stop": _l("Take out of use"),
+    "resume": _l("Put back into use"),
+    "scrap": _l("Scrap"),
+    "verify": _l("Verified"),
+    "fail": _l("Failed"),
+    "fall_due": _l("Due soon"),
+    "run_out": _l("Overdue"),
+    "unverify": _l("No longer verified"),
+    "declare": _l("Submit for review"),
+    "recall": _l("Recall"),
+    "reject": _l("Reject"),
+    "expire": _l("Expired"),
+    "void": _l("Voided"),
+    "replace": _l("Replaced"),
 }
 USE_LABELS = {IN_USE: _l("In use"), STOPPED: _l("Out of use"), SCRAPPED: _l("Scrapped")}
 VERIFICATION_LABELS = {
@@ -157,6 +270,20 @@ VERIFICATION_LABELS = {
     OVERDUE: _l("Overdue"),
     FAILED: _l("Failed"),
 }
+FILING_LABELS = {
+    DRAFT: _l("Not filed"),
+    PENDING: _l("Filing under review"),
+    FILED: _l("Filed"),
+    SENT_BACK: _l("Sent back"),
+}
+CAPABILITY_LABELS = {
+    DRAFT: _l("Draft"),
+    PENDING: _l("Under review"),
+    EFFECTIVE: _l("Effective"),
+    REJECTED: _l("Rejected"),
+    EXPIRED: _l("Expired"),
+}
+CERTIFICATE_LABELS = {VALID: _l("Valid"), VOID: _l("Void"), REPLACED: _l("Replaced")}
 ACCOUNT_LABELS = {
     REGISTERED: _l("Waiting for a role"),
     ACTIVE: _l("Active"),

@@ -1,4 +1,4 @@
-"""fire(): the only writer of a task's state, of its history and of the tally of what it changed."""
+"""fire(): the only writer of a state, of its history, of the tally of what it changed, and of who is told of it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Subquery,
+    case,
     cast,
+    exists,
     func,
     insert,
     literal,
@@ -22,7 +24,20 @@ from sqlalchemy import (
 
 from app import access, audit
 from app.access import Principal
-from app.models import Event, Tally, Task, db
+from app.models import (
+    Account,
+    Capability,
+    Certificate,
+    Event,
+    Instrument,
+    Notification,
+    Organization,
+    Tally,
+    Task,
+    db,
+    held_role,
+)
+from app.models import Role as AccountRole
 from app.states import WITH_REASON, Step
 
 Chosen = Collection[int] | Select[int]
@@ -51,24 +66,26 @@ def fire(
     payload: dict[str, Any] | None = None,
     **values: Any,
 ) -> Outcome:
-    """Move the chosen tasks that `by` sees and that are in a source state of `step`; write history and tally.
+    """Move the chosen rows that `by` sees and that are in a source state of `step`; write down what happened.
 
     `only` narrows further. `values` are columns to set; they may name columns of `proposal`, a subquery with one
-    row (`task_id`, ...) a task. The old state is tested by the UPDATE itself, so of two people who click at once
-    one moves the row. One statement, whatever the number of rows. Does not commit.
+    row (`id`, ...) for each row that is to move. The old state is tested by the statement itself, so of two people
+    who click at once one moves the row. One statement, whatever the number of rows. Does not commit.
     """
     if step.needs_reason and not (reason or "").strip():
         raise ValueError(f"{step.name} needs a reason")
     picked = _picked(chosen)
-    moved = _moved(step, picked, by, reason, only, proposal, values)
-    told = _told(step, moved, by, reason, payload)
-    tallied = _tallied(step, moved)
+    moved = (_moved_task if step.of == "task" else _moved)(step, picked, by, reason, only, proposal, values)
+    written = [_told(step, moved, by, reason, payload)]
+    if step.of == "task":
+        written.append(_tallied(step, moved))
+    written += [_notified(step, moved, party, reason) for party in sorted(step.tells)]
     asked = literal(len(set(chosen))) if isinstance(chosen, Collection) else _count(picked)
-    done = select(asked.label("asked"), _count(moved).label("done")).add_cte(told, tallied)
+    done = select(asked.label("asked"), _count(moved).label("done")).add_cte(*written)
     outcome = Outcome(*db.session.execute(done).one())
     if outcome.done:
         only_one = next(iter(chosen)) if isinstance(chosen, Collection) and len(chosen) == 1 else None
-        audit.record(step.name, "task", only_one, by=by, done=outcome.done, reason=reason, **(payload or {}))
+        audit.record(step.name, step.of, only_one, by=by, done=outcome.done, reason=reason, **(payload or {}))
     return outcome
 
 
@@ -99,7 +116,7 @@ def _count(rows: Any) -> Any:
     return select(func.count()).select_from(rows).scalar_subquery()
 
 
-def _moved(
+def _moved_task(
     step: Step,
     picked: Any,
     by: Principal,
@@ -108,6 +125,7 @@ def _moved(
     proposal: Subquery | None,
     values: dict[str, Any],
 ) -> Any:
+    """The tasks that moved; what they left stands in them, so that one UPDATE is enough."""
     task = Task.__table__
     statement = (
         update(task)
@@ -124,18 +142,75 @@ def _moved(
     if only is not None:
         statement = statement.where(only)
     if proposal is not None:
-        statement = statement.where(task.c.id == proposal.c.task_id)
+        statement = statement.where(task.c.id == proposal.c.id)
     return access.visible(statement, Task, who=by).returning(*task.c).cte("moved")
 
 
+MODELS: dict[str, Any] = {
+    "task": Task,
+    "instrument": Instrument,
+    "certificate": Certificate,
+    "capability": Capability,
+}
+
+
+def _moved(
+    step: Step,
+    picked: Any,
+    by: Principal,
+    reason: str | None,
+    only: ColumnElement[bool] | None,
+    proposal: Subquery | None,
+    values: dict[str, Any],
+) -> Any:
+    """The rows that moved, of tables that do not remember what they left: they are held while it is looked at."""
+    model = MODELS[step.of]
+    table = model.__table__
+    state = table.c[step.column]
+    held = select(table.c.id, state.label("previous_state")).where(
+        table.c.id.in_(select(picked.c.id)), state.in_(sorted(step.sources))
+    )
+    if only is not None:
+        held = held.where(only)
+    locked = access.visible(held, model, who=by).order_by(table.c.id).with_for_update(of=table).cte("locked")
+    statement = update(table).where(table.c.id == locked.c.id).values({step.column: step.target, **values})
+    if proposal is not None:
+        statement = statement.where(table.c.id == proposal.c.id)
+    place = _PLACES[step.of](table)
+    facts = {"id": table.c.id, "previous_state": locked.c.previous_state, "state": literal(step.target), **place}
+    return statement.returning(*(value.label(name) for name, value in facts.items())).cte("moved")
+
+
+def _own_place(table: Any) -> dict[str, Any]:
+    names = ("city_code", "region_code", "using_unit_id", "institution_id")
+    return {name: table.c.get(name, _NONE) for name in names}
+
+
+def _institutions_place(table: Any) -> dict[str, Any]:
+    house = Organization.__table__.alias("house")
+    region = select(house.c.region_code).where(house.c.id == table.c.institution_id).scalar_subquery()
+    city = func.left(region, 4).concat("00")
+    return {
+        "city_code": city,
+        "region_code": region,
+        "using_unit_id": _NONE,
+        "institution_id": table.c.institution_id,
+    }
+
+
+_NONE = cast(null(), BigInteger)
+_PLACES = {"instrument": _own_place, "certificate": _own_place, "capability": _institutions_place}
+
+
 def _told(step: Step, moved: Any, by: Principal, reason: str | None, payload: dict[str, Any] | None) -> Any:
+    left = moved.c.get("previous_institution_id", moved.c.institution_id)
     facts = {
-        "subject": literal("task"),
+        "subject": literal(step.of),
         "subject_id": moved.c.id,
         "city_code": moved.c.city_code,
         "region_code": moved.c.region_code,
         "using_unit_id": moved.c.using_unit_id,
-        "institution_id": func.coalesce(moved.c.institution_id, moved.c.previous_institution_id),
+        "institution_id": func.coalesce(moved.c.institution_id, left),
         "step": literal(step.name),
         "from_state": moved.c.previous_state,
         "to_state": moved.c.state,
@@ -150,6 +225,41 @@ def _told(step: Step, moved: Any, by: Principal, reason: str | None, payload: di
     return insert(Event.__table__).from_select(list(facts), rows).cte("told")
 
 
+def _notified(step: Step, moved: Any, party: str, reason: str | None) -> Any:
+    """One notification for each account of the party that works on such rows, with the number of its rows."""
+    organization_id = moved.c[f"{party}_id"]
+    rows = (
+        select(
+            organization_id.label("organization_id"),
+            func.count().label("amount"),
+            case((func.count() == 1, func.min(moved.c.id))).label("subject_id"),
+        )
+        .group_by(organization_id)
+        .subquery(f"rows_of_{party}")
+    )
+    account, held, role = Account.__table__, held_role.alias(), AccountRole.__table__.alias()
+    works_on = exists().where(
+        held.c.user_id == account.c.id,
+        role.c.id == held.c.role_id,
+        role.c.name.in_(access.working_on(step.of, party)),
+    )
+    facts = {
+        "account_id": account.c.id,
+        "kind": literal(step.name),
+        "party": literal(party),
+        "subject": literal(step.of),
+        "subject_id": rows.c.subject_id,
+        "amount": rows.c.amount,
+        "reason": literal(reason),
+    }
+    told = (
+        select(*(value.label(name) for name, value in facts.items()))
+        .join_from(rows, account, account.c.organization_id == rows.c.organization_id)
+        .where(account.c.active, works_on)
+    )
+    return insert(Notification.__table__).from_select(list(facts), told).cte(f"notified_{party}")
+
+
 def _tallied(step: Step, moved: Any) -> Any:
     """What left a state and what entered one, by place, by kind, and by institution."""
     left = (moved.c.previous_state, moved.c.previous_institution_id, -func.count())
@@ -159,9 +269,6 @@ def _tallied(step: Step, moved: Any) -> Any:
 
 
 _TALLIED = ["subject", "city_code", "region_code", "catalogue_item_id", "institution_id", "state", "amount"]
-
-
-_NONE = cast(null(), BigInteger)
 
 
 def _by_place(moved: Any, state: Any, _institution_id: Any, amount: Any) -> Any:

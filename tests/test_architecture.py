@@ -46,8 +46,10 @@ BEYOND_THE_SESSION = {
     "workflow.py": "writes what it reads in one statement, through access.visible",
     "domain/tallies.py": "folds and proves the tallies for everybody, in commands and the worker",
     "domain/history.py": "makes partitions",
+    "domain/deadlines.py": "gives the value of a column, from what the provinces have settled for everybody",
+    "domain/holidays.py": "counts the calendar, which is for everybody",
     "pages/session.py": "asks whether the database answers",
-    "spreadsheet.py": "streams what pages have narrowed",
+    "spreadsheet": "streams what pages have narrowed",
     "models.py": "declares indexes and constraints",
     "migrations": "are the tables",
     "seeding": "loads demo data by COPY",
@@ -223,15 +225,15 @@ def test_trigrams_know_chinese(rows):
 def test_every_table_has_a_mixin_or_is_for_everybody_on_purpose():
     for_everybody = {
         "region", "organization", "institution", "using_unit", "catalogue_item", "deadline", "holiday",
-        "service_region", "captcha", "attempt", "audit_chain",
+        "service_region", "captcha", "attempt", "audit_chain", "workday", "province_rule", "clock_run",
     }  # fmt: skip
     ours = {name for name in Model.metadata.tables if not name.startswith("ab_")}
-    from app.models import AuditEntry, OwnedByAccount, OwnedByInstitution, WithinRegion
+    from app.models import AuditEntry, OfferedByInstitution, OwnedByAccount, OwnedByInstitution, WithinRegion
 
     def below(cls):
         return {cls, *(sub for child in cls.__subclasses__() for sub in below(child))}
 
-    mixins = below(WithinRegion) | below(OwnedByInstitution) | below(OwnedByAccount) | {AuditEntry}
+    mixins = below(WithinRegion) | below(OwnedByInstitution) | below(OfferedByInstitution) | below(OwnedByAccount) | {AuditEntry}
     scoped = {cls.__tablename__ for cls in mixins if hasattr(cls, "__table__")}
     assert ours - scoped == for_everybody
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.domain import matching, tallies
+from app.domain import holidays, matching, tallies
 from app.domain.matching import ABLE, NO_ACCURACY, NO_KIND, NO_PLACE, NO_RANGE, NOT_VALID
 from app.models import Institution, MeasurementStandard
 from app.states import OFFERED, PENDING, UNASSIGNED
@@ -99,7 +99,7 @@ def test_an_expired_authorization_or_standard_or_a_closed_institution_is_not_abl
 
 def test_validity_ends_with_its_last_day(rows):
     lab = institution()
-    capability(lab, valid_until=matching.today(), valid_from=matching.today())
+    capability(lab, valid_until=holidays.today(), valid_from=holidays.today())
 
     assert only(task(UNASSIGNED), lab).able
 

@@ -813,6 +813,8 @@ def test_a_merge_forgets_no_column_that_names_an_organization():
         ("institution", "organization_id"): "what the organization was",
         ("using_unit", "organization_id"): "what the organization was",
         ("organization", "merged_into_id"): "history",
+        ("issuing_rule", "institution_id"): "the heir has its own",
+        ("certificate_number", "institution_id"): "the heir has its own",
         ("tally", "using_unit_id"): "always empty",
         ("tally", "institution_id"): "follows beside the others, past the jurisdiction",
     }

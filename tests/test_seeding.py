@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import aliased
 
 from app import access, demo, seeding
-from app.domain import credit_codes, matching, tallies
+from app.domain import credit_codes, holidays, matching, tallies
 from app.models import Account, Certificate, Event, Instrument, Organization, Task, db
 from app.seeding import county, loading, places, world
 from app.states import AWAITING_AUTHORITY, CERTIFIED, DRAFT, RETURNED, TASK_STATES, TASK_STEPS
@@ -106,7 +106,7 @@ def test_steps_of_a_task_follow_each_other_within_office_hours(seeded):
         local = event.at.astimezone(SHANGHAI)
         assert local.weekday() < 5
         assert time(8, 30) <= local.time() <= time(17, 30)
-        assert local.date() < matching.today()
+        assert local.date() < holidays.today()
 
 
 def test_every_state_is_met(seeded):
@@ -127,7 +127,7 @@ def test_most_waiting_tasks_have_an_able_institution_and_the_others_lack_everyth
 
 
 def test_the_seeded_market_agrees_with_matching(seeded):
-    common = world.build(SEED, matching.today(), demo=True)
+    common = world.build(SEED, holidays.today(), demo=True)
     known = {place.code: place for place in places.spread(INSTRUMENTS, 0, demo=True)}
     kinds = {(kind.name, kind.model): kind for kind in common.market.kinds.all}
     tasks = select(Task.region_code, Instrument.name, Instrument.model).join(
@@ -161,7 +161,7 @@ def test_each_certified_task_has_one_certificate(seeded):
 
 
 def test_no_validity_has_run_out_unnoticed(seeded):
-    today = matching.today()
+    today = holidays.today()
     for until, state in seeded.execute(select(Instrument.valid_until, Instrument.verification_state)):
         left = None if until is None else (until - today).days
         wanted = (

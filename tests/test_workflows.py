@@ -16,7 +16,7 @@ def values_for(step, lab) -> Any:
     """What the target state needs beside the step itself."""
     if step.target in WITH_INSTITUTION:
         values = {"institution_id": lab.id}
-        return values | ({"finished_at": db.func.now()} if step.target == "certified" else {})
+        return values | {"finished_at": db.func.now() if step.target == "certified" else None}
     return {"institution_id": None}
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import aliased
 
 from app.access import Principal
-from app.domain import matching, reasons
+from app.domain import deadlines, matching, reasons
 from app.errors import RuleError
 from app.models import Organization, Task, db
 from app.states import ASSIGN, ESCALATE, REFUSE
@@ -37,6 +37,7 @@ def assign(chosen: Chosen, institution_id: int, by: Principal, reason: str = "")
         reason=reason.strip() or None,
         payload=payload,
         institution_id=institution_id,
+        due_on=deadlines.to_answer(),
         forced=True,
     )
 
@@ -53,6 +54,7 @@ def assign_best(chosen: Chosen, digest: str, by: Principal) -> Outcome:
         only=_at_desk_of(by),
         proposal=proposal,
         institution_id=proposal.c.institution_id,
+        due_on=deadlines.to_answer(),
         forced=True,
     )
 

@@ -7,15 +7,14 @@ choice is not bound to administrative borders, 细则 Art 13).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from hashlib import sha256
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Subquery, and_, case, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import array, distinct_on
 from sqlalchemy.orm import aliased
 
+from app.domain import holidays
 from app.models import (
     Capability,
     Institution,
@@ -28,7 +27,7 @@ from app.models import (
     Task,
     db,
 )
-from app.states import APPROVED, AT_INSTITUTION, AWAITING_AUTHORITY, EFFECTIVE
+from app.states import APPROVED, AT_INSTITUTION, EFFECTIVE, UNPLACED
 from app.workflow import Chosen, is_chosen
 
 # How far a capability goes towards an instrument: the first thing that lacks is the reason to tell.
@@ -110,7 +109,7 @@ def _needs(chosen: Chosen) -> Any:
     grouped = (
         select(*_NEED, func.count().label("tasks"))
         .join(Instrument, Instrument.id == Task.instrument_id)
-        .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(AWAITING_AUTHORITY)))
+        .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(UNPLACED)))
         .group_by(*_NEED)
         .subquery("grouped")
     )
@@ -143,7 +142,7 @@ def _serves_place(need: Any) -> Any:
 
 
 def _is_valid_today() -> Any:
-    day = today()
+    day = holidays.today()
     standard = exists().where(
         MeasurementStandard.id == Capability.standard_id,
         MeasurementStandard.state == APPROVED,
@@ -163,10 +162,6 @@ def _is_valid_today() -> Any:
         or_(Capability.standard_id.is_(None), standard),
         authorized,
     )
-
-
-def today() -> Any:
-    return datetime.now(ZoneInfo("Asia/Shanghai")).date()
 
 
 def _serving(need: Any, only_id: int | None = None) -> Any:
@@ -435,15 +430,15 @@ def _furthest(need: Any) -> Any:
 
 
 def best_for_tasks(chosen: Chosen) -> Subquery:
-    """(task_id, institution_id) for each chosen waiting task that has an able institution."""
+    """(id, institution_id) for each chosen waiting task that has an able institution."""
     need = _needs(chosen)
     best = _best(need)
     same = and_(*(column == need.c[column.key] for column in _NEED))
     return (
-        select(Task.id.label("task_id"), best.c.institution_id)
+        select(Task.id, best.c.institution_id)
         .join(Instrument, Instrument.id == Task.instrument_id)
         .join(need, same)
         .join(best, best.c.number == need.c.number)
-        .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(AWAITING_AUTHORITY)))
+        .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(UNPLACED)))
         .subquery("proposal")
     )

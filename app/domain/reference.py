@@ -1,4 +1,4 @@
-"""Regions, catalogue and deadlines as delivered with the system.
+"""Regions, catalogue, deadlines and holidays as delivered with the system.
 
 Regions: names and codes by GB/T 2260 as published by the Ministry of Civil Affairs in 2026 (data/regions.csv).
 Catalogue: the announcement of 2020 No. 42 of the State Administration for Market Regulation, put together from
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from sqlalchemy import func, insert, select
 
+from app.domain import holidays
 from app.domain.regions import NATION
-from app.models import CatalogueItem, Deadline, Region, db
+from app.models import CatalogueItem, Deadline, Holiday, ProvinceRule, Region, Workday, db
 
 DATA = Path(__file__).parent.parent / "data"
 ANNOUNCED = date(2020, 10, 26)
@@ -21,9 +22,19 @@ ANNOUNCED = date(2020, 10, 26)
 
 def load() -> None:
     """Load what is not there yet; what is there stays as it is, for it may have been edited."""
-    for model, rows in ((Region, _regions), (CatalogueItem, _catalogue), (Deadline, _deadlines)):
+    loads = (
+        (Region, _regions),
+        (CatalogueItem, _catalogue),
+        (Deadline, _deadlines),
+        (ProvinceRule, _province_rules),
+        (Holiday, _holidays),
+    )
+    for model, rows in loads:
         if not db.session.scalar(select(func.count()).select_from(model)):
             rows()
+    _range_units()
+    if not db.session.scalar(select(func.count()).select_from(Workday)):
+        holidays.count()
 
 
 def _read(name: str) -> list[dict[str, str]]:
@@ -67,8 +78,24 @@ def _kind(row: dict[str, str], parent_id: int) -> dict[str, object]:
         "cycle_note": row["cycle_months"] or None,
         "scope": row["scope"] or None,
         "source": row["source"],
+        "range_units": _listed(row["range_units"]),
+        "accuracy_classes": _listed(row["accuracy_classes"]),
         "valid_from": ANNOUNCED,
     }
+
+
+def _listed(text: str) -> list[str]:
+    return text.split(";") if text else []
+
+
+def _range_units() -> None:
+    """For a catalogue that was loaded before its kinds had units."""
+    units = {int(row["l2_no"]): row for row in _read("catalogue.csv") if row["range_units"]}
+    bare = select(CatalogueItem).where(CatalogueItem.level == 2, CatalogueItem.range_units == [])
+    for item in db.session.scalars(bare):
+        if item.number in units:
+            item.range_units = _listed(units[item.number]["range_units"])
+            item.accuracy_classes = _listed(units[item.number]["accuracy_classes"])
 
 
 def _deadlines() -> None:
@@ -83,3 +110,17 @@ def _deadlines() -> None:
     ]
     names = ("province_code", "delivery", "days", "working_days", "basis")
     db.session.execute(insert(Deadline), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def _province_rules() -> None:
+    """A default of this system: the national guide knows no review of filings, and no time to answer."""
+    db.session.execute(insert(ProvinceRule), [{"province_code": NATION, "filing_reviewed": False, "answer_days": 3}])
+
+
+def _holidays() -> None:
+    """The days that the State Council's yearly notices move; the next notice is entered by the national authority."""
+    rows = [
+        {"day": date.fromisoformat(row["day"]), "working": row["working"] == "yes", "name": row["name"]}
+        for row in _read("holidays.csv")
+    ]
+    db.session.execute(insert(Holiday), rows)

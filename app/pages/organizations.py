@@ -88,6 +88,10 @@ SORTS = {
     "certificates": _l("Certificates"),
     "capabilities": _l("Capabilities"),
     "standards": _l("Measurement standards"),
+    "results": _l("Results in hand"),
+    "staff": _l("Staff"),
+    "qualifications": _l("Qualifications"),
+    "photos": _l("Photos"),
     "events": _l("Entries of task histories"),
 }
 PLACES = (_l("Province"), _l("City"), _l("County"))

@@ -10,9 +10,9 @@ import click
 from sqlalchemy import select
 
 from app.commands import step
-from app.domain import matching, tallies
+from app.domain import holidays, tallies
 from app.models import Organization, db
-from app.seeding import crew, loading, places, world
+from app.seeding import crew, desks, loading, places, world
 from app.seeding.places import Place
 from app.seeding.world import World
 
@@ -28,13 +28,15 @@ def seed(instruments: int, seed: int, today: date | None = None) -> None:
     large = instruments >= LARGE
     with step("Authorities and institutions"):
         found = places.spread(instruments, EVERYWHERE if large else 0, demo=not large)
-        common = world.build(seed, today or matching.today(), demo=not large)
+        common = world.build(seed, today or holidays.today(), demo=not large)
         world.write(db.session.connection().connection, common)
     if large:
         db.session.commit()
         _load_large(found, common)
     else:
         _load(found, common, db.session.connection().connection)
+    with step("Open work"):
+        desks.lay_out()
     with step("Tallies"):
         loading.set_identities(db.session.connection().connection)
         tallies.rebuild()

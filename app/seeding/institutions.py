@@ -271,11 +271,12 @@ INSTITUTION_COLUMNS = (
     "publication published_at"
 )
 STANDARD_COLUMNS = (
-    "id institution_id name code certificate_no valid_until public_certificate_no public_valid_until state"
+    "id institution_id name code certificate_no valid_until public_certificate_no public_valid_until measuring_range "
+    "uncertainty state"
 )
 CAPABILITY_COLUMNS = (
     "id institution_id catalogue_item_id range_low range_high range_unit accuracy_class accuracy_value regulation "
-    "delivery standard_id valid_from valid_until state"
+    "delivery standard_id valid_from valid_until state reason"
 )
 SERVICE_COLUMNS = "capability_id region_code"
 
@@ -315,11 +316,13 @@ def _standard_line(house: House, capability: Capability, clock: Clock, dice: Ran
     days = -dice.randrange(5, 300) if lapsed else dice.randrange(30, 1700)
     year = clock.today.year - dice.randrange(0, 5)
     serial = f"{capability.standard_id % 10_000_000:07d}"
+    envelope = capability.envelope
     state = "approved" if capability.status in (VALID, LAPSED) else dice.choice(("submitted", "draft", "sent_back"))
     return (
         f"{capability.standard_id}\t{house.id}\t{capability.name}检定装置\t{12_000_000 + capability.number * 1000}\t"
         f"[{year}]{house.sign}量标法证字第{serial}号\t{clock.text(days)}\t"
-        f"[{year}]{house.sign}社量标证字第{serial}号\t{clock.text(days)}\t{state}\n"
+        f"[{year}]{house.sign}社量标证字第{serial}号\t{clock.text(days)}\t({envelope.low:g}～{envelope.high:.10g}){envelope.unit}\t"
+        f"U=1/3 MPE（k=2），可检 {envelope.accuracy_class}\t{state}\n"
     )
 
 
@@ -335,7 +338,8 @@ def capability_line(house: House, capability: Capability, clock: Clock, dice: Ra
     return (
         f"{capability.id}\t{house.id}\t{capability.item_id}\t{envelope.low:g}\t{envelope.high:.10g}\t"
         f"{envelope.unit}\t{envelope.accuracy_class}\t{envelope.accuracy:g}\t{envelope.regulation}\tboth\t"
-        f"{capability.standard_id}\t{clock.text(-dice.randrange(400, 1000))}\t{clock.text(until)}\t{state}\n"
+        f"{capability.standard_id}\t{clock.text(-dice.randrange(400, 1000))}\t{clock.text(until)}\t{state}\t"
+        f"{'申报的测量范围与计量标准考核证书不符' if state == REJECTED else NULL}\n"
     )
 
 

@@ -14,16 +14,17 @@ from app.seeding.units import Unit
 
 INSTRUMENT_COLUMNS = (
     f"id instrument_no serial_no serial_key using_unit_id city_code region_code {MAKE_COLUMNS} use_place "
-    "last_verified_on valid_until verification_state started_on created_at use_state filing_state"
+    "last_verified_on valid_until verification_state started_on created_at use_state filing_state "
+    "filing_reason"
 )
 # Use and filing of a hundred instruments that nobody has booked.
 _USES = (
-    ["in_use\tfiled"] * 88
-    + ["stopped\tfiled"] * 5
-    + ["scrapped\tfiled"] * 2
-    + ["in_use\tpending"] * 2
-    + ["in_use\tdraft"] * 2
-    + ["in_use\tsent_back"]
+    ["in_use\tfiled\t\\N"] * 88
+    + ["stopped\tfiled\t\\N"] * 5
+    + ["scrapped\tfiled\t\\N"] * 2
+    + ["in_use\tpending\t\\N"] * 2
+    + ["in_use\tdraft\t\\N"] * 2
+    + ["in_use\tsent_back\t铭牌照片看不清出厂编号，请补充后重新备案"]
 )
 LONGEST_IN_USE = 1200  # days before the last verification, and before it was entered here
 LONG_CYCLE = 60 * 30  # days; what is verified once and then replaced
@@ -66,7 +67,7 @@ class Ledger:
         entered = max(started, -int(random() * LONGEST_IN_USE) - 1)
         day, moment = self.clock.text(started), TIMES[int(random() * len(TIMES))]
         serial = _serial(make.style, each.id, int(day[:4]) - (day[5:7] < "04"))
-        use = "in_use\tfiled" if each.is_booked else _USES[int(random() * len(_USES))]
+        use = "in_use\tfiled\t\\N" if each.is_booked else _USES[int(random() * len(_USES))]
         return (
             f"{each.id}\tQJ{self.place.code}{each.id:010d}\t{serial}\t{whose}\t{make.common}\t{spot}\t"
             f"{NULL if verified is None else self.clock.text(verified)}\t{until}\t{state}\t"

@@ -11,6 +11,7 @@ IDENTITIES = (
     "organization",
     "measurement_standard",
     "capability",
+    "staff_member",
     "instrument",
     "appointment",
     "task",

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from app.domain.history import FIRST
-from app.seeding import institutions, loading, places
+from app.seeding import institutions, loading, places, staff
 from app.seeding.clock import Clock
 from app.seeding.institutions import Market
 from app.seeding.kinds import Kinds, Make
@@ -76,4 +76,11 @@ def rows(world: World) -> list[tuple[str, str, list[str]]]:
             institutions.SERVICE_COLUMNS,
             [line for _house, capability in able for line in institutions.service_lines(capability)],
         ),
+        ("staff_member", staff.STAFF_COLUMNS, [line for house in houses for line in staff.staff_lines(house)]),
+        (
+            "qualification",
+            staff.QUALIFICATION_COLUMNS,
+            [line for house in houses for line in staff.qualification_lines(house, clock, dice)],
+        ),
+        ("issuing_rule", staff.RULE_COLUMNS, [staff.rule_line(house) for house in houses]),
     ]
