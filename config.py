@@ -2,10 +2,14 @@
 
 import os
 from datetime import timedelta
+from pathlib import Path
 
 # Two things cost a web request more than they bring it: starting parallel workers, and trying every order of joins,
 # which our statements name in the right order.
 OPTIONS = "-c timezone=Asia/Shanghai -c jit=off -c max_parallel_workers_per_gather=0 -c join_collapse_limit=1"
+
+
+DATA = Path(os.environ.get("DATA_DIR", Path(__file__).parent / "data")).absolute()
 
 
 class Config:
@@ -44,6 +48,18 @@ class Config:
         self.SECRET_KEY = _required(environment, "SECRET_KEY")
         # Encrypts secrets in the database and seals the audit log: to be kept as long as these are.
         self.DATA_KEY = environment.get("DATA_KEY") or self.SECRET_KEY
+        # Photos, seals, signed documents and results of jobs; and the institutions' keys, kept apart from the database.
+        self.FILES = environment.get("FILES") or str(DATA / "files")
+        self.KEYS = environment.get("KEYS") or str(DATA / "keys")
+        # Where the system is reached from outside: what printed QR codes say.
+        self.PUBLIC_URL = environment.get("PUBLIC_URL", "http://127.0.0.1:8080").rstrip("/")
+        # Mail goes out only where a server is named.
+        self.SMTP_HOST = environment.get("SMTP_HOST", "")
+        self.SMTP_PORT = int(environment.get("SMTP_PORT", "587"))
+        self.SMTP_USER = environment.get("SMTP_USER", "")
+        self.SMTP_PASSWORD = environment.get("SMTP_PASSWORD", "")
+        self.SMTP_TLS = environment.get("SMTP_TLS", "1") == "1"
+        self.SMTP_FROM = environment.get("SMTP_FROM") or self.SMTP_USER
         # Whether staff of authorities must sign in with a second factor.
         self.SECOND_FACTOR = environment.get("SECOND_FACTOR", "0") == "1"
         # The names by which the server is known; empty: any.

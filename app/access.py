@@ -368,18 +368,26 @@ class Role:
 ADMINISTRATION, BUSINESS, AUDIT = "administration", "business", "audit"
 
 
+# What everybody with a role has: what the system told them, and the long work they asked for.
+_EVERYBODY = {"Notifications": "can_list mark_read", "Jobs": "can_list cancel can_download"}
+
+
 def _permissions(**pages: str) -> dict[str, frozenset[str]]:
-    return {page: frozenset(names.split()) for page, names in pages.items()}
+    return {page: frozenset(names.split()) for page, names in (_EVERYBODY | pages).items()}
 
 
 _READ = "can_list can_show"
+_TAKES_AWAY = "can_list can_show can_export download"
 _READING = frozenset({"can_list", "can_show", "can_export"})
 _ASSIGNER = "can_list can_show can_export can_reveal assign assign_best refuse escalate"
+_REVIEWER = "can_list can_show can_export pass send_back"
 _ADMINISTRATOR = {
     "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
     "reset_password reset_second_factor",
     "Organizations": "can_list can_show can_export can_add can_edit move merge disable enable",
     "Deadlines": "can_list",
+    "Holidays": "can_list",
+    "ProvinceRules": "can_list",
 }
 _OWN_ADMINISTRATOR = {
     "Accounts": "can_list can_show can_edit activate deactivate unlock give_role take_role reset_password "
@@ -387,7 +395,7 @@ _OWN_ADMINISTRATOR = {
 }
 
 _OF_UNITS = {"UsingUnitAdministrator", "UsingUnitClerk"}
-_OF_INSTITUTIONS = {"InstitutionAdministrator", "InstitutionClerk"}
+_OF_INSTITUTIONS = {"InstitutionAdministrator", "InstitutionClerk", "InstitutionVerifier", "InstitutionApprover"}
 _IN_A_COUNTY = {"Supervisor", "AssignmentOfficer", "PublicationOfficer", "Analyst", *_OF_INSTITUTIONS, *_OF_UNITS}
 _IN_A_CITY = {"CountyAdministrator", *_IN_A_COUNTY}
 _IN_A_PROVINCE = {"CityAdministrator", "Auditor", *_IN_A_CITY}
@@ -409,12 +417,17 @@ ROLES = {
         "nation",
         _IN_THE_NATION,
         Deadlines="can_list can_add can_edit can_delete",
+        Holidays="can_list can_add can_edit can_delete",
+        ProvinceRules="can_list can_add can_edit can_delete",
+        ClockRuns="can_list run",
     ),
     "ProvincialAdministrator": _administrator(_l("Provincial administrator"), "province", _IN_A_PROVINCE),
     "CityAdministrator": _administrator(_l("City administrator"), "city", _IN_A_CITY),
     "CountyAdministrator": _administrator(_l("County administrator"), "county", _IN_A_COUNTY),
-    "Supervisor": _officer(_l("Supervisor"), Assignments=_ASSIGNER, Deadlines="can_list"),
-    "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER),
+    "Supervisor": _officer(
+        _l("Supervisor"), Assignments=_ASSIGNER, Filings=_REVIEWER, Deadlines="can_list", ProvinceRules="can_list"
+    ),
+    "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER, Filings=_REVIEWER),
     "PublicationOfficer": _officer(_l("Publication officer"), Assignments=_READ),
     "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export"),
     "Auditor": Role(_l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export")),
@@ -423,13 +436,40 @@ ROLES = {
         "institution",
         ADMINISTRATION,
         _permissions(**_OWN_ADMINISTRATOR),
-        grants=frozenset({"InstitutionClerk"}),
+        grants=frozenset(_OF_INSTITUTIONS - {"InstitutionAdministrator"}),
     ),
     "InstitutionClerk": Role(
         _l("Institution clerk"),
         "institution",
         BUSINESS,
-        _permissions(Inbox="can_list can_show can_export can_reveal accept return"),
+        _permissions(
+            Inbox="can_list can_show can_export can_reveal accept return plan receive start",
+            Certificates=_TAKES_AWAY,
+        ),
+    ),
+    "InstitutionVerifier": Role(
+        _l("Verifier"),
+        "institution",
+        BUSINESS,
+        _permissions(
+            Inbox="can_list can_show can_export can_reveal receive start",
+            Results="can_list can_show can_export record check rework",
+            Certificates=_TAKES_AWAY,
+            Staff="can_list can_show",
+        ),
+    ),
+    "InstitutionApprover": Role(
+        _l("Approver"),
+        "institution",
+        BUSINESS,
+        _permissions(
+            Inbox="can_list can_show can_export can_reveal accept return plan receive start",
+            Results="can_list can_show can_export check rework approve",
+            Certificates=f"{_TAKES_AWAY} correct",
+            Capabilities="can_list can_show can_export can_add can_edit can_delete declare recall",
+            Staff="can_list can_show can_export can_add can_edit qualify",
+            IssuingRules="can_list can_edit",
+        ),
     ),
     "UsingUnitAdministrator": Role(
         _l("Using unit administrator"),
@@ -439,7 +479,15 @@ ROLES = {
         grants=frozenset({"UsingUnitClerk"}),
     ),
     "UsingUnitClerk": Role(
-        _l("Using unit clerk"), "using_unit", BUSINESS, _permissions(Progress="can_list can_show can_export")
+        _l("Using unit clerk"),
+        "using_unit",
+        BUSINESS,
+        _permissions(
+            Ledger="can_list can_show can_export can_add can_edit copy file stop resume scrap add_photos import book",
+            Progress="can_list can_show can_export submit resubmit withdraw remove",
+            Appointments="can_list can_show can_export can_print",
+            Certificates=_TAKES_AWAY,
+        ),
     ),
 }
 
@@ -456,6 +504,7 @@ _DESKS = {
     ("task", "using_unit"): "Progress",
     ("instrument", "using_unit"): "Ledger",
     ("capability", "institution"): "Capabilities",
+    ("qualification", "institution"): "Staff",
 }
 
 

@@ -1,24 +1,54 @@
-"""What the worker does by the clock. The queue lives in the same PostgreSQL as everything else."""
+"""What the worker does: by the clock, and long work for people. The queue lives in the same PostgreSQL."""
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Flask, current_app
+from flask_babel import force_locale  # pyright: ignore[reportAttributeAccessIssue]  # not in its __all__
+from flask_babel import gettext as _
 from procrastinate import App, JobContext, PsycopgConnector
 from sqlalchemy.engine import make_url
 
 from app.access import EVERYTHING, seeing
-from app.domain import attempts, audits, history, institutions, sessions, tallies
-from app.models import db
+from app.domain import (
+    attempts,
+    audits,
+    clockwork,
+    history,
+    holidays,
+    institutions,
+    jobs,
+    notifications,
+    sessions,
+    tallies,
+)
+from app.domain.jobs import Finished
+from app.errors import RuleError
+from app.fabkit.security import principal_of
+from app.models import Account, Job, db
+from app.states import BROKEN, DONE
 
 log = logging.getLogger(__name__)
 STALLED_AFTER_SECONDS = 60
 
 
+# Short work goes on while long work takes its time.
+AT_ONCE = 3
+
+
 def work() -> None:
     """Run until told to stop."""
-    make_queue(current_app._get_current_object()).run_worker()  # type: ignore[attr-defined]
+    with seeing(EVERYTHING):
+        begin_day()  # the machine may have been off at midnight
+        db.session.commit()
+    make_queue(current_app._get_current_object()).run_worker(concurrency=AT_ONCE)  # type: ignore[attr-defined]
+
+
+def begin_day() -> dict[str, int]:
+    """Let today begin, wherever the machine stands."""
+    return clockwork.run(holidays.today(), EVERYTHING).moved
 
 
 def make_queue(app: Flask) -> App:
@@ -42,10 +72,51 @@ def make_queue(app: Flask) -> App:
     periodic("0 4 * * *", attempts.drop_stale)
     periodic("10 4 * * *", sessions.drop_ended)
     periodic("20 4 * * *", audits.prove)
+    periodic("30 4 * * *", jobs.drop_old)
+    periodic("40 4 * * *", notifications.forget_old)
+    periodic("*/5 * * * *", notifications.mail)
+    periodic("5 0 * * *", begin_day)
+    queue.task(name="long_work", queue="long")(partial(_long_work, app))
     queue.periodic(cron="*/5 * * * *")(
         queue.task(name="retry_stalled", queueing_lock="retry_stalled", pass_context=True)(_retry_stalled)
     )
     return queue
+
+
+def _long_work(app: Flask, job_id: int) -> None:
+    with app.app_context(), seeing(EVERYTHING):
+        do(job_id)
+
+
+# Kind of job -> what does it, as the person who asked for it.
+HANDLERS: dict[str, Callable[[Job], Finished]] = {}
+
+
+def do(job_id: int) -> None:
+    """Do a job for whoever asked for it, as far as they may; commit what it did whole, or nothing of it."""
+    job = jobs.begin(job_id)
+    db.session.commit()
+    if job is None:
+        return
+    account = db.session.get_one(Account, job.account_id)
+    who = principal_of(account, frozenset(role.name for role in account.roles))
+    language = account.preferences.get("language") or current_app.config["BABEL_DEFAULT_LOCALE"]
+    try:
+        with seeing(who), force_locale(language):
+            state, ended = DONE, HANDLERS[job.kind](job)
+    except jobs.Cancelled:
+        return db.session.rollback()
+    except RuleError as refusal:
+        db.session.rollback()
+        state, ended = BROKEN, Finished(str(refusal))
+    except Exception:
+        db.session.rollback()
+        log.exception("job %s (%s)", job_id, job.kind)
+        with force_locale(language):
+            text = _("Something went wrong on our side. It has been recorded; nothing was changed.")
+        state, ended = BROKEN, Finished(text)
+    jobs.end(job_id, state, ended)
+    db.session.commit()
 
 
 async def _retry_stalled(context: JobContext, timestamp: int) -> None:

@@ -123,9 +123,9 @@ def _of_capability(name: str, sources: set[str], target: str, **more: Any) -> St
 
 DECLARE = _of_capability("declare", {DRAFT, REJECTED}, PENDING)
 RECALL = _of_capability("recall", {PENDING}, DRAFT)
-PASS_CAPABILITY = _of_capability("pass", {PENDING}, EFFECTIVE)
-REJECT_CAPABILITY = _of_capability("reject", {PENDING}, REJECTED, needs_reason=True)
-EXPIRE = _of_capability("expire", {EFFECTIVE}, EXPIRED)
+PASS_CAPABILITY = _of_capability("pass", {PENDING}, EFFECTIVE, tells=_tells(INSTITUTION))
+REJECT_CAPABILITY = _of_capability("reject", {PENDING}, REJECTED, needs_reason=True, tells=_tells(INSTITUTION))
+EXPIRE = _of_capability("expire", {EFFECTIVE}, EXPIRED, tells=_tells(INSTITUTION))
 CAPABILITY_STEPS = (DECLARE, RECALL, PASS_CAPABILITY, REJECT_CAPABILITY, EXPIRE)
 
 # Measurement standard (社会公用计量标准).
@@ -161,16 +161,16 @@ def _of_instrument(column: str, name: str, sources: set[str], target: str, **mor
 
 
 FILE = _of_instrument("filing_state", "file", {DRAFT, SENT_BACK}, FILED)
-FILE_FOR_REVIEW = _of_instrument("filing_state", "file", {DRAFT, SENT_BACK}, PENDING)
-PASS_FILING = _of_instrument("filing_state", "pass", {PENDING}, FILED)
-SEND_BACK = _of_instrument("filing_state", "send_back", {PENDING}, SENT_BACK, needs_reason=True)
+FILE_FOR_REVIEW = _of_instrument("filing_state", "file", {DRAFT, SENT_BACK, FILED}, PENDING)
+PASS_FILING = _of_instrument("filing_state", "pass", {PENDING}, FILED, tells=_tells(UNIT))
+SEND_BACK = _of_instrument("filing_state", "send_back", {PENDING}, SENT_BACK, needs_reason=True, tells=_tells(UNIT))
 STOP = _of_instrument("use_state", "stop", {IN_USE}, STOPPED)
 RESUME = _of_instrument("use_state", "resume", {STOPPED}, IN_USE)
 SCRAP = _of_instrument("use_state", "scrap", {IN_USE, STOPPED}, SCRAPPED)
 VERIFY = _of_instrument("verification_state", "verify", set(VERIFICATION_STATES), VALID)
 FAIL = _of_instrument("verification_state", "fail", set(VERIFICATION_STATES), FAILED)
-FALL_DUE = _of_instrument("verification_state", "fall_due", {VALID}, DUE_SOON)
-RUN_OUT = _of_instrument("verification_state", "run_out", {VALID, DUE_SOON}, OVERDUE)
+FALL_DUE = _of_instrument("verification_state", "fall_due", {VALID}, DUE_SOON, tells=_tells(UNIT))
+RUN_OUT = _of_instrument("verification_state", "run_out", {VALID, DUE_SOON}, OVERDUE, tells=_tells(UNIT))
 UNVERIFY = _of_instrument("verification_state", "unverify", set(VERIFICATION_STATES), UNVERIFIED)
 INSTRUMENT_STEPS = (
     FILE,

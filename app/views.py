@@ -4,26 +4,40 @@ from flask import Flask
 from flask_babel import lazy_gettext as _l
 
 from app import fabkit
+from app.domain import notifications
 from app.fabkit.shell import MenuGroup, MenuPage
 from app.pages import login
 from app.pages.accounts import Accounts
+from app.pages.appointments import Appointments
 from app.pages.assignments import Assignments
 from app.pages.audits import AuditLog
 from app.pages.captchas import Captchas
+from app.pages.clock_runs import ClockRuns
 from app.pages.deadlines import Deadlines
+from app.pages.filings import Filings
+from app.pages.holidays import Holidays
 from app.pages.inbox import Inbox
+from app.pages.instruments import Photos
+from app.pages.jobs import Jobs
+from app.pages.ledger import Ledger
 from app.pages.login import LoginView
+from app.pages.notifications import Notifications
 from app.pages.options import Options
 from app.pages.organizations import Organizations
 from app.pages.profile import MyAccount
 from app.pages.progress import Progress
+from app.pages.province_rules import ProvinceRules
 from app.pages.registration import Registration
+from app.pages.scans import Scans
 from app.pages.session import HomeView, SessionView
 
 MENU = (
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
+    MenuPage(_l("Filings under review"), Filings, "file-check"),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
+    MenuPage(_l("Ledger of instruments"), Ledger, "notebook"),
     MenuPage(_l("Progress of our tasks"), Progress, "gauge"),
+    MenuPage(_l("Appointments"), Appointments, "calendar"),
     MenuGroup(
         _l("System"),
         "settings",
@@ -32,14 +46,30 @@ MENU = (
             MenuPage(_l("Organizations"), Organizations, "sitemap"),
             MenuPage(_l("Audit log"), AuditLog, "shield-check"),
             MenuPage(_l("Deadlines"), Deadlines, "clock"),
+            MenuPage(_l("Rules of the provinces"), ProvinceRules, "adjustments-horizontal"),
+            MenuPage(_l("Holidays"), Holidays, "calendar-off"),
+            MenuPage(_l("Daily run"), ClockRuns, "refresh"),
         ),
     ),
 )
 IN_MENU = [page for entry in MENU for page in (entry.pages if isinstance(entry, MenuGroup) else (entry,))]
-WITHOUT_MENU = (LoginView, Registration, Captchas, HomeView, SessionView, MyAccount, Options)
+WITHOUT_MENU = (
+    Notifications,
+    Jobs,
+    LoginView,
+    Registration,
+    Captchas,
+    HomeView,
+    SessionView,
+    MyAccount,
+    Options,
+    Photos,
+    Scans,
+)
 
 
 def register(app: Flask) -> None:
     app.extensions["menu"] = MENU
     app.before_request(login.hold_back)
+    app.context_processor(lambda: {"unread": notifications.unread})
     fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in IN_MENU)), MENU)

@@ -38,7 +38,7 @@ from app.models import (
     held_role,
 )
 from app.models import Role as AccountRole
-from app.states import WITH_REASON, Step
+from app.states import DRAFT, WITH_REASON, Step
 
 Chosen = Collection[int] | Select[int]
 
@@ -226,28 +226,35 @@ def _told(step: Step, moved: Any, by: Principal, reason: str | None, payload: di
 
 
 def _notified(step: Step, moved: Any, party: str, reason: str | None) -> Any:
-    """One notification for each account of the party that works on such rows, with the number of its rows."""
-    organization_id = moved.c[f"{party}_id"]
+    rows = select(moved.c[f"{party}_id"].label("organization_id"), moved.c.id).cte(f"of_{party}")
+    return notifying(rows, step.name, step.of, party, reason).cte(f"notified_{party}")
+
+
+def notifying(concerned: Any, kind: str, subject: str, party: str, reason: str | None = None) -> Any:
+    """The INSERT of a notification for each account that works on such rows, with the number of its organization's.
+
+    `concerned` has a row (`organization_id`, `id`) for each row that something happened to.
+    """
     rows = (
         select(
-            organization_id.label("organization_id"),
+            concerned.c.organization_id,
             func.count().label("amount"),
-            case((func.count() == 1, func.min(moved.c.id))).label("subject_id"),
+            case((func.count() == 1, func.min(concerned.c.id))).label("subject_id"),
         )
-        .group_by(organization_id)
-        .subquery(f"rows_of_{party}")
+        .group_by(concerned.c.organization_id)
+        .subquery("rows")
     )
     account, held, role = Account.__table__, held_role.alias(), AccountRole.__table__.alias()
     works_on = exists().where(
         held.c.user_id == account.c.id,
         role.c.id == held.c.role_id,
-        role.c.name.in_(access.working_on(step.of, party)),
+        role.c.name.in_(access.working_on(subject, party)),
     )
     facts = {
         "account_id": account.c.id,
-        "kind": literal(step.name),
+        "kind": literal(kind),
         "party": literal(party),
-        "subject": literal(step.of),
+        "subject": literal(subject),
         "subject_id": rows.c.subject_id,
         "amount": rows.c.amount,
         "reason": literal(reason),
@@ -257,14 +264,15 @@ def _notified(step: Step, moved: Any, party: str, reason: str | None) -> Any:
         .join_from(rows, account, account.c.organization_id == rows.c.organization_id)
         .where(account.c.active, works_on)
     )
-    return insert(Notification.__table__).from_select(list(facts), told).cte(f"notified_{party}")
+    return insert(Notification.__table__).from_select(list(facts), told)
 
 
 def _tallied(step: Step, moved: Any) -> Any:
-    """What left a state and what entered one, by place, by kind, and by institution."""
+    """What left a state and what entered one, by place, by kind, and by institution. Drafts count as nothing yet."""
     left = (moved.c.previous_state, moved.c.previous_institution_id, -func.count())
     entered = (moved.c.state, moved.c.institution_id, func.count())
-    rows = [rows(moved, *side) for side in (left, entered) for rows in _SUBJECTS]
+    sides = (entered,) if step.sources == {DRAFT} else (left, entered)
+    rows = [rows(moved, *side) for side in sides for rows in _SUBJECTS]
     return insert(Tally.__table__).from_select(_TALLIED, union_all(*rows)).cte("tallied")
 
 

@@ -37,8 +37,17 @@ def database_url(worker_id: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def app(database_url: str) -> Flask:
-    app = create_app(Config({"DATABASE_URL": database_url, "SECRET_KEY": "only for tests, only for tests"}))
+def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The settings of a test process: its own database, its own folders."""
+    folder = tmp_path_factory.mktemp("data")
+    secret = "only for tests, only for tests"
+    folders = {"FILES": str(folder / "files"), "KEYS": str(folder / "keys")}
+    return Config({"DATABASE_URL": database_url, "SECRET_KEY": secret, **folders})
+
+
+@pytest.fixture(scope="session")
+def app(settings: Config) -> Flask:
+    app = create_app(settings)
     app.testing = True
     app.config["PROPAGATE_EXCEPTIONS"] = False
     result = app.test_cli_runner().invoke(args=["prepare"])
@@ -74,9 +83,9 @@ WRITTEN = "task, appointment, instrument, event, tally, capability, institution,
 
 
 @pytest.fixture
-def office(database_url: str, app: Flask) -> Iterator[Flask]:
+def office(settings: Config, app: Flask) -> Iterator[Flask]:
     """An application with connections of its own on the test database, emptied of rows afterwards."""
-    office = create_app(Config({"DATABASE_URL": database_url, "SECRET_KEY": "only for tests, only for tests"}))
+    office = create_app(settings)
     with office.app_context(), access.seeing(access.EVERYTHING):
         yield office
         db.session.rollback()
@@ -100,12 +109,12 @@ class Person:
         fields = {"csrf_token": self.token, **(data or {})}
         return self._as_web(lambda: self.client.post(url, data=fields, buffered=True, **kwargs))
 
-    def act(self, page: str, name: str, ids: Any, **fields: Any) -> TestResponse:
+    def act(self, page: str, name: str, ids: Any, /, **fields: Any) -> TestResponse:
         """Do an action as its dialog does."""
         chosen = {"selection": "ids", "id": [str(id) for id in ids], **fields}
         return self.post(f"/{page}/act/{name}", chosen, headers={"HX-Request": "true"})
 
-    def open(self, page: str, name: str, ids: Any, **fields: Any) -> TestResponse:
+    def open(self, page: str, name: str, ids: Any, /, **fields: Any) -> TestResponse:
         """Open an action's dialog."""
         chosen = {"selection": "ids", "id": [str(id) for id in ids], **fields}
         return self.post(f"/{page}/dialog/{name}", chosen, headers={"HX-Request": "true"})

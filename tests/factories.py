@@ -15,12 +15,17 @@ from app.models import (
     Event,
     Institution,
     Instrument,
+    IssuingRule,
+    MeasurementStandard,
     Organization,
+    Qualification,
     ServiceRegion,
+    StaffMember,
     Task,
     db,
 )
 from app.states import (
+    APPROVED,
     AWAITING_AUTHORITY,
     CERTIFIED,
     DRAFT,
@@ -257,3 +262,42 @@ def history(task: Task) -> list[tuple[str | None, ...]]:
         Event.subject == "task", Event.subject_id == task.id
     )
     return [tuple(row) for row in db.session.execute(steps.order_by(Event.id))]
+
+
+def measurement_standard(holder: Organization, **values: Any) -> MeasurementStandard:
+    """An approved standard, valid for long."""
+    number = next(_numbers)
+    filled: dict[str, Any] = {
+        "name": "水表检定装置",
+        "code": "12315000",
+        "certificate_no": f"量标{number}",
+        "valid_until": FAR,
+        "public_certificate_no": f"社量标{number}",
+        "public_valid_until": FAR,
+        "measuring_range": "(0.01～20)m³/h",
+        "uncertainty": "U=0.2%（k=2）",
+        "state": APPROVED,
+        **values,
+    }
+    return _added(MeasurementStandard(institution_id=holder.id, **filled))
+
+
+def staff_member(
+    holder: Organization, name: str = "王检定", of: tuple[str, ...] = (WATER_METER,), **values: Any
+) -> Any:
+    """A member of staff, qualified for these kinds."""
+    number = next(_numbers)
+    until = values.pop("qualified_until", FAR)
+    new = _added(StaffMember(institution_id=holder.id, name=name, **values))
+    if of:
+        _added(
+            Qualification(
+                institution_id=holder.id, staff_member_id=new.id, certificate_no=f"检{number:08}",
+                catalogue_item_ids=[kind(each).id for each in of], valid_from=date(2020, 1, 1), valid_until=until,
+            )
+        )  # fmt: skip
+    return new
+
+
+def issuing_rule(holder: Organization, pattern: str = "浙检{year}{number:6}") -> IssuingRule:
+    return _added(IssuingRule(institution_id=holder.id, pattern=pattern))

@@ -38,13 +38,14 @@ OPEN_TO_ALL = {
     "Registration.organizations",
     "Registration.privacy",
     "Options.regions",
+    "Scans.scan",
     "LoginView.logout",
     "HomeView.index",
     "HomeView.health",
     "SessionView.token",
     "SessionView.language",
 }
-FOR_THE_SIGNED_IN = {"Options", "SessionView", "MyAccount"}
+FOR_THE_SIGNED_IN = {"Options", "SessionView", "MyAccount", "Photos"}
 LEVELS = {
     "NationalAdministrator": "",
     "ProvincialAdministrator": "33",

@@ -29,7 +29,7 @@ APP = ROOT / "app"
 # Each may import what stands to its left, and its own layer.
 LAYERS = (
     "states",
-    "models ciphers spreadsheet",
+    "models ciphers spreadsheet files outside papers signatures",
     "access",
     "audit",
     "errors",
@@ -46,6 +46,9 @@ BEYOND_THE_SESSION = {
     "workflow.py": "writes what it reads in one statement, through access.visible",
     "domain/tallies.py": "folds and proves the tallies for everybody, in commands and the worker",
     "domain/history.py": "makes partitions",
+    "domain/bookings.py": "drafts tasks of instruments that the session has narrowed",
+    "domain/ledger.py": "asks of an instrument what its province has settled, and whether it is booked",
+    "domain/jobs.py": "speaks to the worker's queue",
     "domain/deadlines.py": "gives the value of a column, from what the provinces have settled for everybody",
     "domain/holidays.py": "counts the calendar, which is for everybody",
     "pages/session.py": "asks whether the database answers",
@@ -62,6 +65,8 @@ BEYOND_ANY_PERSON = {
     "commands.py": "nobody is at the terminal but the operator",
     "jobs.py": "the clock acts for everybody",
     "domain/tallies.py": "folds and proves for everybody",
+    "domain/scans.py": "shows everybody the few facts of a sealed code",
+    "domain/ledger.py": "asks whether an instrument is in somebody's ledger already, and tells the place only",
     "domain/organizations.py": "counts what an organization still has to do, wherever it is",
     "domain/mergers.py": "refuses a merger whose rows the person does not all see; tallies follow their tasks",
     "fabkit/security.py": "finds out who the person is",
@@ -233,7 +238,13 @@ def test_every_table_has_a_mixin_or_is_for_everybody_on_purpose():
     def below(cls):
         return {cls, *(sub for child in cls.__subclasses__() for sub in below(child))}
 
-    mixins = below(WithinRegion) | below(OwnedByInstitution) | below(OfferedByInstitution) | below(OwnedByAccount) | {AuditEntry}
+    mixins = (
+        below(WithinRegion)
+        | below(OwnedByInstitution)
+        | below(OfferedByInstitution)
+        | below(OwnedByAccount)
+        | {AuditEntry}
+    )
     scoped = {cls.__tablename__ for cls in mixins if hasattr(cls, "__table__")}
     assert ours - scoped == for_everybody
 

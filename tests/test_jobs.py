@@ -50,7 +50,7 @@ def test_the_worker_folds_the_tallies(queue):
 
 
 def test_every_job_runs(queue):
-    names = ("fold", "refresh_mean_days", "make_partitions", "drop_stale", "drop_ended", "prove")
+    names = ("fold", "refresh_mean_days", "make_partitions", "drop_stale", "drop_ended", "prove", "mail", "begin_day")
 
     assert worked(queue, *names) == dict.fromkeys(names, "succeeded")
 

@@ -77,12 +77,12 @@ def test_the_tallies_follow_every_step(rows):
 def test_differences_names_what_is_wrong(rows):
     task()
     tallies.rebuild()
-    rows.execute(db.update(Task).values(state="draft"))
+    rows.execute(db.update(Task).values(state="withdrawn"))
 
     assert {tuple(row) for row in tallies.differences()} == {
-        ("place", "330100", "330106", None, None, "draft", 1),
+        ("place", "330100", "330106", None, None, "withdrawn", 1),
         ("place", "330100", "330106", None, None, "unassigned", -1),
-        ("kind", "330100", "330106", kind().id, None, "draft", 1),
+        ("kind", "330100", "330106", kind().id, None, "withdrawn", 1),
         ("kind", "330100", "330106", kind().id, None, "unassigned", -1),
     }
 

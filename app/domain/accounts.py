@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 
 from app import access, audit
 from app.access import EVERYTHING, ROLES, ROOT_ROLE, Principal, grantable
-from app.domain import access_keys, attempts, organizations, passwords, second_factor, sessions
+from app.domain import access_keys, attempts, notifications, organizations, passwords, second_factor, sessions
 from app.errors import RuleError, Stale
 from app.models import Account, Attempt, Organization, Role, RoleGrant, db, held_role
 from app.states import ACTIVE, DISABLED, LOCKED, REGISTERED
@@ -190,6 +190,7 @@ def give_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     rows = db.session.execute(fitting.with_for_update(of=Account)).all()
     _give(rows, role, by)
     sessions.end([row.id for row in rows], "role")
+    notifications.tell([row.id for row in rows], "role_given")
     return _told(asked, rows, "give_role", by, role=role)
 
 

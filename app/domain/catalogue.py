@@ -15,6 +15,12 @@ def children(parent_id: int | None) -> list[CatalogueItem]:
     return list(db.session.scalars(items.order_by(CatalogueItem.number)))
 
 
+def kind(item_id: int) -> CatalogueItem | None:
+    """The kind (种别) with this id that is in force."""
+    item: CatalogueItem | None = db.session.get(CatalogueItem, item_id)
+    return item if item and item.level == 2 and item.valid_until is None else None
+
+
 def way_to(item_id: int) -> list[tuple[str, str]]:
     """(id, name) from level 1 down to the item; empty if there is no such item."""
     item = db.session.get(CatalogueItem, item_id)

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import Date, Integer, case, cast, func, literal, select
 
 from app.domain import holidays
 from app.domain.regions import NATION
-from app.models import Deadline, ProvinceRule, Task
+from app.errors import RuleError
+from app.models import Deadline, ProvinceRule, Task, db
 
 task = Task.__table__.c
 
@@ -36,6 +38,14 @@ def when_accepted() -> Any:
 def when_received() -> Any:
     """SQL, for an accepted task: by when an instrument that arrives today is to be finished."""
     return func.coalesce(task.due_on, to_finish(literal(holidays.today(), Date)))
+
+
+def refuse_gaps() -> None:
+    """What no province has settled must be settled for the nation: tasks would have no day to be due."""
+    whole = select(func.count()).where(Deadline.province_code == NATION)
+    rule = select(func.count()).where(ProvinceRule.province_code == NATION)
+    if db.session.scalar(whole) != 2 or not db.session.scalar(rule):
+        raise RuleError(_("The rows of the whole country must stay: they hold where a province has none."))
 
 
 def _settled_by_province(rows: Any, code: Any) -> Any:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Subquery, and_, case, exists, func, literal, or_, select
+from sqlalchemy import BigInteger, Column, Subquery, and_, case, exists, func, literal, or_, select, values
 from sqlalchemy.dialects.postgresql import array, distinct_on
 from sqlalchemy.orm import aliased
 
 from app.domain import holidays
 from app.models import (
     Capability,
+    CatalogueItem,
     Institution,
     Instrument,
     MeasurementStandard,
@@ -106,13 +107,17 @@ _NEED = (
 
 def _needs(chosen: Chosen) -> Any:
     """The distinct needs behind the chosen tasks that still wait, with the number of tasks of each."""
-    grouped = (
+    waiting = (
         select(*_NEED, func.count().label("tasks"))
         .join(Instrument, Instrument.id == Task.instrument_id)
         .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(UNPLACED)))
-        .group_by(*_NEED)
-        .subquery("grouped")
     )
+    return _numbered(waiting, _NEED)
+
+
+def _numbered(rows: Any, columns: tuple[Any, ...]) -> Any:
+    """The distinct needs among rows, each with a number."""
+    grouped = rows.group_by(*columns).subquery("grouped")
     number = func.row_number().over(order_by=list(grouped.c)[:7]).label("number")
     return select(grouped, number).cte("need").prefix_with("MATERIALIZED")
 
@@ -439,6 +444,136 @@ def best_for_tasks(chosen: Chosen) -> Subquery:
         .join(Instrument, Instrument.id == Task.instrument_id)
         .join(need, same)
         .join(best, best.c.number == need.c.number)
+        .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(UNPLACED)))
+        .subquery("proposal")
+    )
+
+
+# --- For a using unit that books ------------------------------------------------------------------
+
+MOST_OPTIONS = 10
+MOST_LOTS = 60
+
+
+@dataclass(frozen=True)
+class Option:
+    """An institution that is able to a lot; the first is the best."""
+
+    institution_id: int
+    institution: str
+    region: str
+    proximity: int
+    mean_days: float | None
+
+
+@dataclass(frozen=True)
+class Lot:
+    """Instruments alike in what an institution must be able to, and the institutions that are."""
+
+    catalogue_item_id: int
+    kind: str
+    region_code: str
+    region: str
+    city_code: str
+    range_low: Any
+    range_high: Any
+    range_unit: str
+    accuracy_value: Any
+    count: int
+    options: tuple[Option, ...]
+
+    @property
+    def key(self) -> str:
+        """What tells the lot from others, in a form."""
+        return sha256(repr(self._need()).encode()).hexdigest()[:16]
+
+    def _need(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, column.key) for column in _NEED)
+
+
+_OF_INSTRUMENTS = (
+    Instrument.catalogue_item_id,
+    Instrument.region_code,
+    Instrument.city_code,
+    Instrument.range_low,
+    Instrument.range_high,
+    Instrument.range_unit,
+    Instrument.accuracy_value,
+)
+
+
+def lots_of_instruments(chosen: Chosen) -> list[Lot]:
+    """The chosen instruments in lots, with the institutions able to each."""
+    rows = select(*_OF_INSTRUMENTS, func.count().label("tasks")).where(is_chosen(Instrument.id, chosen))
+    return _lots(_numbered(rows, _OF_INSTRUMENTS))
+
+
+def options_for(
+    catalogue_item_id: int, region_code: str, range_low: Any, range_high: Any, range_unit: str, accuracy_value: Any
+) -> list[Option]:
+    """The institutions able to an instrument that is not in the ledger yet, the best first."""
+    facts = (catalogue_item_id, region_code, region_code[:4] + "00", range_low, range_high, range_unit, accuracy_value)
+    typed = [literal(fact, column.type).label(column.key) for fact, column in zip(facts, _NEED, strict=True)]
+    one = select(*typed, literal(1).label("tasks"), literal(1).label("number"))
+    need = one.cte("need").prefix_with("MATERIALIZED")
+    return [Option(*option) for _number, *option in db.session.execute(_options(need).limit(MOST_OPTIONS))]
+
+
+def lots_of_tasks(chosen: Chosen) -> list[Lot]:
+    """The instruments of the chosen tasks that still wait, in lots."""
+    return _lots(_needs(chosen))
+
+
+def _lots(need: Any) -> list[Lot]:
+    options: dict[int, list[Option]] = {}
+    for number, *option in db.session.execute(_options(need)):
+        options.setdefault(number, []).append(Option(*option))
+    named = (
+        select(need, CatalogueItem.name.label("kind"), Region.full_name.label("region"))
+        .join_from(need, CatalogueItem, CatalogueItem.id == need.c.catalogue_item_id)
+        .join(Region, Region.code == need.c.region_code)
+        .order_by(need.c.number)
+    )
+    names = [column.key for column in _NEED]
+    return [
+        Lot(
+            **{name: getattr(row, name) for name in (*names, "kind", "region")},
+            count=row.tasks,
+            options=tuple(options.get(row.number, ())[:MOST_OPTIONS]),
+        )
+        for row in db.session.execute(named)
+    ]
+
+
+def _options(need: Any) -> Any:
+    """(number, institution, ...): who is able to each need, the best first."""
+    able = _able(need)
+    near = case(
+        (Organization.region_code == need.c.region_code, SAME_COUNTY),
+        (func.left(Organization.region_code, 4) == func.left(need.c.region_code, 4), SAME_CITY),
+        (func.left(Organization.region_code, 2) == func.left(need.c.region_code, 2), SAME_PROVINCE),
+        else_=ELSEWHERE,
+    )
+    return (
+        select(need.c.number, Organization.id, Organization.name, Region.full_name, near, Institution.mean_days)
+        .join_from(need, able, able.c.number == need.c.number)
+        .join(Organization, Organization.id == able.c.institution_id)
+        .join(Institution, Institution.organization_id == Organization.id)
+        .join(Region, Region.code == Organization.region_code)
+        .order_by(need.c.number, near.desc(), Institution.mean_days.asc().nulls_last(), Organization.id)
+    )
+
+
+def placed(chosen: Chosen, places: Sequence[tuple[Lot, int]]) -> Subquery:
+    """(id, institution_id) for each chosen waiting task of these lots, with the institution chosen for its lot."""
+    columns = [Column(column.key, column.type) for column in _NEED] + [Column("institution_id", BigInteger)]
+    rows = [(*lot._need(), institution_id) for lot, institution_id in places]
+    table = values(*columns, name="placed_lot").data(rows)
+    same = and_(*(table.c[column.key] == column for column in _NEED))
+    return (
+        select(Task.id, table.c.institution_id)
+        .join_from(Task, Instrument, Instrument.id == Task.instrument_id)
+        .join(table, same)
         .where(is_chosen(Task.id, chosen), Task.state.in_(sorted(UNPLACED)))
         .subquery("proposal")
     )

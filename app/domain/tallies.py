@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, cast, delete, func, insert, literal, null, se
 
 from app.access import EVERYTHING, seeing
 from app.models import Tally, Task, db
+from app.states import DRAFT
 
 _NONE = cast(null(), BigInteger)
 _DIMENSIONS = ("subject", "city_code", "region_code", "catalogue_item_id", "institution_id", "state")
@@ -89,12 +90,13 @@ def _by_place() -> Any:
         Task.state,
         func.count().label("amount"),
     )
-    return rows.group_by(Task.city_code, Task.region_code, Task.state)
+    return rows.where(Task.state != DRAFT).group_by(Task.city_code, Task.region_code, Task.state)
 
 
 def _by_kind() -> Any:
     kind = (Task.city_code, Task.region_code, Task.catalogue_item_id)
-    return select(literal("kind"), *kind, _NONE, Task.state, func.count()).group_by(*kind, Task.state)
+    rows = select(literal("kind"), *kind, _NONE, Task.state, func.count()).where(Task.state != DRAFT)
+    return rows.group_by(*kind, Task.state)
 
 
 def _by_institution() -> Any:
@@ -107,4 +109,5 @@ def _by_institution() -> Any:
         Task.state,
         func.count(),
     )
-    return rows.where(Task.institution_id.is_not(None)).group_by(Task.city_code, Task.institution_id, Task.state)
+    rows = rows.where(Task.institution_id.is_not(None), Task.state != DRAFT)
+    return rows.group_by(Task.city_code, Task.institution_id, Task.state)

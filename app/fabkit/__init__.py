@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, abort, current_app, request, url_for
 from flask_appbuilder import AppBuilder
 
+from .pages import ModelPage
 from .security import AccountSecurityManager, identify, note_use
 from .shell import Menu, context
 
@@ -29,6 +30,7 @@ class Kit(AppBuilder):
 def install(app: Flask, session: Any) -> None:
     """Put Flask-AppBuilder, with our security manager, on the application. Needs an application context."""
     app.extensions["kit"] = Kit(app, session, security_manager_class=AccountSecurityManager)
+    app.before_request(_allow_uploads)
     app.before_request(identify)
     app.before_request(_refuse_nul)
     app.after_request(note_use)
@@ -58,6 +60,15 @@ def _name_static_files(app: Flask) -> None:
 
     with app.test_request_context():
         app.jinja_env.globals["icons_url"] = url_for("static", filename="icons.svg")
+
+
+def _allow_uploads() -> None:
+    """Actions that take files say how large a request may be; nothing has been read of it yet."""
+    page = next((page for page in current_app.extensions["kit"].baseviews if page.endpoint == request.blueprint), None)
+    name = (request.view_args or {}).get("name")
+    if isinstance(page, ModelPage) and name:
+        sizes = {declared.name: declared.most_bytes for declared, _method in page.form_actions}
+        request.max_content_length = sizes.get(name) or request.max_content_length
 
 
 def _refuse_nul() -> None:

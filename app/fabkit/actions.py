@@ -65,7 +65,8 @@ class FormAction:
     `form` is a form, the name of the page's attribute that holds it, or None for a dialog that only confirms or
     shows. `states` are the states in which a row can take it, None if any; `single` wants exactly one row,
     `without` none at all. `context` names a page method that gives the template more to show. One that `leads_away`
-    has no dialog: its method gives the address of the page where the row is worked on.
+    has no dialog: its method gives the address of the page where the row is worked on. `most_bytes` is how large a
+    request with files may be, where it takes any.
     """
 
     name: str
@@ -83,6 +84,7 @@ class FormAction:
     context: str | None = None
     only_shows: bool = False
     leads_away: bool = False
+    most_bytes: int | None = None
 
     @property
     def needs(self) -> str:

@@ -65,6 +65,19 @@ def days_waiting(amber: int, red: int) -> Show:
     return show
 
 
+def due(near: int) -> Show:
+    """The last day for something: in amber so many days before, in red once it is past."""
+
+    def show(value: date | None) -> Any:
+        if value is None:
+            return ""
+        left = (value - datetime.now(ZoneInfo(ZONE)).date()).days
+        css = "overdue" if left < 0 else "waiting-long" if left <= near else ""
+        return Markup('<span class="{}">{}</span>').format(css, value.isoformat()) if css else value.isoformat()
+
+    return show
+
+
 def mask_phone(value: str | None) -> str:
     """The first three and last four digits of a phone number (个人信息保护法 Art 51)."""
     if not value:
@@ -93,7 +106,7 @@ def _moment_in_sheet(value: Any) -> ColumnElement[Any]:
     return func.to_char(func.timezone(ZONE, value), "YYYY-MM-DD HH24:MI")
 
 
-def _day_in_sheet(value: Any) -> ColumnElement[Any]:
+def day_in_sheet(value: Any) -> ColumnElement[Any]:
     return func.to_char(value, "YYYY-MM-DD")
 
 
@@ -101,4 +114,4 @@ def _yes_no_in_sheet(value: Any) -> ColumnElement[Any]:
     return case((value.is_(True), _("Yes")), (value.is_(False), _("No")), else_=null())
 
 
-_SHEETS: dict[Show, Sheet] = {moment: _moment_in_sheet, day: _day_in_sheet, yes_no: _yes_no_in_sheet}
+_SHEETS: dict[Show, Sheet] = {moment: _moment_in_sheet, day: day_in_sheet, yes_no: _yes_no_in_sheet}

@@ -20,6 +20,7 @@ from markupsafe import escape
 from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.datastructures import CombinedMultiDict
 
 from app import audit, spreadsheet
 from app.access import visible
@@ -95,6 +96,8 @@ class ModelPage(Page, ModelView):
     extra: dict[str, Any] = {}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters: tuple[Any, ...] = ()
     search: Search | None = None
+    # Scripts of the page's own, beside those of every list.
+    scripts: tuple[str, ...] = ()
     default_view = "index"
 
     def __init__(self, **kwargs: Any):
@@ -267,7 +270,7 @@ class ModelPage(Page, ModelView):
         if declared.only_shows:
             abort(405)
         selection = self._selection(declared)
-        form = self._form(declared)(request.form)
+        form = self._form(declared)(_posted())
         if declared.form is not None and not form.validate():
             return self._dialog(declared, selection, form), 422
         try:
@@ -440,10 +443,14 @@ class EditablePage(ModelPage):
     def delete_rows(self, selection: Selection, _form: Any) -> str:
         model = self.source.model
         gone = db.session.execute(delete(model).where(model.id.in_(selection.ids)).returning(model.id)).all()
+        self.changed()
         return ngettext("Deleted %(num)s row.", "Deleted %(num)s rows.", len(gone))
 
     def prefill(self, declared: FormAction, selection: Selection) -> Any:
         return self._row_of(selection) if declared.name == "edit" else None
+
+    def changed(self) -> None:
+        """What follows from a change of the rows, or a refusal of it; in the same transaction."""
 
     def _row_of(self, selection: Selection) -> Any:
         return db.session.get(self.source.model, selection.only_id()) or abort(404)
@@ -459,6 +466,13 @@ class EditablePage(ModelPage):
             raise Stale from lost
         except IntegrityError as double:
             raise RuleError(_("There is such a row already.")) from double
+        self.changed()
+
+
+def _posted() -> CombinedMultiDict[str, Any]:
+    """The fields and the files of the request."""
+    parts: Any = (request.files, request.form)
+    return CombinedMultiDict(parts)
 
 
 def _search_box(query: Query) -> dict[str, Any] | None:

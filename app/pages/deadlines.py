@@ -7,6 +7,7 @@ from wtforms import BooleanField, HiddenField, IntegerField, SelectField, String
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, NumberRange
 
+from app.domain import deadlines
 from app.fabkit.filters import Choice
 from app.fabkit.formats import label, words_in_sheet, yes_no
 from app.fabkit.lists import Column, Source
@@ -15,13 +16,13 @@ from app.models import Deadline, Region, db
 from app.pages.tasks import DELIVERIES
 
 
-def _provinces() -> list[SelectChoice]:
+def provinces() -> list[SelectChoice]:
     above = select(Region.code, Region.name).where(Region.level.in_(["nation", "province"])).order_by(Region.code)
     return [SelectChoice(code, name) for code, name in db.session.execute(above)]
 
 
 class DeadlineForm(FlaskForm):
-    province_code = SelectField(_l("Province"), choices=_provinces)
+    province_code = SelectField(_l("Province"), choices=provinces)
     delivery = SelectField(_l("Delivery"), choices=[SelectChoice(*pair) for pair in DELIVERIES.items()])
     days = IntegerField(_l("Days"), validators=[InputRequired(_l("Please give the days.")), NumberRange(1, 365)])
     working_days = BooleanField(_l("Working days only"), default=True)
@@ -54,3 +55,6 @@ class Deadlines(EditablePage):
         Column("basis", _l("Legal basis"), Deadline.basis, css="wide"),
     )
     filters = (Choice("delivery", _l("Delivery"), Deadline.delivery, DELIVERIES, multiple=False),)
+
+    def changed(self) -> None:
+        deadlines.refuse_gaps()

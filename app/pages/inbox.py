@@ -1,21 +1,24 @@
 """待受理任务: what was offered to an institution and what it has taken on."""
 
+from datetime import date
 from typing import Any
 
 from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
+from wtforms import DateField
+from wtforms.validators import InputRequired
 
-from app.domain import inbox
+from app.domain import holidays, inbox
 from app.domain.inbox import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.filters import Choice
+from app.fabkit.filters import Choice, Switch
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Source
 from app.models import Task
 from app.pages import tasks as task_pages
-from app.states import OFFERED, TASK_LABELS, TASK_STATES, WITH_INSTITUTION
+from app.states import ACCEPTED, AT_INSTITUTION, OFFERED, RETURN, TASK_LABELS, TASK_STATES, WITH_INSTITUTION
 
 
 class ReturnForm(FlaskForm):
@@ -30,6 +33,22 @@ class ReturnForm(FlaskForm):
             _l("The place cannot be reached for verification on site."),
         ),
     )
+
+
+class PlanForm(FlaskForm):
+    planned_on = DateField(_l("Planned for"), [InputRequired(_l("Please give the day."))])
+
+
+DUE = {"past": _l("Past due"), "near": _l("Due within 2 working days"), "none": _l("Waits for the instrument")}
+
+
+def _due(value: str) -> Any:
+    at_work = Task.state.in_(sorted(AT_INSTITUTION))
+    if value == "none":
+        return at_work & Task.due_on.is_(None)
+    if value == "past":
+        return at_work & (Task.due_on < holidays.today())
+    return at_work & Task.due_on.between(holidays.today(), inbox.near())
 
 
 class Inbox(task_pages.TaskPage):
@@ -60,6 +79,9 @@ class Inbox(task_pages.TaskPage):
         task_pages.PLACE,
         task_pages.APPLIED,
         task_pages.DELIVERY,
+        task_pages.DUE,
+        task_pages.PLANNED,
+        task_pages.RECEIVED,
         task_pages.WAITING,
     )
     filters = (
@@ -69,6 +91,7 @@ class Inbox(task_pages.TaskPage):
             Task.state,
             {state: TASK_LABELS[state] for state in TASK_STATES if state in WITH_INSTITUTION},
         ),
+        Switch("due", _l("Due"), None, DUE, multiple=False, conditions=_due),
         task_pages.BY_REGION,
         task_pages.BY_ITEM,
         task_pages.BY_DELIVERY,
@@ -86,8 +109,23 @@ class Inbox(task_pages.TaskPage):
         icon="arrow-back-up",
         style="danger",
         form=ReturnForm,
-        states=frozenset({OFFERED}),
+        states=RETURN.sources,
     )
     def return_(self, selection: Selection, form: ReturnForm) -> str:
         outcome = inbox.return_(selection.ids, form.reason.data or "", g.principal)
         return task_pages.told(_("Returned %(done)s tasks.", done=outcome.done), outcome)
+
+    @form_action("plan", _l("Plan a date"), icon="calendar-event", form=PlanForm, states=frozenset({ACCEPTED}))
+    def plan(self, selection: Selection, form: PlanForm) -> str:
+        outcome = inbox.plan(selection.ids, form.planned_on.data or date.min, g.principal)
+        return task_pages.told(_("Planned %(done)s tasks.", done=outcome.done), outcome)
+
+    @form_action("receive", _l("Receive"), icon="package-import", states=frozenset({ACCEPTED}))
+    def receive(self, selection: Selection, _form: Any) -> str:
+        outcome = inbox.receive(selection.ids, g.principal)
+        return task_pages.told(_("Received %(done)s instruments.", done=outcome.done), outcome)
+
+    @form_action("start", _l("Start verification"), icon="player-play", states=frozenset({ACCEPTED}))
+    def start(self, selection: Selection, _form: Any) -> str:
+        outcome = inbox.start(selection.ids, g.principal)
+        return task_pages.told(_("Started %(done)s verifications.", done=outcome.done), outcome)

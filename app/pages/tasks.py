@@ -7,7 +7,7 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
-from sqlalchemy import Integer, and_, cast, func
+from sqlalchemy import Integer, and_, case, cast, func
 from sqlalchemy.orm import aliased
 
 from app.access import within
@@ -25,22 +25,25 @@ from app.fabkit.filters import (
     among,
     is_number,
 )
-from app.fabkit.formats import badge, day, days_waiting, label, mask_phone, moment, reveal, words_in_sheet
+from app.fabkit.formats import (
+    badge,
+    day,
+    day_in_sheet,
+    days_waiting,
+    due,
+    label,
+    mask_phone,
+    moment,
+    reveal,
+    words_in_sheet,
+)
 from app.fabkit.lists import Column
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Appointment, CatalogueItem, Event, Instrument, Organization, Region, Task, db
-from app.states import STEP_LABELS, TASK_LABELS, USE_LABELS, VERIFICATION_LABELS
+from app.pages.instruments import DELIVERIES, ORIGINS, PURPOSES
+from app.states import AT_INSTITUTION, STEP_LABELS, TASK_LABELS, USE_LABELS, VERIFICATION_LABELS
 from app.workflow import Outcome
-
-DELIVERIES = {"sent": _l("Sent in"), "on_site": _l("On site")}
-PURPOSES = {
-    "trade": _l("Trade settlement"),
-    "safety": _l("Safety protection"),
-    "medical": _l("Medical care"),
-    "environment": _l("Environmental monitoring"),
-}
-ORIGINS = {"domestic": _l("Domestic"), "imported": _l("Imported")}
 
 Kind = aliased(CatalogueItem, name="kind")
 Item = aliased(CatalogueItem, name="item")
@@ -93,6 +96,11 @@ DELIVERY = Column(
     sheet=lambda value: words_in_sheet(DELIVERIES, value),
 )
 WAITING = Column("waiting", _l("Days waiting"), _AGE, days_waiting(amber=10, red=20), css="number")
+# What is finished has no day to be late for.
+DUE_ON = case((Task.state.in_(sorted(AT_INSTITUTION)), Task.due_on))
+DUE = Column("due_on", _l("Due on"), DUE_ON, due(near=2), css="nowrap", sheet=day_in_sheet)
+PLANNED = Column("planned_on", _l("Planned for"), Task.planned_on, day, css="nowrap")
+RECEIVED = Column("received_at", _l("Received at"), Task.received_at, moment, css="nowrap")
 INSTITUTION = Column("institution", _l("Institution"), Receiver.name)
 REASON = Column("reason", _l("Reason"), Task.reason, css="wide")
 
@@ -194,6 +202,9 @@ def _task_section(found: Dossier) -> Section:
         (_l("Returned by"), found.returned_by if task.state == "returned" else None),
         (_l("Reason"), task.reason),
         (_l("Delivery"), label(DELIVERIES)(task.delivery)),
+        (_l("Planned for"), day(task.planned_on)),
+        (_l("Received at"), moment(task.received_at)),
+        (_l("Due on"), due(near=2)(task.due_on) if task.state in AT_INSTITUTION else None),
     ]
     return Section(_l("Task"), [(name, value) for name, value in fields if value])
 

@@ -84,7 +84,7 @@ def _xlsx(connection: Connection, rows: Any, headers: list[str], file: BinaryIO,
     write_worksheet(
         records(),
         file,
-        sheet_name=_sheet_name(title),
+        sheet_name=sheet_name(title),
         freeze_row=1,
         autofilter=True,
         header_format=Format().set_bold().set_background_color("#E9EEF5").set_border_bottom("thin"),
@@ -93,5 +93,5 @@ def _xlsx(connection: Connection, rows: Any, headers: list[str], file: BinaryIO,
     return count
 
 
-def _sheet_name(title: str) -> str:
+def sheet_name(title: str) -> str:
     return "".join(" " if character in "[]:*?/\\'" else character for character in title)[:31]

@@ -1,0 +1,101 @@
+"""日常作业: what happens by itself when a day begins. Each run can be repeated for its day and then moves nothing."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from flask_babel import gettext as _
+from sqlalchemy import Date, Select, exists, literal, or_, select
+
+from app.access import Principal
+from app.domain import holidays, notifications
+from app.errors import RuleError
+from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
+from app.states import (
+    AT_INSTITUTION,
+    EFFECTIVE,
+    EXPIRE,
+    FALL_DUE,
+    IN_USE,
+    OFFERED,
+    RUN_OUT,
+    TIME_OUT,
+    VERIFIED,
+)
+from app.workflow import fire
+
+# How long before its day an instrument counts as due soon.
+WARNED_BEFORE = timedelta(days=30)
+NEAR_DAYS = 2
+
+
+def run(day: date, by: Principal) -> ClockRun:
+    """Let a day begin: what has run out runs out, what was not answered times out, reminders go out once a day."""
+    if day > holidays.today():
+        raise RuleError(_("This day has not come yet."), field="day")
+    first = db.session.scalar(select(ClockRun.id).where(ClockRun.day == day).limit(1)) is None
+    moved = {name: hand(day, by) for name, hand in HANDS.items()}
+    if first:
+        moved |= {name: remind(day) for name, remind in REMINDERS.items()}
+    done = ClockRun(day=day, moved=moved, by_name=by.name)
+    db.session.add(done)
+    db.session.flush()
+    return done
+
+
+def _run_out(day: date, by: Principal) -> int:
+    """有效期满: the day itself is still covered."""
+    over = _in_use().where(Instrument.valid_until < day)
+    return fire(RUN_OUT, over, by).done
+
+
+def _fall_due(day: date, by: Principal) -> int:
+    soon = _in_use().where(Instrument.valid_until.between(day, day + WARNED_BEFORE))
+    return fire(FALL_DUE, soon, by).done
+
+
+def _in_use() -> Select[int]:
+    return select(Instrument.id).where(
+        Instrument.verification_state.in_(sorted(VERIFIED)), Instrument.use_state == IN_USE
+    )
+
+
+def _expire(day: date, by: Principal) -> int:
+    """A capability ends with its own validity, or with that of the standard it rests on."""
+    standard_over = exists().where(
+        MeasurementStandard.id == Capability.standard_id,
+        or_(MeasurementStandard.valid_until < day, MeasurementStandard.public_valid_until < day),
+    )
+    over = select(Capability.id).where(Capability.state == EFFECTIVE, or_(Capability.valid_until < day, standard_over))
+    return fire(EXPIRE, over, by).done
+
+
+def _time_out(day: date, by: Principal) -> int:
+    """What no institution answered in time lies on the authority's desk."""
+    silent = select(Task.id).where(Task.state == OFFERED, Task.due_on < day)
+    return fire(TIME_OUT, silent, by, institution_id=None, due_on=None).done
+
+
+HANDS: dict[str, Callable[[date, Principal], int]] = {
+    "run_out": _run_out,
+    "fall_due": _fall_due,
+    "expire": _expire,
+    "time_out": _time_out,
+}
+
+
+def _near_deadline(day: date) -> int:
+    """Institutions hear of what is due in two working days, and of what is late."""
+    near = db.session.scalar(select(holidays.working_days_after(literal(day, Date), NEAR_DAYS)))
+    rows = select(Task.institution_id.label("organization_id"), Task.id)
+    rows = rows.where(Task.state.in_(sorted(AT_INSTITUTION)), Task.due_on <= near)
+    return notifications.remind(rows, "near_deadline", "task", "institution")
+
+
+def _qualification(day: date) -> int:
+    """Institutions hear of qualifications of their staff that run out in thirty days."""
+    rows = select(Qualification.institution_id.label("organization_id"), Qualification.id)
+    rows = rows.where(Qualification.valid_until == day + WARNED_BEFORE)
+    return notifications.remind(rows, "qualification", "qualification", "institution")
+
+
+REMINDERS: dict[str, Callable[[date], int]] = {"near_deadline": _near_deadline, "qualification": _qualification}

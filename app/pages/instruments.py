@@ -1,0 +1,233 @@
+"""What the pages about instruments have in common: columns, filters, and everything about one instrument."""
+
+from typing import Any
+
+from flask import abort, g, send_file, url_for
+from flask_appbuilder import expose
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
+from sqlalchemy.orm import aliased
+
+from app import files
+from app.access import within
+from app.domain import catalogue, instruments, photos, regions
+from app.domain.instruments import Particulars
+from app.fabkit.filters import Begins, Cascade, Choice, Contains, ContainsChinese, Search, in_own, is_number
+from app.fabkit.formats import badge, day, label, moment, words_in_sheet
+from app.fabkit.lists import Column
+from app.fabkit.pages import Page, Section, Show, Table
+from app.models import CatalogueItem, Event, Instrument, Region, db
+from app.states import (
+    CERTIFICATE_LABELS,
+    FILING_LABELS,
+    STEP_LABELS,
+    TASK_LABELS,
+    USE_LABELS,
+    VERIFICATION_LABELS,
+)
+
+DELIVERIES = {"sent": _l("Sent in"), "on_site": _l("On site")}
+PURPOSES = {
+    "trade": _l("Trade settlement"),
+    "safety": _l("Safety protection"),
+    "medical": _l("Medical care"),
+    "environment": _l("Environmental monitoring"),
+}
+ORIGINS = {"domestic": _l("Domestic"), "imported": _l("Imported")}
+EVERY_STATE = {**FILING_LABELS, **USE_LABELS, **VERIFICATION_LABELS}
+
+Kind = aliased(CatalogueItem, name="kind")
+Item = aliased(CatalogueItem, name="item")
+JOINS = (
+    (Kind, Kind.id == Instrument.catalogue_item_id),
+    (Item, Item.id == Kind.parent_id),
+    (Region, Region.code == Instrument.region_code),
+)
+
+
+def _state(name: str, title: Any, column: Any, labels: dict[str, Any]) -> Column:
+    return Column(name, title, column, badge(labels), css="nowrap", sheet=lambda value: words_in_sheet(labels, value))
+
+
+VERIFICATION = _state("verification", _l("Verification"), Instrument.verification_state, VERIFICATION_LABELS)
+USE = _state("use", _l("Use"), Instrument.use_state, USE_LABELS)
+FILING = _state("filing", _l("Filing"), Instrument.filing_state, FILING_LABELS)
+NO = Column("no", _l("Instrument no."), Instrument.instrument_no, css="nowrap")
+NAME = Column("name", _l("Instrument"), Instrument.name, fixed=True)
+ITEM = Column("item", _l("Category"), Item.name, css="narrow")
+KIND = Column("kind", _l("Kind"), Kind.name, css="narrow")
+MODEL = Column("model", _l("Model"), Instrument.model)
+RANGE = Column("range", _l("Measuring range"), Instrument.measuring_range)
+ACCURACY = Column("accuracy", _l("Accuracy class"), Instrument.accuracy_class)
+SERIAL = Column("serial_no", _l("Serial no."), Instrument.serial_no, css="nowrap")
+MANUFACTURER = Column("manufacturer", _l("Manufacturer"), Instrument.manufacturer)
+REGION = Column("region", _l("Region"), Region.full_name)
+PLACE = Column("place", _l("Place of use"), Instrument.use_place)
+LAST = Column("last_verified_on", _l("Last verified on"), Instrument.last_verified_on, day, css="nowrap")
+UNTIL = Column("valid_until", _l("Valid until"), Instrument.valid_until, day, css="nowrap")
+
+SEARCH = Search(
+    (
+        in_own("serial", _l("Serial no."), Contains(Instrument.serial_no)),
+        in_own("name", _l("Instrument"), ContainsChinese(Instrument.name)),
+        in_own("no", _l("Instrument no."), Begins(Instrument.instrument_no)),
+    ),
+    placeholder=_l("Search"),
+)
+BY_REGION = Cascade(
+    "region",
+    _l("Region"),
+    (_l("Province"), _l("City"), _l("County")),
+    "/options/regions",
+    regions.way_to,
+    lambda code: within(regions.prefix(code))(Instrument),
+)
+BY_ITEM = Cascade(
+    "item",
+    _l("Category and kind"),
+    (_l("Category"), _l("Kind")),
+    "/options/catalogue",
+    lambda value: catalogue.way_to(int(value)),
+    lambda value: Instrument.catalogue_item_id.in_(catalogue.kinds_of(int(value))),
+)
+BY_VERIFICATION = Choice("verification", _l("Verification"), Instrument.verification_state, VERIFICATION_LABELS)
+BY_USE = Choice("use", _l("Use"), Instrument.use_state, USE_LABELS)
+BY_FILING = Choice("filing", _l("Filing"), Instrument.filing_state, FILING_LABELS)
+
+
+# --- One instrument ------------------------------------------------------------------------------
+
+
+def facts(found: Particulars) -> list[tuple[Any, Any]]:
+    """The particulars as filed."""
+    instrument = found.instrument
+    return [
+        (_l("Instrument no."), instrument.instrument_no),
+        (_l("Instrument"), instrument.name),
+        (_l("Category"), found.item),
+        (_l("Kind"), found.kind),
+        (_l("Model"), instrument.model),
+        (_l("Serial no."), instrument.serial_no),
+        (_l("Measuring range"), instrument.measuring_range),
+        (_l("Accuracy class"), instrument.accuracy_class),
+        (_l("Manufacturer"), instrument.manufacturer),
+        (_l("Origin"), label(ORIGINS)(instrument.origin)),
+        (_l("Using unit"), found.using_unit),
+        (_l("Region of use"), found.region),
+        (_l("Place of use"), instrument.use_place),
+        (_l("Purpose"), label(PURPOSES)(instrument.purpose)),
+        (_l("Delivery"), label(DELIVERIES)(instrument.delivery)),
+        (_l("Type approval no."), instrument.type_approval_no),
+        (_l("In use since"), day(instrument.started_on)),
+    ]
+
+
+def verification(instrument: Instrument) -> list[tuple[Any, Any]]:
+    """How the instrument stands today."""
+    return [
+        (_l("Verification"), badge(VERIFICATION_LABELS)(instrument.verification_state)),
+        (_l("Valid until"), day(instrument.valid_until)),
+        (_l("Last verified on"), day(instrument.last_verified_on)),
+        (_l("Verification cycle (months)"), instrument.cycle_months),
+        (_l("Use"), badge(USE_LABELS)(instrument.use_state)),
+        (_l("Filing"), badge(FILING_LABELS)(instrument.filing_state)),
+        (_l("Reason"), instrument.filing_reason),
+    ]
+
+
+def show(instrument_id: int, state_of: Any) -> Show | None:
+    """Everything about an instrument; None if it is not there for this person."""
+    found = instruments.particulars(instrument_id)
+    if found is None:
+        return None
+    instrument = found.instrument
+    return Show(
+        id=instrument.id,
+        title=f"{instrument.name} {instrument.serial_no}",
+        state=state_of(instrument),
+        state_badge=badge(VERIFICATION_LABELS)(instrument.verification_state),
+        sections=[
+            Section(_l("State"), verification(instrument)),
+            Section(_l("Instrument as filed"), facts(found)),
+            *_pictures(instrument.id),
+        ],
+        tables=[_bookings(instrument.id), _certificates(instrument.id)],
+        timeline=[_entry(event) for event in instruments.history(instrument.id)],
+    )
+
+
+_PICTURE = Markup(
+    '<a class="photo" href="{0}" target="_blank" rel="noopener"><img src="{0}" alt="{1}" loading="lazy"></a>'
+)
+
+
+def _pictures(instrument_id: int) -> list[Section]:
+    shown = [
+        _PICTURE.format(url_for("Photos.photo", pk=each.id), _l("Photo")) for each in instruments.photos(instrument_id)
+    ]
+    return [Section(_l("Photos"), [("", Markup("").join(shown))])] if shown else []
+
+
+def _bookings(instrument_id: int) -> Table:
+    heads = [_l("Appointment no."), _l("State"), _l("Institution")]
+    rows = [[row.no, badge(TASK_LABELS)(row.state), row.name or ""] for row in instruments.bookings(instrument_id)]
+    return Table(_l("Bookings"), heads, rows, _l("It has not been booked yet."))
+
+
+def _certificates(instrument_id: int) -> Table:
+    heads = [_l("Certificate no."), _l("Verified on"), _l("Valid until"), _l("Conclusion"), _l("State")]
+    rows = [
+        [
+            each.no,
+            day(each.verified_on),
+            day(each.valid_until),
+            conclusion(each.passed),
+            badge(CERTIFICATE_LABELS)(each.state),
+        ]
+        for each in instruments.certificates(instrument_id)
+    ]
+    return Table(_l("Certificates"), heads, rows, _l("It has no certificate yet."))
+
+
+def conclusion(passed: bool | None) -> Any:
+    """合格 or 不合格."""
+    return "" if passed is None else badge(CONCLUSIONS)("passed" if passed else "failed")
+
+
+CONCLUSIONS = {"passed": _l("Passed"), "failed": _l("Failed")}
+_STYLES = {"send_back": "warning", "scrap": "danger", "fail": "danger", "verify": "success"}
+
+
+def _entry(event: Event) -> dict[str, Any]:
+    return {
+        "at": moment(event.at),
+        "step": STEP_LABELS.get(event.step, event.step),
+        "from_label": EVERY_STATE.get(event.from_state or ""),
+        "to_label": EVERY_STATE.get(event.to_state or ""),
+        "by": event.by_name,
+        "organization": event.by_organization,
+        "reason": event.reason,
+        "style": _STYLES.get(event.step, "neutral"),
+    }
+
+
+def found(instrument_id: int) -> Instrument:
+    """The instrument, if the acting person sees it."""
+    return db.session.get(Instrument, instrument_id) or abort(404)
+
+
+class Photos(Page):
+    """The pictures of instruments, for whoever sees the instrument."""
+
+    route_base = "/photos"
+
+    @expose("/<pk>", methods=["GET"])
+    def photo(self, pk: str) -> Any:
+        if g.principal.account_id is None:
+            abort(401)
+        found = photos.find(int(pk)) if is_number(pk) else None
+        if found is None:
+            abort(404)
+        answer = send_file(files.path(found.file), mimetype="image/jpeg", max_age=3600)
+        answer.cache_control.private = True
+        return answer

@@ -1,0 +1,116 @@
+"""通知: what the system told one, the newest first."""
+
+from typing import Any
+
+from flask import g
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from markupsafe import Markup
+from sqlalchemy import Text, case, cast, func, literal
+
+from app.domain import notifications
+from app.fabkit.actions import Selection, form_action
+from app.fabkit.filters import Switch
+from app.fabkit.formats import badge, moment
+from app.fabkit.lists import Column, Source
+from app.fabkit.pages import ModelPage
+from app.models import Notification
+
+# What is said of a step, to a party.
+TEXTS = {
+    ("submit", "institution"): _l("Tasks were offered to you"),
+    ("resubmit", "institution"): _l("Tasks were offered to you again"),
+    ("assign", "institution"): _l("The authority assigned tasks to you"),
+    ("withdraw", "institution"): _l("The using unit withdrew tasks"),
+    ("near_deadline", "institution"): _l("Tasks are near or past their deadline"),
+    ("pass", "institution"): _l("Capabilities have passed the review"),
+    ("reject", "institution"): _l("Capabilities were rejected"),
+    ("expire", "institution"): _l("Capabilities have expired"),
+    ("qualification", "institution"): _l("Qualifications of your staff expire in 30 days"),
+    ("submit", "authority"): _l("Tasks without an institution wait for you"),
+    ("resubmit", "authority"): _l("Tasks without an institution wait for you"),
+    ("return", "authority"): _l("Institutions returned tasks"),
+    ("escalate", "authority"): _l("Tasks were escalated to you"),
+    ("time_out", "authority"): _l("Institutions did not answer in time; assign the tasks anew"),
+    ("accept", "using_unit"): _l("The institution accepted your tasks"),
+    ("return", "using_unit"): _l("The institution returned your tasks"),
+    ("plan", "using_unit"): _l("The institution planned a day for your tasks"),
+    ("receive", "using_unit"): _l("The institution received your instruments"),
+    ("approve", "using_unit"): _l("Certificates were issued"),
+    ("correct", "using_unit"): _l("Certificates were voided, to be issued anew"),
+    ("assign", "using_unit"): _l("The authority assigned an institution"),
+    ("refuse", "using_unit"): _l("The authority refused your tasks"),
+    ("time_out", "using_unit"): _l("The institution did not answer in time; the authority assigns anew"),
+    ("fall_due", "using_unit"): _l("Instruments fall due within 30 days: book their verification"),
+    ("run_out", "using_unit"): _l("Instruments are overdue and must not be used"),
+    ("pass", "using_unit"): _l("Filings have passed the review"),
+    ("send_back", "using_unit"): _l("Filings were sent back to you"),
+    ("role_given", "account"): _l("You were given a role"),
+}
+# Where what it is about is worked on.
+PAGES = {
+    ("task", "authority"): "/assignments/",
+    ("task", "institution"): "/inbox/",
+    ("task", "using_unit"): "/progress/",
+    ("instrument", "using_unit"): "/ledger/",
+    ("capability", "institution"): "/capabilities/",
+    ("qualification", "institution"): "/staff/",
+    ("account", "account"): "/me/",
+}
+READ = {"unread": _l("Unread"), "read": _l("Read")}
+_AMOUNT = " ({})"
+
+
+def _about(value: str) -> Any:
+    """What happened, with the way to the row or the list that it is about."""
+    kind, party, subject, amount, id = value.split(" ")
+    text = TEXTS.get((kind, party), kind)
+    counted = f"{text} ({amount})" if amount != "1" else text
+    address = PAGES.get((subject, party), "/")
+    if id and subject != "account" and subject != "qualification":
+        address += f"show/{id}"
+    return Markup('<a href="{}">{}</a>').format(address, counted)
+
+
+_FACTS = func.concat_ws(
+    literal(" "),
+    Notification.kind,
+    Notification.party,
+    Notification.subject,
+    cast(Notification.amount, Text),
+    func.coalesce(cast(Notification.subject_id, Text), ""),
+)
+_IS_READ = case((Notification.read_at.is_(None), "unread"), else_="read")
+
+
+def _read(value: str) -> Any:
+    return Notification.read_at.is_(None) if value == "unread" else Notification.read_at.is_not(None)
+
+
+class Notifications(ModelPage):
+    """通知."""
+
+    route_base = "/notifications"
+    class_permission_name = "Notifications"
+    list_title = _l("Notifications")
+    subtitle = _l("What is mailed as well is set under My account.")
+    empty = _l("Nothing has been told to you yet.")
+    source = Source(
+        Notification,
+        key=Notification.id,
+        where=lambda: [Notification.account_id == g.principal.account_id],
+        descending=True,
+    )
+    columns = (
+        Column("read", _l("State"), _IS_READ, badge(READ), css="nowrap"),
+        Column("at", _l("Time"), Notification.at, moment, css="nowrap", fixed=True),
+        Column("about", _l("Notification"), _FACTS, _about, fixed=True),
+        Column("reason", _l("Reason"), Notification.reason, css="wide"),
+    )
+    extra = {"state": _IS_READ}  # noqa: RUF012
+    filters = (Switch("read", _l("State"), None, READ, multiple=False, conditions=_read),)
+
+    @form_action("mark_read", _l("Mark as read"), icon="check", style="primary", states=frozenset({"unread"}))
+    def mark_read(self, selection: Selection, _form: Any) -> str:
+        count = notifications.mark_read(selection.ids, g.principal)
+        return ngettext("Marked %(num)s notification as read.", "Marked %(num)s notifications as read.", count)

@@ -1,0 +1,28 @@
+"""Rows to and from sheets. Knows nothing of metrology, tables or HTTP.
+
+Out: `write` streams a query. In: `template` is handed out for filling in, `read` opens what comes back, `match` and
+`taken` make typed values of it, `with_problems` hands it back with what is wrong with each row.
+"""
+
+from .columns import Dependent, Field, Matched, match, taken
+from .exports import KINDS, Sheet, write
+from .reading import Incoming, read
+from .returning import with_problems
+from .templates import template
+from .workbooks import Unreadable
+
+__all__ = [
+    "KINDS",
+    "Dependent",
+    "Field",
+    "Incoming",
+    "Matched",
+    "Sheet",
+    "Unreadable",
+    "match",
+    "read",
+    "taken",
+    "template",
+    "with_problems",
+    "write",
+]

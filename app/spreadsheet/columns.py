@@ -1,0 +1,113 @@
+"""The columns somebody asks for, found among those of a sheet, and their values as text, number, date or choice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from flask_babel import gettext as _
+
+from .cells import Value, as_date, as_number, as_text, plain
+from .reading import Incoming
+from .workbooks import Unreadable
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a sheet to fill in. `name` is for the program, `label` for the person."""
+
+    name: str
+    label: str
+    mandatory: bool = False
+    kind: Literal["text", "number", "date", "choice"] = "text"
+    choices: tuple[str, ...] | None = None
+    note: str = ""
+    example: str = ""
+    width: int = 16
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        """The choices by how they compare."""
+        return {_folded(choice): choice for choice in self.choices or ()}
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """The choices of a field that depend on what its row has in another field."""
+
+    field: str
+    on: str
+    choices: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Which column of the sheet holds which field, and the headers that nobody asked for."""
+
+    columns: dict[int, Field]
+    unknown: list[str]
+
+
+def match(headers: Sequence[str], fields: Sequence[Field]) -> Matched:
+    """Find the fields among the headers, in any order, whatever blanks, stars and full-width forms are in them."""
+    wanted = {_folded(field.label): field for field in fields}
+    columns: dict[int, Field] = {}
+    for number, header in enumerate(headers):
+        field = wanted.get(_folded(header))
+        if not field:
+            continue
+        if field in columns.values():
+            raise Unreadable(_("The column “%(column)s” is there twice. Delete one of them.", column=field.label))
+        columns[number] = field
+    missing = [field.label for field in fields if field.mandatory and field not in columns.values()]
+    if missing:
+        raise Unreadable(
+            _("These columns are missing: %(columns)s. Use the template, with the names of the columns in the first"
+              " filled row.", columns=_(", ").join(missing))
+        )  # fmt: skip
+    return Matched(columns, [header for number, header in enumerate(headers) if header and number not in columns])
+
+
+def taken(incoming: Incoming, matched: Matched) -> Iterator[tuple[int, dict[str, Value], list[str]]]:
+    """Each row by its number: its values by field name, and what is wrong with them. Other columns are left alone."""
+    absent = dict.fromkeys(field.name for field in matched.columns.values())
+    for row, cells in incoming.rows:
+        found = incoming.problems.get(row, {})
+        values, problems = dict[str, Value](absent), list[str]()
+        for column, field in matched.columns.items():
+            if column in found:
+                problems.append(found[column])
+            elif (cell := cells[column]) is None:
+                if field.mandatory:
+                    problems.append(_("“%(column)s” is missing.", column=field.label))
+            elif (value := _value(field, cell)) is None:
+                problems.append(_refusal(field, cell))
+            else:
+                values[field.name] = value
+        yield row, values, problems
+
+
+def _value(field: Field, cell: Value) -> Value:
+    if field.kind == "number":
+        return as_number(cell)
+    if field.kind == "date":
+        return as_date(cell)
+    if field.kind == "choice" and field.choices is not None:
+        return field.known.get(_folded(as_text(cell)))
+    return as_text(cell)
+
+
+def _refusal(field: Field, cell: Value) -> str:
+    value = as_text(cell)[:40]
+    match field.kind:
+        case "number":
+            return _("“%(column)s” must be a number, not “%(value)s”.", column=field.label, value=value)
+        case "date":
+            return _("“%(column)s” must be a date like 2026-01-31, not “%(value)s”.", column=field.label, value=value)
+        case _:
+            return _("“%(column)s” must be chosen from the list; “%(value)s” is not on it.",
+                     column=field.label, value=value)  # fmt: skip
+
+
+def _folded(text: str) -> str:
+    return "".join(plain(text).split()).strip("*").casefold()

@@ -1,0 +1,541 @@
+"""Workbooks that nobody vouches for, read cell by cell; the only place that opens an .xlsx file.
+
+Only the parts that are needed are inflated, piece by piece and up to a bound, whatever the file says of its size. What
+is empty leaves no trace, so a million formatted rows cost time but no memory. A library in a compiled language reads
+faster, but keeps whole sheets in memory and does not tell of formulas: it needs this same pass before it.
+"""
+
+import posixpath
+import re
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+from xml.parsers import expat
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+
+from flask_babel import gettext as _
+
+from .cells import Value, cleaned
+
+FORMULA, ERROR, DIGITS, DATE = "formula", "error", "digits", "date"
+
+_MEGABYTE = 1024 * 1024
+_MOST_PARTS = 5_000
+_MOST_XML = 256 * _MEGABYTE
+_MOST_SMALL_XML = 16 * _MEGABYTE
+_MOST_TEXT = 128 * _MEGABYTE
+_MOST_STRINGS = 1_500_000
+# A cell of a sheet holds 32,767 characters.
+LONGEST_TEXT = 32_000
+_LONGEST_TAG = _MEGABYTE
+_DEEPEST = 64
+_MOST_NAMES = 10_000
+_CHUNK = 64 * 1024
+_LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
+# From here on a sheet program has replaced the last digits by zeros.
+_TOO_LONG = 10**15
+_LAST_DAY = 2_958_466
+_BROKEN = (
+    BadZipFile, zlib.error, struct.error, expat.ExpatError, EOFError, OSError, LookupError, NotImplementedError,
+    OverflowError, RuntimeError, ValueError,
+)  # fmt: skip
+_CELL_TAGS = frozenset({"c", "v", "t", "f", "is", "row", "si"})
+_RANGE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(50, 59)}
+# In a number format: texts, what follows a backslash, an underscore or a star, and colours, conditions and languages.
+_NO_PLACE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
+
+
+class Unreadable(Exception):
+    """A sheet that cannot be read. The text tells the person why, and what to do."""
+
+
+@dataclass
+class Grid:
+    """The rows of one sheet that hold anything, as (row number, values), and what is wrong with single cells."""
+
+    name: str
+    rows: list[tuple[int, list[Value]]] = field(default_factory=list)
+    marks: dict[int, dict[int, str]] = field(default_factory=dict)
+
+    def mark(self, row: int, column: int, trouble: str) -> None:
+        self.marks.setdefault(row, {})[column] = trouble
+
+
+def grid(data: bytes, *, title: str, most_rows: int, most_columns: int) -> Grid:
+    """The sheet named as the title, or else the first that is not hidden."""
+    try:
+        archive = _opened(data)
+        book = _relations(archive, "")["officeDocument"][0]
+        parts = _relations(archive, book)
+        if "worksheet" not in parts:
+            raise other_kind()
+        name, part, from_1904 = _chosen(archive, book, title)
+        strings = _strings(archive, parts["sharedStrings"][0]) if "sharedStrings" in parts else []
+        styles = _styles(archive, parts["styles"][0]) if "styles" in parts else []
+        cells = _Cells(Grid(name), strings, styles, from_1904, most_rows, most_columns)
+        _parse(archive, part, _MOST_XML, cells.start, cells.end, cells.add)
+    except _BROKEN as error:
+        raise damaged() from error
+    cells.refuse_merged()
+    return cells.grid
+
+
+def damaged() -> Unreadable:
+    return Unreadable(_("The file is damaged. Open it in Excel or WPS, save it anew as .xlsx, and choose it again."))
+
+
+def too_big() -> Unreadable:
+    return Unreadable(
+        _(
+            "The sheet is too big. Copy the filled rows into an empty template, without the formatted empty rows and"
+            " columns around them, and choose that file."
+        )
+    )
+
+
+# --- The archive ---------------------------------------------------------------------------------
+
+
+def _opened(data: bytes) -> ZipFile:
+    # Counted before anything is made of it: each entry of the directory begins with these bytes.
+    if data.count(b"PK\x01\x02") > _MOST_PARTS:
+        raise too_big()
+    archive = ZipFile(BytesIO(data))
+    entries = archive.infolist()
+    names = {entry.filename for entry in entries}
+    # Of two parts with one name, programs differ in which one they show.
+    if len(names) != len(entries) or any(entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for entry in entries):
+        raise damaged()
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise encrypted()
+    if any("vbaProject" in name or "/macrosheets/" in name for name in names):
+        raise macros()
+    if "[Content_Types].xml" not in names or any(name.endswith("workbook.bin") for name in names):
+        raise other_kind()
+    if any("macroEnabled" in kind for kind in _attributes(archive, "[Content_Types].xml", "Override", "ContentType")):
+        raise macros()
+    return archive
+
+
+def encrypted() -> Unreadable:
+    return Unreadable(_("The file is protected by a password. Remove the password, save it, and choose it again."))
+
+
+def macros() -> Unreadable:
+    return Unreadable(_("The file holds macros. Save it as “Excel workbook (.xlsx)”, and choose that file."))
+
+
+def other_kind() -> Unreadable:
+    return Unreadable(
+        _("The file is of a kind that is not taken. Open it in Excel or WPS, save it as .xlsx, and choose that file.")
+    )
+
+
+def _inflated(archive: ZipFile, name: str, most: int) -> Iterator[bytes]:
+    if archive.getinfo(name).file_size > most:  # a part bigger than it says is counted below
+        raise too_big()
+    with archive.open(name) as part:
+        while chunk := part.read(_CHUNK):
+            most -= len(chunk)
+            if most < 0:
+                raise too_big()
+            yield chunk
+
+
+# --- The XML -------------------------------------------------------------------------------------
+
+
+def _parse(archive: ZipFile, name: str, most: int, start: Any, end: Any, text: Any = None) -> None:
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    parser.StartDoctypeDeclHandler = _refuse
+    fed = 0
+    for chunk in _inflated(archive, name, most):
+        parser.Parse(chunk)
+        fed += len(chunk)
+        # The parser keeps a tag until its end, and every name for good.
+        if fed - parser.CurrentByteIndex > _LONGEST_TAG or len(parser.intern) > _MOST_NAMES:
+            raise damaged()
+    parser.Parse(b"", True)
+
+
+def _refuse(*_declaration: Any) -> None:
+    """No sheet program writes a document type; entities that grow without end and outside files come with one."""
+    raise damaged()
+
+
+def _elements(archive: ZipFile, name: str, seen: Callable[[str, dict[str, str], list[str]], None]) -> None:
+    """Tell of each element of a small part, with its attributes and those it lies in."""
+    within: list[str] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        seen(_local(tag), attributes, within)
+        within.append(_local(tag))
+        if len(within) > _DEEPEST:
+            raise damaged()
+
+    _parse(archive, name, _MOST_SMALL_XML, start, lambda _tag: within.pop())
+
+
+def _attributes(archive: ZipFile, name: str, wanted: str, attribute: str) -> list[str]:
+    found: list[str] = []
+    _elements(
+        archive, name, lambda tag, attributes, _within: found.append(attributes.get(attribute, ""))
+        if tag == wanted
+        else None,
+    )  # fmt: skip
+    return found
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+# --- The workbook --------------------------------------------------------------------------------
+
+
+def _relations(archive: ZipFile, part: str) -> dict[str, list[str]]:
+    """The parts a part refers to, by their kind and by their id."""
+    folder, _slash, file = part.rpartition("/")
+    found: dict[str, list[str]] = {}
+
+    def seen(tag: str, attributes: dict[str, str], _within: list[str]) -> None:
+        if tag == "Relationship" and attributes.get("TargetMode") != "External":
+            target = posixpath.normpath(posixpath.join("/", folder, attributes["Target"])).lstrip("/")
+            found.setdefault(attributes["Type"].rpartition("/")[2], []).append(target)
+            found.setdefault("#" + attributes["Id"], []).append(target)
+
+    _elements(archive, posixpath.join(folder, "_rels", file + ".rels"), seen)
+    return found
+
+
+def _chosen(archive: ZipFile, book: str, title: str) -> tuple[str, str, bool]:
+    """The name and part of the sheet to read, and whether days are counted from 1904."""
+    sheets: list[tuple[str, str, bool]] = []
+    from_1904 = False
+
+    def seen(tag: str, attributes: dict[str, str], within: list[str]) -> None:
+        nonlocal from_1904
+        if tag == "workbookPr":
+            from_1904 = attributes.get("date1904") in ("1", "true")
+        if tag == "sheet" and within[-1:] == ["sheets"]:
+            key = next((value for name, value in attributes.items() if _local(name) == "id"), "")
+            sheets.append((attributes.get("name", ""), key, attributes.get("state", "visible") == "visible"))
+
+    _elements(archive, book, seen)
+    parts = _relations(archive, book)
+    tables = [
+        (name, parts["#" + key][0], visible)
+        for name, key, visible in sheets
+        if parts.get("#" + key, [""])[0] in parts.get("worksheet", [])
+    ]
+    named = [sheet for sheet in tables if title and sheet[0].strip() == title]
+    for name, part, _visible in named or [sheet for sheet in tables if sheet[2]]:
+        return name, part, from_1904
+    raise Unreadable(_("The file has no sheet that is shown. Show the sheet to read, save, and choose the file again."))
+
+
+def _styles(archive: ZipFile, name: str) -> list[str | int]:
+    """For each style of a cell: "date", how many digits it shows at least, or 0."""
+    codes: dict[str, str] = {}
+    styles: list[str | int] = []
+
+    def seen(tag: str, attributes: dict[str, str], within: list[str]) -> None:
+        if tag == "numFmt" and within[-1:] == ["numFmts"]:
+            codes[attributes["numFmtId"]] = attributes["formatCode"]
+        if tag == "xf" and within[-1:] == ["cellXfs"]:
+            number = attributes.get("numFmtId", "0")
+            styles.append("date" if int(number) in _DATE_FORMATS else _shown_as(codes.get(number, "")))
+
+    _elements(archive, name, seen)
+    return styles
+
+
+def _shown_as(code: str) -> str | int:
+    if re.fullmatch("0{2,15}", code):
+        return len(code)
+    if re.search(r"\[[hms]+\]", code, re.IGNORECASE):
+        return 0  # how long something took, not when it was
+    return "date" if re.search("[ymdhs]", _NO_PLACE.sub("", code), re.IGNORECASE) else 0
+
+
+def _strings(archive: ZipFile, name: str) -> list[str | None]:
+    """The texts that cells refer to by number. What stands above a text to tell how to say it is no part of it."""
+    strings: list[str | None] = []
+    text = _Text()
+
+    def start(name: str, _attributes: dict[str, str]) -> None:
+        tag = text.enter(name)
+        if tag == "si" and len(strings) > _MOST_STRINGS:
+            raise too_big()
+
+    def end(name: str) -> None:
+        if text.leave(name) == "si":
+            strings.append(text.taken())
+
+    _parse(archive, name, _MOST_XML, start, end, text.add)
+    return strings
+
+
+class _Text:
+    """Gathers the text of a cell, and keeps count of all that is gathered."""
+
+    def __init__(self) -> None:
+        self.depth = self.length = self.held = 0
+        self.wanted = self.aside = False
+        self.pieces: list[str] = []
+
+    def enter(self, name: str) -> str:
+        self.depth += 1
+        tag = name if name in _CELL_TAGS else _local(name)
+        if tag in ("v", "t"):
+            self.wanted = not self.aside
+        elif tag == "rPh":
+            self.aside = True
+        if self.depth > _DEEPEST:
+            raise damaged()
+        return tag
+
+    def leave(self, name: str) -> str:
+        self.depth -= 1
+        tag = name if name in _CELL_TAGS else _local(name)
+        self.wanted = False
+        if tag == "rPh":
+            self.aside = False
+        return tag
+
+    def add(self, piece: str) -> None:
+        if self.wanted:
+            self.pieces.append(piece)
+            self.length += len(piece)
+            if self.length > LONGEST_TEXT:
+                raise too_long()
+
+    def raw(self) -> str:
+        pieces = self.pieces
+        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+        pieces.clear()
+        self.length = 0
+        return text
+
+    def taken(self) -> str | None:
+        text = self.raw()
+        text = cleaned(_ESCAPED.sub(_unescaped, text) if "_x" in text else text)
+        self.held += sys.getsizeof(text)
+        if self.held > _MOST_TEXT:
+            raise too_big()
+        return text
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    character = chr(int(escape[1], 16))
+    # What neither a database nor a sheet can hold stays as it is written.
+    return character if character.isprintable() or character in "\t\n\r" else escape[0]
+
+
+# --- The cells -----------------------------------------------------------------------------------
+
+
+class _Cells(_Text):
+    """The cells of a sheet as they come past."""
+
+    def __init__(
+        self, grid: Grid, strings: list[str | None], styles: list[str | int], from_1904: bool, rows: int, columns: int
+    ) -> None:
+        super().__init__()
+        self.grid, self.strings, self.from_1904 = grid, strings, from_1904
+        self.shown = {str(number): shown for number, shown in enumerate(styles)}
+        self.most_rows, self.most_columns = rows, columns
+        self.row = 0
+        self.column = 0
+        self.kind, self.style, self.formula = "n", "0", False
+        self.values: list[Value] = []
+        self.merged: list[str] = []
+
+    # Called five times for each cell: what comes most often stands first, and little is handed on.
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.depth += 1
+        if name == "c":
+            place = attributes.get("r")
+            self.column = _column(place.rstrip("0123456789")) if place else self.column + 1
+            self.kind = attributes.get("t", "n")
+            self.style = attributes.get("s", "0")
+        elif name == "v":
+            self.wanted = True
+        else:
+            self._start_other(name, attributes)
+        if self.depth > _DEEPEST:
+            raise damaged()
+
+    def end(self, name: str) -> None:
+        self.depth -= 1
+        if name == "v":
+            self.wanted = False
+        elif name == "c":
+            if self.pieces or self.formula:
+                self._take()
+        else:
+            self._end_other(name)
+
+    def _start_other(self, name: str, attributes: dict[str, str]) -> None:
+        self.depth -= 1
+        tag = self.enter(name)
+        if tag == "row":
+            self._begin(int(attributes.get("r", self.row + 1)))
+        elif tag == "f":
+            self.formula = True
+            if attributes.get("t") in ("array", "dataTable") and ":" in attributes.get("ref", ""):
+                raise Unreadable(
+                    _("The cells %(cells)s share a formula. Paste them as values, and choose the file again.",
+                      cells=attributes["ref"])
+                )  # fmt: skip
+        elif tag == "mergeCell" and len(self.merged) < _MOST_NAMES:
+            self.merged.append(attributes.get("ref", ""))
+        elif tag != name and tag in ("c", "v"):
+            self.depth -= 1
+            self.start(tag, attributes)
+
+    def _end_other(self, name: str) -> None:
+        self.depth += 1
+        tag = self.leave(name)
+        if tag == "row":
+            self._finish()
+        elif tag != name and tag in ("c", "v"):
+            self.depth += 1
+            self.end(tag)
+
+    def _begin(self, row: int) -> None:
+        if not self.row < row <= _LAST_ROW:
+            raise damaged()
+        self.row, self.column, self.values = row, 0, []
+
+    def _finish(self) -> None:
+        if not self.values:
+            self.grid.marks.pop(self.row, None)
+            return
+        if len(self.grid.rows) > self.most_rows:
+            raise too_many_rows(self.most_rows)
+        self.grid.rows.append((self.row, self.values))
+
+    def _take(self) -> None:
+        if self.formula:
+            self.grid.mark(self.row, self.column - 1, FORMULA)
+            self.formula = False
+        value = self._value()
+        if value is None:
+            return
+        if self.column > self.most_columns:
+            raise too_many_columns(self.most_columns)
+        missing = self.column - 1 - len(self.values)
+        if missing < 0:
+            raise damaged()
+        if missing:
+            self.values += [None] * missing
+        self.values.append(value)
+
+    def _value(self) -> Value:
+        if self.kind == "inlineStr" or self.kind == "str":
+            return self.taken()
+        content = self.raw()
+        if self.kind == "s":
+            return self.strings[int(content)] if content.isdecimal() else None
+        if self.kind == "n":
+            return self._number(content) if content.strip() else None
+        if self.kind == "b":
+            return content in ("1", "true")
+        if self.kind == "d":
+            return self._written(content)
+        self.grid.mark(self.row, self.column - 1, ERROR)
+        return cleaned(content[:20])
+
+    def _number(self, content: str) -> Value:
+        shown = self.shown.get(self.style, 0)
+        if shown == "date":
+            return self._moment(float(content))
+        number = int(content) if content.isdecimal() and len(content) < 16 else float(content)
+        if isinstance(number, float):
+            # A sheet shows 15 digits; those behind them are left from calculating.
+            number = float(f"{number:.15g}")
+            if not -1e300 < number < 1e300:
+                raise damaged()
+            number = int(number) if number.is_integer() else number
+        if not -_TOO_LONG < number < _TOO_LONG:
+            self.grid.mark(self.row, self.column - 1, DIGITS)
+            return f"{number:.15g}" if abs(number) > 10**40 else str(number)
+        return f"{number:0{shown}d}" if shown and isinstance(number, int) else number
+
+    def _moment(self, days: float) -> Value:
+        if not 0 < days < _LAST_DAY:
+            self.grid.mark(self.row, self.column - 1, DATE)
+            return f"{days:.15g}"
+        whole, seconds = divmod(round(days * 86400), 86400)
+        if not whole and seconds and not self.from_1904:
+            return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        # Sheet programs believe that 1900 was a leap year.
+        first = date(1904, 1, 1) if self.from_1904 else date(1899, 12, 31 if whole < 60 else 30)
+        day = first + timedelta(whole)
+        return datetime(day.year, day.month, day.day) + timedelta(seconds=seconds) if seconds else day
+
+    def _written(self, content: str) -> Value:
+        moment = datetime.fromisoformat(content).replace(tzinfo=None)
+        if moment.year < 1900:
+            self.grid.mark(self.row, self.column - 1, DATE)
+            return content
+        return moment if moment.time() != datetime.min.time() else moment.date()
+
+    def refuse_merged(self) -> None:
+        """Only one cell of those merged holds the value, and nobody sees for which rows it was meant."""
+        if not self.grid.rows:
+            return
+        first, last = self.grid.rows[0][0], self.grid.rows[-1][0]
+        width = max(len(values) for _row, values in self.grid.rows)
+        for cells in self.merged:
+            found = _RANGE.fullmatch(cells)
+            if not found:
+                raise damaged()
+            left, top, bottom = _column(found[1]), int(found[2]), int(found[4] or found[2])
+            if left <= width and top <= last and bottom >= first:
+                raise Unreadable(
+                    _("The cells %(cells)s are merged. Take them apart, write the names of the columns in one row and"
+                      " every value in its own cell, and choose the file again.", cells=cells)
+                )  # fmt: skip
+
+
+def too_long() -> Unreadable:
+    return Unreadable(
+        _("A cell holds more than %(most)s characters. Shorten it, and choose the file again.", most=LONGEST_TEXT)
+    )
+
+
+def too_many_rows(most: int) -> Unreadable:
+    return Unreadable(_("The sheet has more than %(most)s rows. Divide it into several files.", most=most))
+
+
+def too_many_columns(most: int) -> Unreadable:
+    return Unreadable(
+        _(
+            "There are values to the right of column %(most)s. Delete them, or copy the columns you need into an"
+            " empty template.",
+            most=most,
+        )
+    )
+
+
+@lru_cache(maxsize=1000)
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(letter) + 1
+    if not 0 < number <= _LAST_COLUMN:
+        raise damaged()
+    return number
