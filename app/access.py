@@ -341,9 +341,10 @@ def _home_of(session: Session, account_id: int) -> int | None:
 
 
 def install(session: Any) -> None:
-    """Narrow every statement of the session and guard its writes."""
-    event.listen(session, "do_orm_execute", _narrow)
-    event.listen(session, "before_flush", _guard)
+    """Narrow every statement of the session and guard its writes; once, however many applications share it."""
+    if not event.contains(session, "do_orm_execute", _narrow):
+        event.listen(session, "do_orm_execute", _narrow)
+        event.listen(session, "before_flush", _guard)
 
 
 # --- What they may do ----------------------------------------------------------------------------

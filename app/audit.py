@@ -60,8 +60,13 @@ def record(
 
 def install(session: Any) -> None:
     """Append what was recorded when the session commits, forget it when it rolls back."""
-    event.listen(session, "before_commit", _append)
-    event.listen(session, "after_rollback", lambda rolled_back: rolled_back.info.pop(_WAITING, None))
+    if not event.contains(session, "before_commit", _append):
+        event.listen(session, "before_commit", _append)
+        event.listen(session, "after_rollback", _forget)
+
+
+def _forget(session: Session) -> None:
+    session.info.pop(_WAITING, None)
 
 
 def _append(session: Session) -> None:

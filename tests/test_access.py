@@ -266,6 +266,17 @@ def test_the_same_statement_serves_two_people_in_turn(rows, two_cities):
     assert seen == [{"330106"}, {"510104"}, {"330106"}, {"510104"}, {"330106"}]
 
 
+def test_rows_are_narrowed_once_however_many_applications_there_are(app, rows, statements):
+    """Narrowed again by each, a statement of this test process once asked the same thing forty times over."""
+    with app.app_context():
+        access.install(db.session)
+
+    with access.seeing(Principal(kind="institution", organization_id=7)), statements() as seen:
+        rows.scalars(select(Task.id)).all()
+
+    assert [statement.count("institution_id = ") for statement in seen] == [1]
+
+
 def test_nothing_is_written_into_a_neighbours_area(rows, two_cities):
     here, there = two_cities
     county = principals(here)["county"]
