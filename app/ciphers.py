@@ -50,5 +50,10 @@ def seal(text: str) -> str:
     return hmac.new(_key("audit log"), text.encode(), hashlib.sha256).hexdigest()
 
 
+def passphrase(purpose: str) -> str:
+    """What encrypts files outside the database."""
+    return _key(purpose).hex()
+
+
 def _key(purpose: str) -> bytes:
     return hmac.new(current_app.config["DATA_KEY"].encode(), purpose.encode(), hashlib.sha256).digest()

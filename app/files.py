@@ -5,20 +5,30 @@ the database.
 """
 
 import os
+import shutil
 import tempfile
-from hashlib import sha256
+from hashlib import file_digest
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from flask import current_app
 
 
 def keep(content: bytes) -> str:
     """Keep a file; gives the hash by which it is found again."""
-    name = sha256(content).hexdigest()
+    return keep_stream(BytesIO(content))
+
+
+def keep_stream(file: BinaryIO) -> str:
+    """Keep a file that is too large to hold in memory, read from its beginning."""
+    file.seek(0)
+    name = file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     place = path(name)
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        _written_whole(place, content)
+        file.seek(0)
+        _written_whole(place, file)
     return name
 
 
@@ -31,10 +41,15 @@ def path(name: str) -> Path:
     return Path(current_app.config["FILES"]) / name[:2] / name[2:4] / name
 
 
-def _written_whole(place: Path, content: bytes) -> None:
+def keys() -> Path:
+    """The folder of the institutions' keys (KEYS)."""
+    return Path(current_app.config["KEYS"])
+
+
+def _written_whole(place: Path, content: BinaryIO) -> None:
     """A reader finds the whole file or none, even if the machine stops in between."""
     with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as file:
-        file.write(content)
+        shutil.copyfileobj(content, file)
         file.flush()
         os.fsync(file.fileno())
     Path(file.name).replace(place)

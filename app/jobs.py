@@ -15,9 +15,11 @@ from app.access import EVERYTHING, seeing
 from app.domain import (
     attempts,
     audits,
+    certificates,
     clockwork,
     history,
     holidays,
+    imports,
     institutions,
     jobs,
     notifications,
@@ -28,7 +30,7 @@ from app.domain.jobs import Finished
 from app.errors import RuleError
 from app.fabkit.security import principal_of
 from app.models import Account, Job, db
-from app.states import BROKEN, DONE
+from app.states import BROKEN
 
 log = logging.getLogger(__name__)
 STALLED_AFTER_SECONDS = 60
@@ -75,6 +77,7 @@ def make_queue(app: Flask) -> App:
     periodic("30 4 * * *", jobs.drop_old)
     periodic("40 4 * * *", notifications.forget_old)
     periodic("*/5 * * * *", notifications.mail)
+    periodic("*/10 * * * *", certificates.make_left_over)
     periodic("5 0 * * *", begin_day)
     queue.task(name="long_work", queue="long")(partial(_long_work, app))
     queue.periodic(cron="*/5 * * * *")(
@@ -89,7 +92,11 @@ def _long_work(app: Flask, job_id: int) -> None:
 
 
 # Kind of job -> what does it, as the person who asked for it.
-HANDLERS: dict[str, Callable[[Job], Finished]] = {}
+HANDLERS: dict[str, Callable[[Job], Finished]] = {
+    certificates.DOCUMENTS: certificates.make_documents,
+    certificates.ZIP: certificates.make_zip,
+    imports.KIND: imports.import_job,
+}
 
 
 def do(job_id: int) -> None:
@@ -103,19 +110,20 @@ def do(job_id: int) -> None:
     language = account.preferences.get("language") or current_app.config["BABEL_DEFAULT_LOCALE"]
     try:
         with seeing(who), force_locale(language):
-            state, ended = DONE, HANDLERS[job.kind](job)
+            ended = HANDLERS[job.kind](job)
     except jobs.Cancelled:
         return db.session.rollback()
     except RuleError as refusal:
         db.session.rollback()
-        state, ended = BROKEN, Finished(str(refusal))
+        ended = Finished(str(refusal), state=BROKEN)
     except Exception:
         db.session.rollback()
         log.exception("job %s (%s)", job_id, job.kind)
         with force_locale(language):
             text = _("Something went wrong on our side. It has been recorded; nothing was changed.")
-        state, ended = BROKEN, Finished(text)
-    jobs.end(job_id, state, ended)
+        ended = Finished(text, state=BROKEN)
+    if not jobs.end(job_id, ended):
+        return db.session.rollback()
     db.session.commit()
 
 

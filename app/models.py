@@ -764,7 +764,7 @@ class Certificate(SharedByParties, Findings, Big, Model):
         CheckConstraint(_one_of("state", states.CERTIFICATE_STATES), name="known_state"),
         CheckConstraint("(kind = 'rejection') = NOT passed", name="rejection_if_failed"),
         CheckConstraint(_one_of("kind", ("verification", "rejection")), name="known_kind"),
-        CheckConstraint("(state = 'valid') = (reason IS NULL)", name="reason_if_void"),
+        CheckConstraint("(state = 'valid') = (void_reason IS NULL)", name="reason_if_void"),
         *_FINDINGS,
         CheckConstraint(_one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
         CheckConstraint("(publication = 'published') = (published_at IS NOT NULL)", name="published_has_time"),
@@ -774,7 +774,12 @@ class Certificate(SharedByParties, Findings, Big, Model):
         Index("certificate_of_using_unit", "using_unit_id", "verified_on", "id"),
         Index("certificate_of_institution", "institution_id", "verified_on", "id"),
         Index("certificate_no", "no", postgresql_ops={"no": "text_pattern_ops"}),
-        Index("certificate_without_file", "institution_id", "id", postgresql_where=text("file IS NULL")),
+        Index(
+            "certificate_without_file",
+            "institution_id",
+            "id",
+            postgresql_where=text("file IS NULL AND about IS NOT NULL"),
+        ),
     )
 
     task_id: Mapped[int] = mapped_column(BigInteger)
@@ -788,7 +793,7 @@ class Certificate(SharedByParties, Findings, Big, Model):
     about: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     file: Mapped[str | None] = mapped_column(String(64))
     replaces_id: Mapped[int | None] = mapped_column(BigInteger)
-    reason: Mapped[str | None] = mapped_column(String(500))
+    void_reason: Mapped[str | None] = mapped_column(String(500))
     state: Mapped[str] = mapped_column(String(20), server_default=states.VALID)
     publication: Mapped[str] = mapped_column(String(20), server_default=states.UNPUBLISHED)
     published_at: Mapped[datetime | None] = mapped_column(Moment)

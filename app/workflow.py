@@ -173,7 +173,8 @@ def _moved(
     if only is not None:
         held = held.where(only)
     locked = access.visible(held, model, who=by).order_by(table.c.id).with_for_update(of=table).cte("locked")
-    statement = update(table).where(table.c.id == locked.c.id).values({step.column: step.target, **values})
+    told = {"reason": reason} if "reason" in table.c else {}
+    statement = update(table).where(table.c.id == locked.c.id).values({step.column: step.target, **told, **values})
     if proposal is not None:
         statement = statement.where(table.c.id == proposal.c.id)
     place = _PLACES[step.of](table)

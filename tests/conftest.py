@@ -136,20 +136,29 @@ def from_outside(call: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture
-def sign_in(app: Flask, rows: Session) -> Callable[..., Person]:
-    """sign_in("AssignmentOfficer", organization) -> Person."""
-    from tests.factories import account
+def enter(app: Flask, rows: Session) -> Callable[[Account], Person]:
+    """enter(account) -> Person: a browser in which the account is signed in."""
 
-    def signed_in(role: str | None, organization: Organization | None) -> Person:
-        person = account(role, organization)
+    def entered(account: Account) -> Person:
         client = app.test_client()
-        token = sessions.start(person, confirmed=True, address="127.0.0.1", device="pytest")
+        token = sessions.start(account, confirmed=True, address="127.0.0.1", device="pytest")
         with client.session_transaction() as session:
             session["_user_id"] = token
             session["_fresh"] = True
             session["locale"] = "zh"
         token = from_outside(lambda: client.get("/session/token").json["token"])  # type: ignore[index]
-        return Person(client, person, token)
+        return Person(client, account, token)
+
+    return entered
+
+
+@pytest.fixture
+def sign_in(enter: Callable[[Account], Person]) -> Callable[..., Person]:
+    """sign_in("AssignmentOfficer", organization) -> Person."""
+    from tests.factories import account
+
+    def signed_in(role: str | None, organization: Organization | None) -> Person:
+        return enter(account(role, organization))
 
     return signed_in
 

@@ -7,11 +7,13 @@ from typing import Any
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import select
 
+from app.domain import holidays
 from app.models import (
     Account,
     Appointment,
     Capability,
     CatalogueItem,
+    Certificate,
     Event,
     Institution,
     Instrument,
@@ -19,6 +21,7 @@ from app.models import (
     MeasurementStandard,
     Organization,
     Qualification,
+    Result,
     ServiceRegion,
     StaffMember,
     Task,
@@ -301,3 +304,45 @@ def staff_member(
 
 def issuing_rule(holder: Organization, pattern: str = "浙检{year}{number:6}") -> IssuingRule:
     return _added(IssuingRule(institution_id=holder.id, pattern=pattern))
+
+
+def result(of: Task, verifier: StaffMember, **values: Any) -> Result:
+    """What a verifier wrote down today for a task: passed, for a year."""
+    today = holidays.today()
+    filled: dict[str, Any] = {
+        "passed": True,
+        "verified_on": today,
+        "valid_until": today + timedelta(days=364) if values.get("passed", True) else None,
+        "regulation": "JJG 162-2019",
+        "verifier_id": verifier.id,
+        "verifier": verifier.name,
+        **values,
+    }
+    return _added(
+        Result(
+            task_id=of.id, city_code=of.city_code, region_code=of.region_code, institution_id=of.institution_id,
+            **filled,
+        )
+    )  # fmt: skip
+
+
+def certificate(of: Task, **values: Any) -> Certificate:
+    """A certificate of a task from before this system: nobody has printed it here."""
+    number = next(_numbers)
+    filled: dict[str, Any] = {
+        "no": f"旧检{number:06}",
+        "kind": "verification",
+        "passed": True,
+        "verified_on": date(2026, 1, 15),
+        "regulation": "JJG 162-2019",
+        "verifier": "王检定",
+        "checker": "李核验",
+        "approver": "赵批准",
+        **values,
+    }
+    return _added(
+        Certificate(
+            task_id=of.id, instrument_id=of.instrument_id, city_code=of.city_code, region_code=of.region_code,
+            using_unit_id=of.using_unit_id, institution_id=of.institution_id, **filled,
+        )
+    )  # fmt: skip

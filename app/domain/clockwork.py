@@ -1,13 +1,14 @@
 """日常作业: what happens by itself when a day begins. Each run can be repeated for its day and then moves nothing."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 
 from flask_babel import gettext as _
 from sqlalchemy import Date, Select, exists, literal, or_, select
 
 from app.access import Principal
 from app.domain import holidays, notifications
+from app.domain.instruments import WARNED_BEFORE
 from app.errors import RuleError
 from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
 from app.states import (
@@ -23,8 +24,6 @@ from app.states import (
 )
 from app.workflow import fire
 
-# How long before its day an instrument counts as due soon.
-WARNED_BEFORE = timedelta(days=30)
 NEAR_DAYS = 2
 
 

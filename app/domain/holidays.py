@@ -8,13 +8,14 @@ from sqlalchemy import delete, insert, select
 
 from app.models import Holiday, Workday, db
 
+ZONE = ZoneInfo("Asia/Shanghai")
 # As far as deadlines reach; what lies before is older than any task.
 FIRST, LAST = date(2015, 1, 1), date(2045, 12, 31)
 
 
 def today() -> date:
     """The day it is in China."""
-    return datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    return datetime.now(ZONE).date()
 
 
 def count() -> None:

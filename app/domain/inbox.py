@@ -48,6 +48,6 @@ def start(chosen: Chosen, by: Principal) -> Outcome:
 
 def near() -> date:
     """The last day that counts as near for a deadline."""
-    return db.session.execute(
-        select(holidays.working_days_after(literal(holidays.today(), Date), NEAR_DAYS))
-    ).scalar_one()
+    last = holidays.working_days_after(literal(holidays.today(), Date), NEAR_DAYS)
+    day: date = db.session.execute(select(last)).scalar_one()
+    return day

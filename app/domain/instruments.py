@@ -1,6 +1,7 @@
 """What there is to know of an instrument: as filed, its photos, its bookings, its certificates, its history."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -19,6 +20,8 @@ from app.models import (
     db,
 )
 
+# How long before its day an instrument counts as due soon.
+WARNED_BEFORE = timedelta(days=30)
 MOST_SHOWN = 100
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access import Principal
 from app.errors import RuleError
 from app.models import Job, db
-from app.states import CANCELLED, RUNNING, WAITING
+from app.states import CANCELLED, DONE, RUNNING, WAITING
 
 KEPT = timedelta(days=7)
 UNFINISHED = (WAITING, RUNNING)
@@ -26,18 +26,19 @@ class Finished:
     message: str
     file: str | None = None
     file_name: str | None = None
+    state: str = DONE
 
 
 class Cancelled(Exception):
     """Somebody cancelled the job: what it did so far is rolled back."""
 
 
-def ask(kind: str, by: Principal, **asked: Any) -> Job:
-    """Ask the worker for a job; it begins when this transaction is committed."""
+def ask(kind: str, by: Principal, *, limited: bool = True, **asked: Any) -> Job:
+    """Ask the worker for a job; it begins when this transaction is committed. Nobody may have many unfinished ones."""
     if by.account_id is None:
         raise RuleError(_("Please sign in first."))
     waiting = select(func.count()).where(Job.account_id == by.account_id, Job.state.in_(UNFINISHED))
-    if (db.session.scalar(waiting) or 0) >= MOST_AT_ONCE:
+    if limited and (db.session.scalar(waiting) or 0) >= MOST_AT_ONCE:
         text_ = _("%(number)s jobs of yours are not finished yet. Please wait for one of them.", number=MOST_AT_ONCE)
         raise RuleError(text_)
     job = Job(account_id=by.account_id, kind=kind, asked=asked)
@@ -68,6 +69,15 @@ def progress(job: Job, done: int, total: int) -> None:
         raise Cancelled
 
 
+def keep(kind: str, by: Principal, what: Finished) -> Job:
+    """Keep what came out of work that somebody waited for, as if it had been a job."""
+    job = Job(account_id=by.account_id, kind=kind, asked={}, state=what.state, finished_at=func.now())
+    job.message, job.file, job.file_name = what.message, what.file, what.file_name
+    db.session.add(job)
+    db.session.flush()
+    return job
+
+
 def begin(job_id: int) -> Job | None:
     """Take a job that is to be done, or that a worker left unfinished when it died; None if there is none."""
     taken = update(Job).where(Job.id == job_id, Job.state.in_(UNFINISHED)).values(state=RUNNING)
@@ -77,14 +87,12 @@ def begin(job_id: int) -> Job | None:
     return job
 
 
-def end(job_id: int, state: str, what: Finished) -> None:
-    """Write down how a job ended; one that was cancelled meanwhile stays so."""
+def end(job_id: int, what: Finished) -> bool:
+    """Write down how a job ended; False if it was cancelled meanwhile, and so is to be undone."""
     ended = update(Job).where(Job.id == job_id, Job.state == RUNNING)
-    db.session.execute(
-        ended.values(
-            state=state, message=what.message, file=what.file, file_name=what.file_name, finished_at=func.now()
-        )
-    )
+    values = {"state": what.state, "message": what.message, "file": what.file, "file_name": what.file_name}
+    done = db.session.execute(ended.values(**values, finished_at=func.now()).returning(Job.id))
+    return done.scalar() is not None
 
 
 def drop_old() -> int:

@@ -18,7 +18,7 @@ CHECKS = (
     ('capability', 'reason_given', "state <> 'rejected' OR length(reason) >= 2"),
     ('instrument', 'due_has_validity', "verification_state NOT IN ('due_soon', 'overdue') OR valid_until IS NOT NULL"),
     ('instrument', 'reason_given', "filing_state <> 'sent_back' OR length(filing_reason) >= 2"),
-    ('certificate', 'reason_if_void', "(state = 'valid') = (reason IS NULL)"),
+    ('certificate', 'reason_if_void', "(state = 'valid') = (void_reason IS NULL)"),
     ('certificate', 'known_verification', "verification_kind IN ('initial', 'subsequent', 'in_service')"),
     ('certificate', 'validity_in_order', "valid_until IS NULL OR valid_until >= verified_on"),
 )
@@ -203,7 +203,7 @@ def upgrade() -> None:
     op.add_column('certificate', sa.Column('about', postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.add_column('certificate', sa.Column('file', sa.String(length=64), nullable=True))
     op.add_column('certificate', sa.Column('replaces_id', sa.BigInteger(), nullable=True))
-    op.add_column('certificate', sa.Column('reason', sa.String(length=500), nullable=True))
+    op.add_column('certificate', sa.Column('void_reason', sa.String(length=500), nullable=True))
     op.add_column('certificate', sa.Column('verification_kind', sa.String(length=20), server_default=sa.text("'subsequent'"), nullable=False))
     op.add_column('certificate', sa.Column('standards', postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False))
     op.add_column('certificate', sa.Column('temperature', sa.String(length=40), nullable=True))
@@ -215,7 +215,7 @@ def upgrade() -> None:
     op.create_index('certificate_of_using_unit', 'certificate', ['using_unit_id', 'verified_on', 'id'], unique=False)
     op.create_index('certificate_no', 'certificate', ['no'], unique=False, postgresql_ops={'no': 'text_pattern_ops'})
     op.create_index('certificate_of_institution', 'certificate', ['institution_id', 'verified_on', 'id'], unique=False)
-    op.create_index('certificate_without_file', 'certificate', ['institution_id', 'id'], unique=False, postgresql_where=sa.text('file IS NULL'))
+    op.create_index('certificate_without_file', 'certificate', ['institution_id', 'id'], unique=False, postgresql_where=sa.text('file IS NULL AND about IS NOT NULL'))
     op.add_column('holiday', sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False))
     op.add_column('holiday', sa.Column('revision', sa.Integer(), server_default=sa.text('1'), nullable=False))
     op.drop_constraint('holiday_pkey', 'holiday')
@@ -265,7 +265,7 @@ def downgrade() -> None:
     op.create_primary_key('holiday_pkey', 'holiday', ['day'])
     op.drop_column('holiday', 'revision')
     op.drop_column('holiday', 'id')
-    op.drop_index('certificate_without_file', table_name='certificate', postgresql_where=sa.text('file IS NULL'))
+    op.drop_index('certificate_without_file', table_name='certificate', postgresql_where=sa.text('file IS NULL AND about IS NOT NULL'))
     op.drop_index('certificate_of_institution', table_name='certificate')
     op.drop_index('certificate_no', table_name='certificate', postgresql_ops={'no': 'text_pattern_ops'})
     op.drop_index('certificate_of_using_unit', table_name='certificate')
@@ -277,7 +277,7 @@ def downgrade() -> None:
     op.drop_column('certificate', 'temperature')
     op.drop_column('certificate', 'standards')
     op.drop_column('certificate', 'verification_kind')
-    op.drop_column('certificate', 'reason')
+    op.drop_column('certificate', 'void_reason')
     op.drop_column('certificate', 'replaces_id')
     op.drop_column('certificate', 'file')
     op.drop_column('certificate', 'about')

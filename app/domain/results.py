@@ -1,0 +1,392 @@
+"""检定结果: written down by a verifier, checked by another person, approved by a third, and then a certificate.
+
+A result is refused outside what the institution may verify, with a standard that is not valid on that day, or by a
+verifier who is not qualified for the kind (办法 Art 10, 11; 细则 Art 27, 28).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import Date, and_, cast, exists, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.access import Principal
+from app.domain import holidays, reasons
+from app.errors import RuleError
+from app.models import (
+    Capability,
+    CatalogueItem,
+    Institution,
+    Instrument,
+    MeasurementStandard,
+    Qualification,
+    Result,
+    StaffMember,
+    Task,
+    db,
+)
+from app.states import APPROVED, CHECK, EFFECTIVE, EXPIRED, RECORD, REWORK, TO_APPROVE, TO_CHECK, VERIFYING
+from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
+
+MOST_AT_ONCE = 1000
+SHORTEST_REASON, LONGEST_REASON = 2, 500
+LONGEST_FAILURE = 1000
+INITIAL, SUBSEQUENT, IN_SERVICE = KINDS = ("initial", "subsequent", "in_service")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a verifier writes down for one or many instruments that were verified alike.
+
+    `indications` are items, requirements and results; `months` shortens the validity that the catalogue gives
+    (办法 Art 6).
+    """
+
+    verification_kind: str
+    verified_on: date
+    regulation: str
+    standard_ids: tuple[int, ...]
+    verifier_id: int
+    temperature: str = ""
+    humidity: str = ""
+    place: str = ""
+    indications: tuple[tuple[str, str, str], ...] = ()
+    months: int | None = None
+
+
+# --- Who and with what ----------------------------------------------------------------------------
+
+
+def verifiers(by: Principal) -> list[StaffMember]:
+    """The staff of one's own institution who may be named as verifier."""
+    of_own = select(StaffMember).where(StaffMember.institution_id == by.organization_id, StaffMember.active)
+    qualified = exists().where(Qualification.staff_member_id == StaffMember.id)
+    return list(db.session.scalars(of_own.where(qualified).order_by(StaffMember.name)))
+
+
+def standards(by: Principal) -> list[MeasurementStandard]:
+    """The approved standards of one's own institution."""
+    of_own = select(MeasurementStandard).where(
+        MeasurementStandard.institution_id == by.organization_id, MeasurementStandard.state == APPROVED
+    )
+    return list(db.session.scalars(of_own.order_by(MeasurementStandard.name, MeasurementStandard.id)))
+
+
+def usual_standards(chosen: Chosen, by: Principal) -> list[int]:
+    """The standards behind the capabilities under which what was chosen is verified."""
+    kinds = select(Task.catalogue_item_id).where(is_chosen(Task.id, chosen))
+    behind = select(Capability.standard_id).where(
+        Capability.institution_id == by.organization_id,
+        Capability.catalogue_item_id.in_(kinds),
+        Capability.state == EFFECTIVE,
+    )
+    return [id for id in db.session.scalars(behind.distinct()) if id is not None]
+
+
+def regulations(chosen: Chosen, by: Principal) -> list[str]:
+    """The regulations under which the institution may verify what was chosen."""
+    kinds = select(Task.catalogue_item_id).where(is_chosen(Task.id, chosen))
+    named = select(Capability.regulation).where(
+        Capability.institution_id == by.organization_id, Capability.catalogue_item_id.in_(kinds)
+    )
+    return list(db.session.scalars(named.distinct().order_by(Capability.regulation)))
+
+
+def myself(by: Principal) -> StaffMember | None:
+    """The member of staff that an account is."""
+    mine = select(StaffMember).where(StaffMember.account_id == by.account_id, StaffMember.active)
+    found: StaffMember | None = db.session.scalar(mine.where(StaffMember.institution_id == by.organization_id))
+    return found
+
+
+def _as_staff(by: Principal) -> StaffMember:
+    found = myself(by)
+    if found is None:
+        raise RuleError(_("Your account is not linked to a member of the staff: the approver does that under Staff."))
+    return found
+
+
+# --- Recording -----------------------------------------------------------------------------------
+
+
+def verifying(chosen: Chosen, most: int) -> list[Any]:
+    """The first of the chosen tasks that are being verified, with what is known of the instruments."""
+    rows = (
+        select(Task.id, Instrument.name, Instrument.model, Instrument.serial_no, Instrument.measuring_range)
+        .join(Instrument, Instrument.id == Task.instrument_id)
+        .where(is_chosen(Task.id, chosen), Task.state == VERIFYING)
+        .order_by(Task.id)
+        .limit(most)
+    )
+    return list(db.session.execute(rows))
+
+
+def find(task_id: int) -> Result | None:
+    """The result of a task, as far as it was written down; None if nothing was."""
+    found: Result | None = db.session.scalar(select(Result).where(Result.task_id == task_id))
+    return found
+
+
+def record(chosen: Chosen, findings: Findings, failures: Mapping[int, str], by: Principal) -> Outcome:
+    """录入结果: write down what was found; tasks in `failures` failed, all others passed."""
+    asked = how_many(chosen)
+    ids = held(chosen, VERIFYING)
+    if not ids:
+        return Outcome(asked, 0)
+    _check_day(findings, ids)
+    verifier = _check_verifier(findings, ids, by)
+    used = _check_standards(findings, by)
+    _check_authorization(findings, by)
+    _check_capability(findings, ids, by)
+    failed = {id: _told_failure(failures[id]) for id in ids if id in failures}
+    _write(ids, findings, verifier, used, failed, by)
+    return Outcome(asked, fire(RECORD, ids, by).done)
+
+
+def held(chosen: Chosen, state: str) -> list[int]:
+    """The chosen tasks in a state, held until the end of the transaction."""
+    tasks = select(Task.id).where(is_chosen(Task.id, chosen), Task.state == state).order_by(Task.id)
+    ids = list(db.session.scalars(tasks.limit(MOST_AT_ONCE + 1).with_for_update(of=Task)))
+    if len(ids) > MOST_AT_ONCE:
+        raise RuleError(_("At most %(most)s tasks can be done at once.", most=MOST_AT_ONCE))
+    return ids
+
+
+def _check_day(findings: Findings, ids: Sequence[int]) -> None:
+    if findings.verified_on > holidays.today():
+        raise RuleError(_("The day of verification lies in the future."), field="verified_on")
+    first = db.session.scalar(select(func.max(cast(Task.applied_at, Date))).where(Task.id.in_(ids)))
+    if first and findings.verified_on < first:
+        text = _("The day of verification lies before the booking of %(day)s.", day=first.isoformat())
+        raise RuleError(text, field="verified_on")
+
+
+def _check_verifier(findings: Findings, ids: Sequence[int], by: Principal) -> StaffMember:
+    """办法 Art 11: who verifies has been examined for it."""
+    found: StaffMember | None = db.session.get(StaffMember, findings.verifier_id)
+    if found is None or found.institution_id != by.organization_id or not found.active:
+        raise RuleError(_("Please choose a verifier of your institution."), field="verifier_id")
+    covering = exists().where(
+        Qualification.staff_member_id == found.id,
+        Qualification.valid_from <= findings.verified_on,
+        Qualification.valid_until >= findings.verified_on,
+        or_(
+            CatalogueItem.id == func.any(Qualification.catalogue_item_ids),
+            CatalogueItem.parent_id == func.any(Qualification.catalogue_item_ids),
+        ),
+    )
+    kinds = select(Task.catalogue_item_id).where(Task.id.in_(ids))
+    lacking = list(db.session.scalars(select(CatalogueItem.name).where(CatalogueItem.id.in_(kinds), ~covering)))
+    if lacking:
+        text = _(
+            "%(name)s is not qualified on %(day)s for: %(kinds)s.",
+            name=found.name,
+            day=findings.verified_on.isoformat(),
+            kinds="、".join(lacking[:5]),
+        )
+        raise RuleError(text, field="verifier_id")
+    return found
+
+
+def _check_standards(findings: Findings, by: Principal) -> list[MeasurementStandard]:
+    """细则 Art 27: measurement standards are themselves verified."""
+    own = select(MeasurementStandard).where(
+        MeasurementStandard.id.in_(findings.standard_ids),
+        MeasurementStandard.institution_id == by.organization_id,
+        MeasurementStandard.state == APPROVED,
+    )
+    found = list(db.session.scalars(own.order_by(MeasurementStandard.id)))
+    if not found or len(found) < len(set(findings.standard_ids)):
+        raise RuleError(_("Please choose the measurement standards that were used."), field="standard_ids")
+    for each in found:
+        until = min(each.valid_until, each.public_valid_until)
+        if until < findings.verified_on:
+            text = _("The standard %(name)s expired on %(day)s.", name=each.name, day=until.isoformat())
+            raise RuleError(text, field="standard_ids")
+    return found
+
+
+def _check_authorization(findings: Findings, by: Principal) -> None:
+    house: Institution | None = db.session.get(Institution, by.organization_id)
+    if house is None or house.authorized_until < findings.verified_on:
+        raise RuleError(_("The authorization of the institution has expired; it may not verify."))
+
+
+def _check_capability(findings: Findings, ids: Sequence[int], by: Principal) -> None:
+    """办法 Art 10: only within the authorized scope, as it was on that day."""
+    standard = MeasurementStandard.__table__.alias("behind").c
+    day = findings.verified_on
+    rests_on_valid = or_(
+        Capability.standard_id.is_(None),
+        exists().where(
+            standard.id == Capability.standard_id, standard.valid_until >= day, standard.public_valid_until >= day
+        ),
+    )
+    covered = exists().where(
+        Capability.institution_id == by.organization_id,
+        Capability.catalogue_item_id == Instrument.catalogue_item_id,
+        Capability.state.in_((EFFECTIVE, EXPIRED)),
+        Capability.valid_from <= day,
+        Capability.valid_until >= day,
+        Capability.range_unit == Instrument.range_unit,
+        Capability.range_low <= Instrument.range_low,
+        Capability.range_high >= Instrument.range_high,
+        Capability.accuracy_value <= Instrument.accuracy_value,
+        rests_on_valid,
+    )
+    outside = (
+        select(Instrument.name, Instrument.serial_no, Instrument.measuring_range)
+        .join(Task, Task.instrument_id == Instrument.id)
+        .where(Task.id.in_(ids), ~covered)
+        .order_by(Task.id)
+    )
+    rows = db.session.execute(outside.limit(4)).all()
+    if rows:
+        named = "；".join(f"{row.name} {row.serial_no} {row.measuring_range}" for row in rows[:3])
+        text = _("Outside the effective capabilities of the institution on that day: %(named)s.", named=named)
+        raise RuleError(text + (" …" if len(rows) > 3 else ""))
+
+
+def _told_failure(text: str) -> str:
+    told = text.strip()
+    if not SHORTEST_REASON <= len(told) <= LONGEST_FAILURE:
+        raise RuleError(_("Please tell of each instrument that failed what failed."))
+    return told
+
+
+def _write(
+    ids: Sequence[int],
+    findings: Findings,
+    verifier: StaffMember,
+    used: Sequence[MeasurementStandard],
+    failed: Mapping[int, str],
+    by: Principal,
+) -> None:
+    """One row a task; what an earlier attempt wrote is replaced."""
+    until = dict(_validity(ids, findings))
+    common = {
+        "institution_id": by.organization_id,
+        "verification_kind": findings.verification_kind,
+        "verified_on": findings.verified_on,
+        "regulation": findings.regulation,
+        "standards": [_snapshot(each) for each in used],
+        "temperature": findings.temperature or None,
+        "humidity": findings.humidity or None,
+        "place": findings.place or None,
+        "indications": [list(row) for row in findings.indications],
+        "verifier_id": verifier.id,
+        "verifier": verifier.name,
+        "checker_id": None,
+        "checker": None,
+    }
+    places = select(Task.id, Task.city_code, Task.region_code).where(Task.id.in_(ids))
+    rows = [
+        {
+            "task_id": id,
+            "city_code": city_code,
+            "region_code": region_code,
+            "passed": id not in failed,
+            "failures": failed.get(id),
+            "valid_until": None if id in failed else until[id],
+            **common,
+        }
+        for id, city_code, region_code in db.session.execute(places)
+    ]
+    statement = upsert(Result)
+    anew = {name: statement.excluded[name] for name in rows[0] if name not in ("task_id", "city_code", "region_code")}
+    db.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["task_id", "city_code"], set_={**anew, "recorded_at": func.now()}
+        ),
+        rows,
+    )
+
+
+def _snapshot(standard: MeasurementStandard) -> dict[str, Any]:
+    """The standard as it is now: a certificate tells what was valid then."""
+    return {
+        "id": standard.id,
+        "name": standard.name,
+        "measuring_range": standard.measuring_range or "",
+        "uncertainty": standard.uncertainty or "",
+        "certificate_no": standard.certificate_no,
+        "valid_until": min(standard.valid_until, standard.public_valid_until).isoformat(),
+    }
+
+
+def _validity(ids: Sequence[int], findings: Findings) -> list[tuple[int, date | None]]:
+    """(task, last day of validity) by the cycle of the catalogue in force on that day.
+
+    None for what is verified once in its life, and for an inspection in service, which prolongs nothing.
+    """
+    then, now = CatalogueItem.__table__.alias("then_"), CatalogueItem.__table__.alias("now_")
+    day = literal(findings.verified_on, Date)
+    in_force = and_(
+        then.c.level == now.c.level,
+        then.c.number == now.c.number,
+        then.c.valid_from <= day,
+        or_(then.c.valid_until.is_(None), then.c.valid_until >= day),
+    )
+    cycle = func.coalesce(then.c.cycle_months, now.c.cycle_months)
+    rows = (
+        select(Task.id, cycle.label("cycle"), now.c.name)
+        .join(now, now.c.id == Task.catalogue_item_id)
+        .outerjoin(then, in_force)
+        .where(Task.id.in_(ids))
+    )
+    found = db.session.execute(rows).all()
+    shortest = min((row.cycle for row in found if row.cycle), default=None)
+    if findings.months is not None and (shortest is None or findings.months > shortest):
+        text = _(
+            "The validity can be shortened, not lengthened: the cycle is %(months)s months.", months=shortest or "—"
+        )
+        raise RuleError(text, field="months")
+    if findings.verification_kind == IN_SERVICE:
+        return [(row.id, None) for row in found]
+    return [(row.id, _last_day(findings.verified_on, findings.months or row.cycle)) for row in found]
+
+
+def _last_day(start: date, months: int | None) -> date | None:
+    """The day before the same day so many months later (or the last of that month)."""
+    if months is None:
+        return None
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    following = date(year + (month == 11), (month + 1) % 12 + 1, 1)
+    last_of_month = (following - timedelta(days=1)).day
+    return date(year, month + 1, min(start.day, last_of_month)) - timedelta(days=1)
+
+
+# --- Checking ------------------------------------------------------------------------------------
+
+
+def check(chosen: Chosen, by: Principal) -> Outcome:
+    """核验: a second person looks over the results; nobody checks what they verified themselves."""
+    me, asked = _as_staff(by), how_many(chosen)
+    ids = held(chosen, TO_CHECK)
+    own = _of_verifier(ids, me)
+    if own:
+        text = _("You verified %(number)s of these yourself: somebody else must check them.", number=len(own))
+        raise RuleError(text)
+    db.session.execute(_results_of(ids).values(checker_id=me.id, checker=me.name))
+    return Outcome(asked, fire(CHECK, ids, by).done if ids else 0)
+
+
+def _of_verifier(ids: Sequence[int], who: StaffMember) -> list[int]:
+    same = or_(Result.verifier_id == who.id, Result.verifier == who.name)
+    return list(db.session.scalars(select(Result.task_id).where(Result.task_id.in_(ids), same)))
+
+
+def _results_of(ids: Sequence[int]) -> Any:
+    return update(Result).where(Result.task_id.in_(ids)).execution_options(synchronize_session=False)
+
+
+def rework(chosen: Chosen, reason: str, by: Principal) -> Outcome:
+    """退回重做: the result goes back to the verifier."""
+    text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
+    asked = how_many(chosen)
+    ids = [*held(chosen, TO_CHECK), *held(chosen, TO_APPROVE)]
+    db.session.execute(_results_of(ids).values(checker_id=None, checker=None))
+    return Outcome(asked, fire(REWORK, ids, by, reason=text).done if ids else 0)
