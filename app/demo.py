@@ -6,8 +6,11 @@ from typing import Any
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import Select, distinct, func, select
 
-from app import ciphers, seeding
-from app.models import Account, Organization, RoleGrant, Task, db
+from app import ciphers, files, seeding
+from app.domain import certificates
+from app.models import Account, IssuingRule, Organization, RoleGrant, StaffMember, Task, db
+from app.seeding import staff
+from app.seeding.seals import demo_seal
 from app.states import OFFERED
 
 INSTRUMENTS, SEED = 20_000, 1
@@ -70,6 +73,9 @@ PEOPLE = (
     Person("ningbo", "俞海波", "计量处 处长", "Supervisor", _authority("3302")),
     Person("chengdu", "唐光明", "计量处 处长", "Supervisor", _authority("5101")),
     Person("jigou", "金晓燕", "业务受理员", "InstitutionClerk", _busiest_institution()),
+    Person("jigou-jianding", "高翔", "检定员", "InstitutionVerifier", _busiest_institution()),
+    Person("jigou-heyan", "罗静", "核验员", "InstitutionVerifier", _busiest_institution()),
+    Person("jigou-pizhun", "梁伟民", "技术负责人", "InstitutionApprover", _busiest_institution()),
     Person("jigou-guanli", "蒋志强", "综合办 主任", "InstitutionAdministrator", _busiest_institution()),
     Person("danwei", "朱丽华", "设备科 计量管理员", "UsingUnitClerk", _liveliest_unit()),
     Person("danwei-guanli", "孙海燕", "总经理办公室", "UsingUnitAdministrator", _liveliest_unit()),
@@ -77,13 +83,20 @@ PEOPLE = (
 )
 
 
+# Which of the seeded staff of their institution these accounts are.
+STAFF = {"jigou-heyan": staff.CHECKER, "jigou-pizhun": staff.APPROVER, "jigou-jianding": staff.CHECKER + 2}
+
+
 def create_unless_there() -> None:
-    """Seed an empty database, and add the demo accounts if there are none; commits."""
+    """Seed an empty database, and add the demo accounts and their keys if there are none; commits."""
     if not db.session.scalar(select(Organization.id).limit(1)):
         seeding.seed(INSTRUMENTS, SEED)
     if not db.session.scalar(select(Account.id).where(Account.demo).limit(1)):
         _add_accounts()
+        _join_staff()
+        _seal()
         db.session.commit()
+    certificates.keyring().make_authority("演示用证书（无法律效力）")
 
 
 def accounts() -> list[tuple[str, str, str]]:
@@ -131,3 +144,18 @@ def _grants() -> list[RoleGrant]:
         RoleGrant(account_id=account_id, role=role, by_name="演示数据", by_organization="")
         for account_id, role in db.session.execute(held)
     ]
+
+
+def _join_staff() -> None:
+    """The accounts of verifier, checker and approver are members of the staff, under their names."""
+    for username, number in STAFF.items():
+        account = db.session.scalars(select(Account).where(Account.username == username)).one()
+        member = db.session.get_one(StaffMember, (account.organization_id or 0) * staff.PEOPLE + number)
+        member.account_id, member.name = account.id, account.first_name
+
+
+def _seal() -> None:
+    """The institution of the demo accounts prints its certificates with a seal."""
+    house = db.session.get_one(Organization, db.session.scalar(_busiest_institution()))
+    rule = db.session.scalars(select(IssuingRule).where(IssuingRule.institution_id == house.id)).one()
+    rule.seal = files.keep(demo_seal(house.name))

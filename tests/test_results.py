@@ -221,7 +221,7 @@ def test_qualified_for_a_category_is_qualified_for_its_kinds(desk, lab):
     from app.models import Qualification
 
     one = task(VERIFYING, to=lab)
-    item = db.session.get(CatalogueItem, kind().parent_id)
+    item = db.session.get_one(CatalogueItem, kind().parent_id)
     new = staff_member(lab, "大类", of=())
     db.session.add(
         Qualification(

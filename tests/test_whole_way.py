@@ -1,6 +1,7 @@
 """One instrument all the way, by the front doors: from the registration of its unit to a corrected certificate."""
 
 import re
+from typing import Any
 
 import pypdfium2
 import pytest
@@ -188,7 +189,7 @@ def test_from_registration_to_a_corrected_certificate(stranger, enter, sign_in, 
     # What the unit holds in its hands.
     pdf = unit.get(f"/certificates/document/{second.id}").data
     assert "杭州老街面馆有限公司" in pypdfium2.PdfDocument(pdf)[0].get_textpage().get_text_range()
-    signature = signatures.check(pdf, certificates.keyring().trusted)
+    signature: Any = signatures.check(pdf, certificates.keyring().trusted)
     assert (signature.intact, signature.trusted, signature.signer) == (True, True, "杭州市计量院")
     steps = select(Event.step).where(Event.subject == "task", Event.subject_id.in_([one.id, two.id]))
     assert db.session.scalars(steps.order_by(Event.id)).all() == [

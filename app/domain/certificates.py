@@ -141,7 +141,8 @@ def particulars() -> Any:
 
 
 def _replaced(issued: Sequence[int]) -> Any:
-    return select(Certificate.replaces_id.label("id")).where(Certificate.id.in_(issued), Certificate.replaces_id.is_not(None))
+    replaced = Certificate.replaces_id
+    return select(replaced.label("id")).where(Certificate.id.in_(issued), replaced.is_not(None))
 
 
 def _instruments_of(certificate_ids: Sequence[int]) -> list[int]:

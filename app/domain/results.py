@@ -136,14 +136,21 @@ def record(chosen: Chosen, findings: Findings, failures: Mapping[int, str], by: 
     ids = held(chosen, VERIFYING)
     if not ids:
         return Outcome(asked, 0)
+    verifier, used = refuse(findings, ids, by)
+    failed = {id: _told_failure(failures[id]) for id in ids if id in failures}
+    _write(ids, findings, verifier, used, failed, by)
+    return Outcome(asked, fire(RECORD, ids, by).done)
+
+
+def refuse(findings: Findings, ids: Sequence[int], by: Principal) -> tuple[StaffMember, list[MeasurementStandard]]:
+    """Refuse what the law does not let stand as a result of these tasks; gives who verified, and with what."""
     _check_day(findings, ids)
     verifier = _check_verifier(findings, ids, by)
     used = _check_standards(findings, by)
     _check_authorization(findings, by)
     _check_capability(findings, ids, by)
-    failed = {id: _told_failure(failures[id]) for id in ids if id in failures}
-    _write(ids, findings, verifier, used, failed, by)
-    return Outcome(asked, fire(RECORD, ids, by).done)
+    _validity(ids, findings)
+    return verifier, used
 
 
 def held(chosen: Chosen, state: str) -> list[int]:

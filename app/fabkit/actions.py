@@ -1,5 +1,6 @@
 """Bulk actions: a button with a form in a dialog, given a selection that stays unloaded."""
 
+import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +114,11 @@ def show_action(name: str, label: Any, **how: Any) -> Callable[[Callable[..., An
 def page_action(name: str, label: Any, **how: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a page's method as a button that leads to another page about one row: it gives the address."""
     return form_action(name, label, single=True, only_shows=True, leads_away=True, **how)
+
+
+def download(url: str) -> Any:
+    """The answer of an action from which a file comes: its dialog closes (dialog.js), and the file is fetched."""
+    return "", 204, {"HX-Trigger": json.dumps({"app:download": {"url": url}})}
 
 
 class NoForm(FlaskForm):

@@ -13,7 +13,7 @@ from sqlalchemy import and_, exists
 from app import files
 from app.domain import catalogue, certificates, institutions
 from app.domain.certificates import LONGEST_REASON, SHORTEST_REASON
-from app.fabkit.actions import Selection, form_action
+from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import (
     Begins,
     Cascade,
@@ -201,7 +201,7 @@ class Certificates(ModelPage):
     )
     def download(self, selection: Selection, _form: Any) -> Any:
         if not selection.is_everything and selection.asked == 1:
-            return "", 204, {"HX-Redirect": url_for("Certificates.document", pk=selection.only_id())}
+            return download(url_for("Certificates.document", pk=selection.only_id()))
         certificates.ask_for_zip(selection.ids, g.principal)
         db.session.commit()
         flash(_("The certificates are being put into one file; it will be here."), "success")

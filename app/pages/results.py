@@ -4,10 +4,11 @@ from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
-from flask import g
+from flask import g, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
+from flask_wtf.file import FileField, FileRequired
 from wtforms import (
     DateField,
     Field,
@@ -21,26 +22,25 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
-from app.domain import certificates, holidays, results
+from app import files
+from app.domain import certificates, holidays, jobs, result_sheets, results
+from app.domain.jobs import Finished
+from app.domain.result_sheets import KINDS
 from app.domain.results import LONGEST_REASON, SHORTEST_REASON, Findings
-from app.fabkit.actions import Selection, form_action
+from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import Choice, is_number
 from app.fabkit.formats import day
 from app.fabkit.forms import reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show
-from app.models import MeasurementStandard, Result, Task
+from app.models import MeasurementStandard, Result, Task, db
 from app.pages import tasks as task_pages
 from app.pages.instruments import conclusion
 from app.states import IN_REVIEW, TASK_LABELS, TO_APPROVE, TO_CHECK, VERIFYING
 
 MOST_ROWS = 200
 IN_HAND = (VERIFYING, TO_CHECK, TO_APPROVE)
-VERIFICATION_KINDS = {
-    "initial": _l("Initial verification"),
-    "subsequent": _l("Subsequent verification"),
-    "in_service": _l("In-service inspection"),
-}
+PROBLEMS_SHOWN = 10
 
 
 class FailuresField(Field):
@@ -60,7 +60,7 @@ class ResultForm(FlaskForm):
 
     verification_kind = RadioField(
         _l("Kind of verification"),
-        choices=[SelectChoice(*pair) for pair in VERIFICATION_KINDS.items()],
+        choices=[SelectChoice(*pair) for pair in KINDS.items()],
         default="subsequent",
     )
     verified_on = DateField(_l("Verified on"), [InputRequired(_l("Please give the day."))], default=holidays.today)
@@ -108,6 +108,12 @@ class ResultForm(FlaskForm):
 def _lines(text: str | None) -> list[list[str]]:
     lines = [line for line in (text or "").splitlines() if line.strip()]
     return [[part.strip() for part in line.replace("｜", "|").split("|")] for line in lines]
+
+
+class SheetForm(FlaskForm):
+    file = FileField(
+        _l("Filled sheet"), [FileRequired(_l("Please choose a file."))], render_kw={"accept": ".xlsx,.csv"}
+    )
 
 
 class ReworkForm(FlaskForm):
@@ -225,6 +231,50 @@ class Results(task_pages.TaskPage):
             "more": selection.asked - len(rows) if len(rows) == MOST_ROWS else 0,
         }
 
+    @form_action(
+        "take_sheet",
+        _l("Results sheet"),
+        icon="file-spreadsheet",
+        permission="record",
+        states=frozenset({VERIFYING}),
+        template="results/take_sheet.html",
+        submit=_l("Download"),
+    )
+    def take_sheet(self, selection: Selection, _form: Any) -> Any:
+        kept = files.keep(result_sheets.sheet(selection.ids, g.principal))
+        what = Finished(_("To be filled in and sent back."), kept, f"{_('Results')}-{holidays.today():%Y%m%d}.xlsx")
+        made = jobs.keep(result_sheets.KIND, g.principal, what)
+        db.session.commit()
+        return download(url_for("Jobs.file", pk=made.id))
+
+    @form_action(
+        "record_sheet",
+        _l("Record by sheet"),
+        icon="upload",
+        permission="record",
+        form=SheetForm,
+        without=True,
+        template="results/record_sheet.html",
+        size="lg",
+        submit=_l("Record result"),
+        most_bytes=result_sheets.MOST_BYTES + 2**16,
+    )
+    def record_sheet(self, _selection: Selection, form: SheetForm) -> Any:
+        incoming = result_sheets.read(form.file.data.stream, form.file.data.filename)
+        checked = result_sheets.check(incoming, g.principal)
+        if checked.problems:
+            return self._handed_back(form, result_sheets.hand_back(incoming, checked), checked.problems)
+        outcome = result_sheets.record(checked, g.principal)
+        return task_pages.told(_("Recorded %(done)s results.", done=outcome.done), outcome)
+
+    def _handed_back(self, form: SheetForm, what: Finished, problems: dict[int, list[str]]) -> Any:
+        """The dialog again, with the first problems and the person's own sheet to take away."""
+        kept = jobs.keep(result_sheets.KIND, g.principal, what)
+        db.session.commit()
+        shown = {"kept": kept, "problems": sorted(problems.items())[:PROBLEMS_SHOWN], "number": len(problems)}
+        declared, _method = self._declared("record_sheet")
+        return self._dialog(declared, Selection((), 0, ()), form, more=shown), 422
+
     @form_action("check", _l("Check"), icon="checklist", states=frozenset({TO_CHECK}))
     def check(self, selection: Selection, _form: Any) -> str:
         outcome = results.check(selection.ids, g.principal)
@@ -273,7 +323,7 @@ def findings(found: Any) -> list[tuple[Any, Any]]:
     return [
         (_l("Conclusion"), conclusion(found.passed)),
         (_l("What failed"), found.failures),
-        (_l("Kind of verification"), VERIFICATION_KINDS[found.verification_kind]),
+        (_l("Kind of verification"), KINDS[found.verification_kind]),
         (_l("Verified on"), day(found.verified_on)),
         (_l("Valid until"), day(found.valid_until)),
         (_l("Regulation"), found.regulation),

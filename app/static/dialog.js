@@ -119,6 +119,15 @@ document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr } }) => {
   });
 });
 
+// An action from which a file comes: the page stays.
+
+document.addEventListener("app:download", ({ detail: { url } }) => {
+  discarding = true;
+  tell("app:form-done", content.querySelector("form"));
+  modal.hide();
+  location.assign(url);
+});
+
 // Problems (app.js) are told here while the dialog is open; a dialog that could not even open gets an empty frame.
 
 document.addEventListener("app:problem", (event) => {

@@ -1,0 +1,242 @@
+"""批量录入表: the results of many tasks in one sheet, taken whole or not at all."""
+
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, BinaryIO
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from app import files, spreadsheet
+from app.access import Principal
+from app.domain import holidays, results
+from app.domain.jobs import Finished
+from app.domain.results import LONGEST_FAILURE, MOST_AT_ONCE, SHORTEST_REASON, Findings
+from app.errors import RuleError
+from app.models import StaffMember
+from app.spreadsheet import Field, Incoming, Unreadable
+from app.states import BROKEN
+from app.workflow import Chosen, Outcome
+
+KIND = "record_results"
+MOST_BYTES = 5 * 1024 * 1024
+KINDS = {
+    "initial": _l("Initial verification"),
+    "subsequent": _l("Subsequent verification"),
+    "in_service": _l("In-service inspection"),
+}
+CONCLUSIONS = {"passed": _l("Passed"), "failed": _l("Failed")}
+_BETWEEN = re.compile(r"[;；、\n]+")
+
+
+@dataclass
+class Checked:
+    """What a sheet holds: the tasks that were verified alike, what failed, and what is wrong, by row."""
+
+    alike: dict[Findings, list[int]] = field(default_factory=lambda: defaultdict(list))
+    failures: dict[int, str] = field(default_factory=dict)
+    rows: dict[int, int] = field(default_factory=dict)
+    problems: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+# --- The sheet -----------------------------------------------------------------------------------
+
+
+def _fields(people: Mapping[str, int]) -> list[Field]:
+    return [
+        Field("task_id", _("Task no."), mandatory=True, width=12, note=_("Please leave it as it is.")),
+        Field("name", _("Instrument"), width=18),
+        Field("model", _("Model")),
+        Field("serial_no", _("Serial no."), mandatory=True, width=18, note=_("Please leave it as it is.")),
+        Field("conclusion", _("Conclusion"), mandatory=True, kind="choice", choices=_words(CONCLUSIONS), width=10,
+              example=str(CONCLUSIONS["passed"])),
+        Field("failure", _("What failed"), width=28, note=_("Where the conclusion is that it failed.")),
+        Field("verified_on", _("Verified on"), mandatory=True, kind="date", width=12),
+        Field("verification_kind", _("Kind of verification"), mandatory=True, kind="choice", choices=_words(KINDS),
+              width=12),
+        Field("verifier", _("Verifier"), mandatory=True, kind="choice", choices=tuple(people), width=12),
+        Field("regulation", _("Regulation"), mandatory=True, width=18),
+        Field("standards", _("Measurement standards used"), mandatory=True, width=30,
+              note=_("The numbers of their certificates, with a semicolon between several.")),
+        Field("temperature", _("Temperature"), width=10),
+        Field("humidity", _("Humidity"), width=10),
+        Field("place", _("Place of verification"), width=18),
+        Field("months", _("Shorter validity (months)"), kind="number", width=10),
+    ]  # fmt: skip
+
+
+def _words(labels: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(word) for word in labels.values())
+
+
+def _people(by: Principal) -> dict[str, int]:
+    """The verifiers by name; namesakes are told apart by a number."""
+    found = results.verifiers(by)
+    names = [each.name for each in found]
+    return {_name(each, names): each.id for each in found}
+
+
+def _name(person: StaffMember, names: Sequence[str]) -> str:
+    return person.name if names.count(person.name) == 1 else f"{person.name}({person.id})"
+
+
+def sheet(chosen: Chosen, by: Principal) -> bytes:
+    """The sheet for the chosen tasks that are being verified, filled in with what is usual."""
+    tasks = results.verifying(chosen, MOST_AT_ONCE + 1)
+    if not tasks:
+        raise RuleError(_("None of the chosen tasks is being verified."))
+    if len(tasks) > MOST_AT_ONCE:
+        raise RuleError(_("At most %(most)s tasks can be done at once.", most=MOST_AT_ONCE))
+    people, usual = _people(by), _usual(chosen, by)
+    rows = [
+        {"task_id": str(task.id), "name": task.name, "model": task.model, "serial_no": task.serial_no, **usual}
+        for task in tasks
+    ]
+    notes = [
+        _("Give every instrument its conclusion. Rows that you delete stay as they are."),
+        _("If a row has a problem, nothing is recorded: you get your sheet back with the problems written beside it."),
+    ]
+    return spreadsheet.template(_("Results"), _fields(people), notes, rows=MOST_AT_ONCE, filled=rows)
+
+
+def _usual(chosen: Chosen, by: Principal) -> dict[str, Any]:
+    me, known = results.myself(by), results.regulations(chosen, by)
+    usual = set(results.usual_standards(chosen, by))
+    return {
+        "verified_on": holidays.today(),
+        "verification_kind": str(KINDS["subsequent"]),
+        "verifier": next((name for name, id in _people(by).items() if me and id == me.id), None),
+        "regulation": known[0] if len(known) == 1 else None,
+        "standards": "；".join(each.certificate_no for each in results.standards(by) if each.id in usual),
+    }
+
+
+# --- What comes back -----------------------------------------------------------------------------
+
+
+def read(file: BinaryIO, name: str) -> Incoming:
+    """The sheet as it comes back."""
+    try:
+        return spreadsheet.read(file, name, most_rows=MOST_AT_ONCE, most_bytes=MOST_BYTES, title=_("Results"))
+    except Unreadable as reason:
+        raise RuleError(str(reason), field="file") from reason
+
+
+def check(incoming: Incoming, by: Principal) -> Checked:
+    """Check every row by the rules for a single result. Changes nothing."""
+    people = _people(by)
+    try:
+        matched = spreadsheet.match(incoming.headers, _fields(people))
+    except Unreadable as reason:
+        raise RuleError(str(reason), field="file") from reason
+    if not incoming.rows:
+        raise RuleError(_("There is no result in the sheet yet."), field="file")
+    rows = list(spreadsheet.taken(incoming, matched))
+    ids = [int(str(values["task_id"])) for _row, values, _problems in rows if _is_id(values["task_id"])]
+    tasks = {task.id: task for task in results.verifying(ids, MOST_AT_ONCE)}
+    standards = {each.certificate_no: each.id for each in results.standards(by)}
+    checked = Checked()
+    for number, values, problems in rows:
+        problems += _problems(number, values, tasks, standards, checked)
+        if problems:
+            checked.problems[number] += problems
+        else:
+            _take(number, values, people, standards, checked)
+    _refuse(checked, by)
+    return checked
+
+
+def _is_id(text: Any) -> bool:
+    return isinstance(text, str) and text.isdecimal() and text.isascii() and len(text) <= 18
+
+
+def _problems(
+    number: int, values: dict[str, Any], tasks: dict[int, Any], standards: dict[str, int], checked: Checked
+) -> list[str]:
+    id = int(values["task_id"]) if _is_id(values["task_id"]) else 0
+    task = tasks.get(id)
+    found = []
+    if task is None and values["task_id"]:
+        found.append(_("This task is not being verified by your institution."))
+    elif task is not None and values["serial_no"] not in (None, task.serial_no):
+        found.append(
+            _("The serial number of this task is %(serial)s: the rows have been mixed.", serial=task.serial_no)
+        )
+    if id in checked.rows:
+        found.append(_("The task stands in row %(row)s already.", row=checked.rows[id]))
+    failure = values.get("failure") or ""
+    if values["conclusion"] == CONCLUSIONS["failed"] and not SHORTEST_REASON <= len(failure) <= LONGEST_FAILURE:
+        found.append(_("Please tell of each instrument that failed what failed."))
+    unknown = [each for each in _parts(values["standards"]) if each not in standards]
+    if unknown:
+        found.append(_("Your institution has no approved standard %(numbers)s.", numbers="、".join(unknown)))
+    months = values.get("months")
+    if months is not None and not (isinstance(months, int) and 1 <= months <= 240):
+        found.append(_("The months are a whole number from 1 to 240."))
+    return found + _too_long(values)
+
+
+_LONGEST = {"regulation": 100, "temperature": 40, "humidity": 40, "place": 200}
+
+
+def _too_long(values: dict[str, Any]) -> list[str]:
+    labels = {field.name: field.label for field in _fields({})}
+    return [
+        _("“%(column)s” has at most %(most)s characters.", column=labels[name], most=most)
+        for name, most in _LONGEST.items()
+        if len(values.get(name) or "") > most
+    ]
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part.strip() for part in _BETWEEN.split(text or "") if part.strip()]
+
+
+def _take(
+    number: int, values: dict[str, Any], people: dict[str, int], standards: dict[str, int], checked: Checked
+) -> None:
+    id, kinds = int(values["task_id"]), {str(word): code for code, word in KINDS.items()}
+    day: date = values["verified_on"]
+    findings = Findings(
+        verification_kind=kinds[values["verification_kind"]],
+        verified_on=day,
+        regulation=values["regulation"],
+        standard_ids=tuple(sorted({standards[each] for each in _parts(values["standards"])})),
+        verifier_id=people[values["verifier"]],
+        temperature=values.get("temperature") or "",
+        humidity=values.get("humidity") or "",
+        place=values.get("place") or "",
+        months=values.get("months"),
+    )
+    checked.rows[id] = number
+    checked.alike[findings].append(id)
+    if values["conclusion"] == CONCLUSIONS["failed"]:
+        checked.failures[id] = values["failure"]
+
+
+def _refuse(checked: Checked, by: Principal) -> None:
+    for findings, ids in checked.alike.items():
+        try:
+            results.refuse(findings, ids, by)
+        except RuleError as refusal:
+            for id in ids:
+                checked.problems[checked.rows[id]].append(str(refusal))
+
+
+def record(checked: Checked, by: Principal) -> Outcome:
+    """Record the results of a sheet in which nothing is wrong."""
+    done = [results.record(ids, findings, checked.failures, by) for findings, ids in checked.alike.items()]
+    return Outcome(sum(each.asked for each in done), sum(each.done for each in done))
+
+
+def hand_back(incoming: Incoming, checked: Checked) -> Finished:
+    """The sheet as it came, with what is wrong beside each row, kept to be taken away. Nothing was recorded."""
+    with tempfile.TemporaryFile() as file:
+        spreadsheet.with_problems(incoming, checked.problems, file)
+        kept = files.keep_stream(file)
+    text = _("%(number)s rows have problems. Nothing was recorded.", number=len(checked.problems))
+    return Finished(text, kept, _("%(name)s with problems.xlsx", name=_("Results")), BROKEN)
