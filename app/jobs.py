@@ -79,14 +79,15 @@ def make_queue(app: Flask) -> App:
     periodic("*/5 * * * *", notifications.mail)
     periodic("*/10 * * * *", certificates.make_left_over)
     periodic("5 0 * * *", begin_day)
-    queue.task(name="long_work", queue="long")(partial(_long_work, app))
+    queue.task(name="long_work", queue="long")(partial(long_work, app))
     queue.periodic(cron="*/5 * * * *")(
         queue.task(name="retry_stalled", queueing_lock="retry_stalled", pass_context=True)(_retry_stalled)
     )
     return queue
 
 
-def _long_work(app: Flask, job_id: int) -> None:
+def long_work(app: Flask, job_id: int) -> None:
+    """Do a job that somebody asked for."""
     with app.app_context(), seeing(EVERYTHING):
         do(job_id)
 

@@ -1,9 +1,12 @@
 """检定任务受理: an institution accepts or returns what was offered to it, and nothing else."""
 
+from datetime import timedelta
+
 import pytest
 
+from app.domain import holidays, inbox
 from app.models import Task
-from app.states import ACCEPTED, CERTIFIED, OFFERED, RETURNED, UNASSIGNED
+from app.states import ACCEPTED, CERTIFIED, OFFERED, RETURNED, TASK_STATES, UNASSIGNED, VERIFYING
 from tests.factories import authority, history, institution, states, task, using_unit
 
 
@@ -94,3 +97,74 @@ def test_accepting_costs_the_same_statements_for_one_and_for_many(clerk, lab, st
         clerk.act("inbox", "accept", ids)
 
     assert len(seen) == 6  # who, what they may, the step, and three for the audit log
+
+
+STEPS = {
+    "accept": {OFFERED: ACCEPTED},
+    "return": {OFFERED: RETURNED, ACCEPTED: RETURNED},
+    "plan": {ACCEPTED: ACCEPTED},
+    "receive": {ACCEPTED: ACCEPTED},
+    "start": {ACCEPTED: VERIFYING},
+}
+FIELDS = {"return": {"reason": "超出授权范围"}, "plan": {"planned_on": holidays.today().isoformat()}}
+
+
+@pytest.mark.parametrize("party", ["clerk", "neighbour"])
+@pytest.mark.parametrize("state", TASK_STATES)
+@pytest.mark.parametrize("name", STEPS)
+def test_every_state_against_every_step_and_party(sign_in, lab, name, state, party):
+    """Sent in and not yet received, so that receiving is possible; on site, so that starting is."""
+    delivery = "on_site" if name == "start" else "sent"
+    held = state not in {"draft", "unassigned", "returned", "withdrawn", "refused"}
+    one = task(state, to=lab if held or state == "returned" else None, delivery=delivery)
+    who = sign_in("InstitutionClerk", lab if party == "clerk" else institution())
+
+    who.act("inbox", name, [one.id], **FIELDS.get(name, {}))
+
+    moves = party == "clerk" and state in STEPS[name]
+    assert states(one) == [STEPS[name][state] if moves else state]
+    assert [step for step, *_ in history(one)] == ([name] if moves else [])
+
+
+def test_what_is_sent_in_is_started_only_once_it_is_there(clerk, lab):
+    away = task(ACCEPTED, to=lab, delivery="sent")
+
+    clerk.act("inbox", "start", [away.id])
+    assert states(away) == [ACCEPTED]
+    clerk.act("inbox", "receive", [away.id])
+    clerk.act("inbox", "start", [away.id])
+
+    assert states(away) == [VERIFYING]
+    assert [step for step, *_ in history(away)] == ["receive", "start"]
+
+
+def test_it_is_received_once_and_from_then_the_time_runs(clerk, lab, rows):
+    away = task(ACCEPTED, to=lab, delivery="sent")
+
+    clerk.act("inbox", "receive", [away.id])
+    first = (away.received_at, away.due_on)
+    clerk.act("inbox", "receive", [away.id])
+
+    assert (away.received_at, away.due_on) == first
+    assert away.due_on > holidays.today()
+    assert len(history(away)) == 1
+
+
+def test_a_day_that_is_past_is_not_planned(clerk, lab):
+    one = task(ACCEPTED, to=lab)
+
+    answer = clerk.act("inbox", "plan", [one.id], planned_on="2020-01-01")
+
+    assert (answer.status_code, one.planned_on) == (422, None)
+
+
+@pytest.mark.parametrize(("due", "found"), [("past", {-1}), ("near", {0, 1}), ("none", {None})])
+def test_the_due_filter(clerk, lab, rows, due, found):
+    today = holidays.today()
+    days = {-1: today - timedelta(days=1), 0: today, 1: inbox.near(), 2: inbox.near() + timedelta(days=1), None: None}
+    ones = {key: task(ACCEPTED, to=lab, due_on=day).id for key, day in days.items()}
+    task("certified", to=lab, due_on=today - timedelta(days=5))
+
+    page = clerk.get(f"/inbox/?due={due}").text
+
+    assert {key for key, id in ones.items() if f'data-id="{id}"' in page} == found

@@ -69,6 +69,14 @@ def _of_kinds(kinds: list[int]) -> Any:
     )
 
 
+def _worth(found: Certificate) -> Any:
+    """What the signature of the document is worth, or why there is none yet."""
+    signature = certificates.signature(found)
+    if signature:
+        return SIGNATURES[signature.intact, signature.trusted]
+    return _("The document is being made.") if found.about else _("The document is made when it is downloaded.")
+
+
 class Certificates(ModelPage):
     """检定证书."""
 
@@ -121,7 +129,7 @@ class Certificates(ModelPage):
         ),
         Lookup("institution", _l("Institution"), lambda id: Certificate.institution_id == id, "/options/institutions",
                institutions.name_of),
-        Dates("verified", _l("Verified"), Certificate.verified_on),
+        Dates("verified", _l("Verified on"), Certificate.verified_on),
     )  # fmt: skip
     search = Search(
         (
@@ -163,8 +171,6 @@ class Certificates(ModelPage):
         )
 
     def _facts(self, found: Certificate, paper: Any) -> list[tuple[Any, Any]]:
-        signature = certificates.signature(found)
-        worth = SIGNATURES[signature.intact, signature.trusted] if signature else _("The document is being made.")
         facts = [
             (_l("Document"), self._link(found)),
             (_l("Certificate no."), found.no),
@@ -172,7 +178,7 @@ class Certificates(ModelPage):
             (_l("Institution"), paper.institution),
             (_l("Issued at"), moment(found.issued_at)),
             (_l("Approver"), found.approver),
-            (_l("Signature"), worth),
+            (_l("Signature"), _worth(found)),
             (_l("Replaces"), paper.replaces),
             (_l("Reason for correcting"), found.void_reason),
         ]

@@ -320,7 +320,7 @@ def _standard(standard: MeasurementStandard, chosen: set[int]) -> dict[str, Any]
 
 def findings(found: Any) -> list[tuple[Any, Any]]:
     """What was found, of a result or a certificate."""
-    return [
+    facts = [
         (_l("Conclusion"), conclusion(found.passed)),
         (_l("What failed"), found.failures),
         (_l("Kind of verification"), KINDS[found.verification_kind]),
@@ -338,3 +338,4 @@ def findings(found: Any) -> list[tuple[Any, Any]]:
         (_l("Verifier"), found.verifier),
         (_l("Checker"), found.checker),
     ]
+    return [(name, value) for name, value in facts if value]
