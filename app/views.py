@@ -11,13 +11,16 @@ from app.pages.accounts import Accounts
 from app.pages.appointments import Appointments
 from app.pages.assignments import Assignments
 from app.pages.audits import AuditLog
+from app.pages.capabilities import Capabilities
 from app.pages.captchas import Captchas
+from app.pages.certificates import Certificates
 from app.pages.clock_runs import ClockRuns
 from app.pages.deadlines import Deadlines
 from app.pages.filings import Filings
 from app.pages.holidays import Holidays
 from app.pages.inbox import Inbox
 from app.pages.instruments import Photos
+from app.pages.issuing_rules import IssuingRules
 from app.pages.jobs import Jobs
 from app.pages.ledger import Ledger
 from app.pages.login import LoginView
@@ -28,16 +31,29 @@ from app.pages.profile import MyAccount
 from app.pages.progress import Progress
 from app.pages.province_rules import ProvinceRules
 from app.pages.registration import Registration
+from app.pages.results import Results
 from app.pages.scans import Scans
 from app.pages.session import HomeView, SessionView
+from app.pages.staff import Staff
 
 MENU = (
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
     MenuPage(_l("Filings under review"), Filings, "file-check"),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
+    MenuPage(_l("Results"), Results, "writing"),
     MenuPage(_l("Ledger of instruments"), Ledger, "notebook"),
     MenuPage(_l("Progress of our tasks"), Progress, "gauge"),
     MenuPage(_l("Appointments"), Appointments, "calendar"),
+    MenuPage(_l("Certificates"), Certificates, "certificate"),
+    MenuGroup(
+        _l("Our institution"),
+        "building-bank",
+        (
+            MenuPage(_l("Capabilities"), Capabilities, "rosette-discount-check"),
+            MenuPage(_l("Staff"), Staff, "user-check"),
+            MenuPage(_l("Numbers and seal of certificates"), IssuingRules, "settings"),
+        ),
+    ),
     MenuGroup(
         _l("System"),
         "settings",

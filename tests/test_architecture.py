@@ -166,20 +166,23 @@ def test_every_list_is_in_the_menu():
 
 def test_every_action_of_a_page_is_a_permission_of_some_role_and_the_other_way_round(app):
     granted = {(page, name) for what in ROLES.values() for page, names in what.permissions.items() for name in names}
-    offered = set()
+    offered, lent = set(), set()
     for view in app.extensions["kit"].baseviews:
         page = view.class_permission_name
         offered |= {(page, name) for name in view.base_permissions}
-        offered |= {(page, name) for name in getattr(view, "actions", {})}
-        offered |= {(page, declared.needs) for declared, _ in getattr(view, "form_actions", [])}
-    shown_only = {("Assignments", name) for name in ("returns", "appointment", "details")}
+        for name, _action in getattr(view, "actions", {}).items():
+            offered.add((page, name))
+        for declared, _method in getattr(view, "form_actions", []):
+            offered.add((page, declared.needs))
+            # Known to Flask-AppBuilder by its own name, but done with another permission.
+            lent |= {(page, declared.name)} if declared.permission else set()
     by_tab = {("Accounts", "take_role"), ("Accounts", "attach")}
-    editing = {("Deadlines", name) for name in ("add", "edit", "delete", "can_show", "can_export")}
-    editing |= {("Organizations", name) for name in ("add_authority", "add_institution", "add_using_unit", "edit")}
-    editing |= {("Accounts", "edit")}
+    # Lists whose rows have nothing more to show, and nothing to take away.
+    bare = {(page, name) for page in ("Deadlines", "Holidays", "ProvinceRules", "Notifications", "Jobs", "ClockRuns",
+                                      "IssuingRules") for name in ("can_show", "can_export")}  # fmt: skip
 
     assert granted - offered == by_tab
-    assert offered - granted - shown_only - editing == set()
+    assert offered - granted - lent - bare == set()
 
 
 def test_the_database_has_the_roles_of_the_code(rows):

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 from io import BytesIO
+from struct import pack
+from zlib import crc32
 
 import pytest
 from PIL import Image
@@ -360,10 +362,16 @@ def test_a_photo_is_kept_without_what_the_camera_adds(clerk, unit, rows):
     assert (answer.status_code, answer.mimetype, answer.data[:3]) == (200, "image/jpeg", b"\xff\xd8\xff")
 
 
+def chunk(kind, content):
+    return pack(">I", len(content)) + kind + content + pack(">I", crc32(kind + content))
+
+
 def test_what_is_no_photo_is_refused(clerk, unit, rows):
     what = meter(unit)
 
-    for rubbish in (BytesIO(b"<svg onload=alert(1)>"), BytesIO(b""), BytesIO(picture().read()[:200])):
+    claims_to_be_gigantic = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0))
+    rubbish_of_all_sorts = (b"<svg onload=alert(1)>", b"", picture().read()[:200], claims_to_be_gigantic)
+    for rubbish in map(BytesIO, rubbish_of_all_sorts):
         assert post_photos(clerk, what, rubbish).status_code == 422
     assert rows.scalars(select(Photo)).all() == []
 

@@ -1,8 +1,15 @@
 """The catalogue of mandatory verification (强检目录): its two levels as a tree to choose from."""
 
-from sqlalchemy import select
+from collections.abc import Sequence
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import aliased
 
 from app.models import CatalogueItem, db
+
+MOST_FOUND = 50
 
 
 def children(parent_id: int | None) -> list[CatalogueItem]:
@@ -34,3 +41,47 @@ def kinds_of(item_id: int) -> list[int]:
     """The ids of an item and of the kinds below it: what a task may refer to."""
     below = select(CatalogueItem.id).where((CatalogueItem.id == item_id) | (CatalogueItem.parent_id == item_id))
     return list(db.session.scalars(below))
+
+
+def named(term: str) -> dict[str, str]:
+    """The first few categories and kinds in force whose name contains the term: their full names by id."""
+    above = aliased(CatalogueItem)
+    found = _full_names(above).where(CatalogueItem.valid_until.is_(None)).limit(MOST_FOUND)
+    if term:
+        contains = [name.icontains(term, autoescape=True) for name in (CatalogueItem.name, above.name)]
+        found = found.where(or_(*contains))
+    return _by_id(found)
+
+
+def names(ids: Sequence[int]) -> dict[str, str]:
+    """The full names of categories and kinds, by id; unknown ids are left out."""
+    return _by_id(_full_names(aliased(CatalogueItem)).where(CatalogueItem.id.in_(ids)))
+
+
+def _full_names(above: Any) -> Any:
+    """A category before its kinds, in the order of the catalogue."""
+    category = func.coalesce(above.number, CatalogueItem.number)
+    return (
+        select(CatalogueItem.id, CatalogueItem.name, above.name.label("above"))
+        .outerjoin(above, above.id == CatalogueItem.parent_id)
+        .order_by(category, CatalogueItem.level, CatalogueItem.number)
+    )
+
+
+def _by_id(rows: Any) -> dict[str, str]:
+    return {
+        str(row.id): f"{row.above} / {row.name}" if row.above else _("%(name)s (every kind)", name=row.name)
+        for row in db.session.execute(rows)
+    }
+
+
+def kinds() -> list[tuple[str, CatalogueItem]]:
+    """All kinds in force, each with the name of its category, in the order of the catalogue."""
+    category = aliased(CatalogueItem)
+    found = (
+        select(category.name, CatalogueItem)
+        .join(category, category.id == CatalogueItem.parent_id)
+        .where(CatalogueItem.valid_until.is_(None))
+        .order_by(category.number, CatalogueItem.number)
+    )
+    return [(name, kind) for name, kind in db.session.execute(found)]

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from flask_babel import gettext as _
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
@@ -15,6 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from app import audit, files
 from app.access import Principal
 from app.domain import holidays
+from app.domain.photos import UNREADABLE
 from app.errors import RuleError, Stale
 from app.models import Certificate, CertificateNumber, IssuingRule, db
 
@@ -23,15 +24,6 @@ LONGEST, LONGEST_PATTERN = 28, 40
 MOST_BYTES = 2 * 1024 * 1024
 SEAL_PIXELS = (200, 2000)
 _NUMBER = re.compile(r"\{number:([3-9])\}")
-# What Pillow says of what is no picture, or claims to be a gigantic one.
-_UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 _PART = re.compile(r"\{[^}]*\}|[{}]")
 
 
@@ -156,7 +148,7 @@ def _cleaned(seal: BinaryIO) -> bytes:
                 text = _("A seal is %(low)s to %(high)s pixels wide and high.", low=low, high=high)
                 raise RuleError(text, field="seal")
             drawn = opened.convert("RGBA")
-    except _UNREADABLE as unreadable:
+    except UNREADABLE as unreadable:
         raise RuleError(_("This is not a PNG picture."), field="seal") from unreadable
     drawn.info.clear()  # a profile of colours would be written along with the picture
     written = BytesIO()

@@ -17,6 +17,11 @@ MOST_BYTES = 15 * 1024 * 1024
 MOST_PIXELS = 60_000_000
 LONGEST_SIDE = 1800
 KINDS = ("JPEG", "PNG", "WEBP")
+# What Pillow raises for what is no picture, or claims to be a gigantic one.
+UNREADABLE = (
+    UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, ValueError,
+    SyntaxError,
+)  # fmt: skip
 
 
 def add(instrument_id: int, pictures: list[BinaryIO], by: Principal) -> int | None:
@@ -51,7 +56,7 @@ def cleaned(picture: BinaryIO) -> bytes:
             if opened.width * opened.height > MOST_PIXELS:
                 raise RuleError(_("The photo has too many pixels."), field="photos")
             upright = ImageOps.exif_transpose(opened).convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as unreadable:
+    except UNREADABLE as unreadable:
         raise RuleError(_("This is not a photo (JPEG, PNG or WebP)."), field="photos") from unreadable
     upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     written = BytesIO()

@@ -1,12 +1,13 @@
 """Administrative divisions: the way to a region from the top, and what lies below one."""
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import aliased
 
 from app.access import Principal, covers
 from app.models import Region, db
 
 NATION = "000000"
+MOST_FOUND = 50
 
 
 def children(parent: str, who: Principal) -> list[Region]:
@@ -44,3 +45,30 @@ def way_to(code: str) -> list[tuple[str, str]]:
 def prefix(code: str) -> str:
     """How the codes of all regions within this one begin."""
     return code[:2] if code.endswith("0000") else code[:4] if code.endswith("00") else code
+
+
+def named(term: str) -> list[Region]:
+    """The first few regions of any level whose full name contains the term, the nation among them."""
+    found = select(Region).where(Region.full_name.icontains(term, autoescape=True))
+    return list(db.session.scalars(found.order_by(Region.code).limit(MOST_FOUND)))
+
+
+def around(code: str) -> list[Region]:
+    """The nation, and what somebody at a place thinks of first: its province, its city, the counties of that."""
+    city = code[:4] + "00"
+    near = Region.code.in_([NATION, code[:2] + "0000", city, code])
+    found = select(Region).where(or_(near, Region.parent_code == city))
+    return list(db.session.scalars(found.order_by(Region.code)))
+
+
+def names(codes: list[str]) -> dict[str, str]:
+    """The full names of regions, by code; unknown codes are left out."""
+    known = select(Region.code, Region.full_name).where(Region.code.in_(codes)).order_by(Region.code)
+    return {row.code: row.full_name for row in db.session.execute(known)}
+
+
+def without_parts() -> dict[str, str]:
+    """All regions that are as small as regions get, by code with their full names."""
+    part = aliased(Region)
+    smallest = select(Region.code, Region.full_name).where(~exists().where(part.parent_code == Region.code))
+    return {row.code: row.full_name for row in db.session.execute(smallest)}

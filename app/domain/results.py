@@ -12,6 +12,7 @@ from typing import Any
 from flask_babel import gettext as _
 from sqlalchemy import Date, and_, cast, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import aliased
 
 from app.access import Principal
 from app.domain import holidays, reasons
@@ -136,21 +137,29 @@ def record(chosen: Chosen, findings: Findings, failures: Mapping[int, str], by: 
     ids = held(chosen, VERIFYING)
     if not ids:
         return Outcome(asked, 0)
-    verifier, used = refuse(findings, ids, by)
+    basis = refuse(findings, ids, by)
     failed = {id: _told_failure(failures[id]) for id in ids if id in failures}
-    _write(ids, findings, verifier, used, failed, by)
+    _write(ids, findings, basis, failed, by)
     return Outcome(asked, fire(RECORD, ids, by).done)
 
 
-def refuse(findings: Findings, ids: Sequence[int], by: Principal) -> tuple[StaffMember, list[MeasurementStandard]]:
-    """Refuse what the law does not let stand as a result of these tasks; gives who verified, and with what."""
+@dataclass(frozen=True)
+class Basis:
+    """On what a result stands: who verified, with which standards, and until when each task's certificate holds."""
+
+    verifier: StaffMember
+    standards: list[MeasurementStandard]
+    valid_until: dict[int, date | None]
+
+
+def refuse(findings: Findings, ids: Sequence[int], by: Principal) -> Basis:
+    """Refuse what the law does not let stand as a result of these tasks; else give on what it stands."""
     _check_day(findings, ids)
     verifier = _check_verifier(findings, ids, by)
     used = _check_standards(findings, by)
     _check_authorization(findings, by)
     _check_capability(findings, ids, by)
-    _validity(ids, findings)
-    return verifier, used
+    return Basis(verifier, used, _validity(ids, findings))
 
 
 def held(chosen: Chosen, state: str) -> list[int]:
@@ -224,7 +233,7 @@ def _check_authorization(findings: Findings, by: Principal) -> None:
 
 def _check_capability(findings: Findings, ids: Sequence[int], by: Principal) -> None:
     """办法 Art 10: only within the authorized scope, as it was on that day."""
-    standard = MeasurementStandard.__table__.alias("behind").c
+    standard = aliased(MeasurementStandard)
     day = findings.verified_on
     rests_on_valid = or_(
         Capability.standard_id.is_(None),
@@ -264,28 +273,20 @@ def _told_failure(text: str) -> str:
     return told
 
 
-def _write(
-    ids: Sequence[int],
-    findings: Findings,
-    verifier: StaffMember,
-    used: Sequence[MeasurementStandard],
-    failed: Mapping[int, str],
-    by: Principal,
-) -> None:
+def _write(ids: Sequence[int], findings: Findings, basis: Basis, failed: Mapping[int, str], by: Principal) -> None:
     """One row a task; what an earlier attempt wrote is replaced."""
-    until = dict(_validity(ids, findings))
     common = {
         "institution_id": by.organization_id,
         "verification_kind": findings.verification_kind,
         "verified_on": findings.verified_on,
         "regulation": findings.regulation,
-        "standards": [_snapshot(each) for each in used],
+        "standards": [_snapshot(each) for each in basis.standards],
         "temperature": findings.temperature or None,
         "humidity": findings.humidity or None,
         "place": findings.place or None,
         "indications": [list(row) for row in findings.indications],
-        "verifier_id": verifier.id,
-        "verifier": verifier.name,
+        "verifier_id": basis.verifier.id,
+        "verifier": basis.verifier.name,
         "checker_id": None,
         "checker": None,
     }
@@ -297,7 +298,7 @@ def _write(
             "region_code": region_code,
             "passed": id not in failed,
             "failures": failed.get(id),
-            "valid_until": None if id in failed else until[id],
+            "valid_until": None if id in failed else basis.valid_until[id],
             **common,
         }
         for id, city_code, region_code in db.session.execute(places)
@@ -324,23 +325,23 @@ def _snapshot(standard: MeasurementStandard) -> dict[str, Any]:
     }
 
 
-def _validity(ids: Sequence[int], findings: Findings) -> list[tuple[int, date | None]]:
-    """(task, last day of validity) by the cycle of the catalogue in force on that day.
+def _validity(ids: Sequence[int], findings: Findings) -> dict[int, date | None]:
+    """The last day of validity of each task, by the cycle of the catalogue in force on that day.
 
     None for what is verified once in its life, and for an inspection in service, which prolongs nothing.
     """
-    then, now = CatalogueItem.__table__.alias("then_"), CatalogueItem.__table__.alias("now_")
+    then, now = aliased(CatalogueItem), aliased(CatalogueItem)
     day = literal(findings.verified_on, Date)
     in_force = and_(
-        then.c.level == now.c.level,
-        then.c.number == now.c.number,
-        then.c.valid_from <= day,
-        or_(then.c.valid_until.is_(None), then.c.valid_until >= day),
+        then.level == now.level,
+        then.number == now.number,
+        then.valid_from <= day,
+        or_(then.valid_until.is_(None), then.valid_until >= day),
     )
-    cycle = func.coalesce(then.c.cycle_months, now.c.cycle_months)
+    cycle = func.coalesce(then.cycle_months, now.cycle_months)
     rows = (
-        select(Task.id, cycle.label("cycle"), now.c.name)
-        .join(now, now.c.id == Task.catalogue_item_id)
+        select(Task.id, cycle.label("cycle"), now.name)
+        .join(now, now.id == Task.catalogue_item_id)
         .outerjoin(then, in_force)
         .where(Task.id.in_(ids))
     )
@@ -352,8 +353,8 @@ def _validity(ids: Sequence[int], findings: Findings) -> list[tuple[int, date | 
         )
         raise RuleError(text, field="months")
     if findings.verification_kind == IN_SERVICE:
-        return [(row.id, None) for row in found]
-    return [(row.id, _last_day(findings.verified_on, findings.months or row.cycle)) for row in found]
+        return dict.fromkeys((row.id for row in found), None)
+    return {row.id: _last_day(findings.verified_on, findings.months or row.cycle) for row in found}
 
 
 def _last_day(start: date, months: int | None) -> date | None:

@@ -8,7 +8,7 @@ from flask import render_template
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
-from wtforms import StringField, TextAreaField
+from wtforms import Field, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Regexp, ValidationError
 
 from .filters import is_number
@@ -110,7 +110,48 @@ class SearchSelectField(StringField):
             raise ValidationError(_("This is not among the choices."))
 
     def __call__(self, **kwargs: Any) -> Markup:
-        chosen = (self.row_id, self.find(self.row_id)) if self.row_id is not None else None
+        chosen = [(self.row_id, self.find(self.row_id))] if self.row_id is not None else []
         return Markup(  # noqa: S704 -- escaped there
             render_template("_search_select_field.html", field=self, chosen=chosen, attributes=kwargs)
+        )
+
+
+class SearchSelectManyField(Field):
+    """Several rows of a table too long for a list of options: found by typing (selects.js), posted as their keys.
+
+    Keys are ids or codes of digits. `find` gives the texts of those that are among the choices, by key.
+    """
+
+    def __init__(
+        self,
+        label: Any,
+        *,
+        options_url: str,
+        find: Callable[[list[str]], dict[str, str]],
+        placeholder: Any = "",
+        **kwargs: Any,
+    ):
+        super().__init__(label, **kwargs)
+        self.options_url, self.find, self.placeholder = options_url, find, placeholder
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """The text of each chosen row, by key; what is not among the choices is left out."""
+        return self.find([key for key in self.data if is_number(key)])
+
+    def process_data(self, value: Any) -> None:
+        self.data = [str(key) for key in value or ()]
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = list(dict.fromkeys(valuelist))
+
+    def pre_validate(self, form: Any) -> None:
+        if len(self.chosen) < len(self.data):
+            raise ValidationError(_("This is not among the choices."))
+
+    def __call__(self, **kwargs: Any) -> Markup:
+        return Markup(  # noqa: S704 -- escaped there
+            render_template(
+                "_search_select_field.html", field=self, chosen=self.chosen.items(), many=True, attributes=kwargs
+            )
         )

@@ -46,6 +46,9 @@ ACTIONS = {
     "export": _l("Exported"),
     "reveal": _l("Personal data shown"),
     "verify": _l("Audit log verified"),
+    "delete": _l("Deleted"),
+    "qualify": _l("Qualification recorded"),
+    "change_seal": _l("Seal of the institution changed"),
     **{name: words for name, words in STEP_LABELS.items() if name != "reveal"},
 }
 SUBJECTS = {
@@ -53,6 +56,11 @@ SUBJECTS = {
     "organization": _l("Organization"),
     "task": _l("Task"),
     "appointment": _l("Appointment"),
+    "instrument": _l("Instrument"),
+    "certificate": _l("Certificate"),
+    "capability": _l("Capability"),
+    "staff_member": _l("Member of the staff"),
+    "issuing_rule": _l("Numbers and seal of certificates"),
     "page": _l("Page"),
     "audit": _l("Audit log"),
 }

@@ -1,4 +1,4 @@
-"""Choices for cascades, level by level: regions within one's jurisdiction, the catalogue, institutions."""
+"""Choices of forms and filters: regions and the catalogue, level by level or by name; institutions by name."""
 
 from typing import Any
 
@@ -29,6 +29,21 @@ class Options(Page):
         known = not parent or (is_number(parent))
         found = catalogue.children(int(parent) if parent else None) if known else []
         return _options([(str(item.id), item.name, item.level == 2) for item in found])
+
+    @expose("/places", methods=["GET"])
+    def places(self) -> Any:
+        """Regions of any level by their name; without one, those around the person."""
+        _signed_in()
+        term = request.args.get("q", "").strip()[:100]
+        found = regions.named(term) if term else regions.around(g.principal.region_code)
+        return _options([(region.code, region.full_name, True) for region in found])
+
+    @expose("/catalogue-items", methods=["GET"])
+    def catalogue_items(self) -> Any:
+        """Categories and kinds by their name."""
+        _signed_in()
+        found = catalogue.named(request.args.get("q", "").strip()[:100])
+        return _options([(id, name, True) for id, name in found.items()])
 
     @expose("/institutions", methods=["GET"])
     def institutions(self) -> Any:

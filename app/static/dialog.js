@@ -8,7 +8,13 @@ const modal = tabler.Modal.getOrCreateInstance(dialog, { backdrop: "static", key
 const offcanvas = tabler.Offcanvas.getOrCreateInstance(drawer);
 const template = (id) => document.getElementById(id).content.cloneNode(true);
 const isOpen = () => dialog.classList.contains("show");
-const state = () => new URLSearchParams(new FormData(content.querySelector("form") ?? undefined)).toString();
+
+// What is in the form. Its token is not something typed, and is another one each time.
+function state() {
+  const fields = new FormData(content.querySelector("form") ?? undefined);
+  fields.delete("csrf_token");
+  return new URLSearchParams(fields).toString();
+}
 
 let opener = null; // gets the focus back
 let untouched = ""; // the form as it came from the server

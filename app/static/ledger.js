@@ -11,7 +11,7 @@ class InstrumentForm {
   }
 
   field(name) {
-    return this.form.elements[name];
+    return this.form.querySelector(`[name="${name}"]`); // by its name alone: a cascade lends its id to its first select
   }
 
   changed() {

@@ -1,4 +1,5 @@
 // Selects that search on the server: <select data-options-url="...">, asked with ?q=, answering {"options": [{"value", "label"}]}.
+// With `multiple`, several can be chosen.
 // The page has them from the start, dialogs bring theirs later (app:enhance, sent by dialog.js).
 
 function searchSelect(select) {
@@ -10,7 +11,7 @@ function searchSelect(select) {
     maxOptions: 50,
     placeholder,
     preload: "focus",
-    plugins: { clear_button: { title: "" } },
+    plugins: select.multiple ? { remove_button: { title: "" } } : { clear_button: { title: "" } },
     dropdownParent: select.closest(".modal") ? "body" : null, // a dialog would cut it off at its foot
     shouldLoad: () => true,
     async load(q, done) {
@@ -19,6 +20,9 @@ function searchSelect(select) {
       const answer = await fetch(url).catch(() => null);
       this.clearOptions((option) => this.items.includes(String(option.value)));
       done(answer?.ok ? (await answer.json()).options : []);
+    },
+    onItemAdd() {
+      if (select.multiple) this.setTextboxValue(""); // the next one is searched anew
     },
     render: { no_results: null, loading: null },
   });

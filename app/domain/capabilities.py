@@ -1,0 +1,295 @@
+"""机构项目: what an institution declares that it can verify, and what the authority says to it (办法 Art 10).
+
+What is effective is never edited: another declaration takes its place.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, case, delete, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import aliased
+
+from app import audit
+from app.access import Principal, covers
+from app.domain import catalogue, holidays, reasons, regions
+from app.domain.ledger import LARGEST, accuracy_value, range_text
+from app.errors import RuleError, Stale
+from app.models import (
+    Capability,
+    CatalogueItem,
+    Event,
+    Institution,
+    MeasurementStandard,
+    Organization,
+    Region,
+    ServiceRegion,
+    db,
+)
+from app.states import APPROVED, DECLARE, DRAFT, PASS_CAPABILITY, PENDING, RECALL, REJECT_CAPABILITY
+from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
+
+SHORTEST_REASON, LONGEST_REASON = 2, 500
+MOST_PLACES = 100
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What an institution says it can verify; the range is in `range_unit`, `places` are codes of regions."""
+
+    catalogue_item_id: int
+    range_low: Decimal
+    range_high: Decimal
+    range_unit: str
+    accuracy_class: str
+    regulation: str
+    standard_id: int | None
+    delivery: str
+    valid_from: date
+    valid_until: date
+    places: tuple[str, ...]
+
+
+# --- Questions -----------------------------------------------------------------------------------
+
+
+def range_of() -> ColumnElement[str]:
+    """SQL: the range of a capability as it is written."""
+    low, high = func.trim_scale(Capability.range_low), func.trim_scale(Capability.range_high)
+    one_value = Capability.range_low == Capability.range_high
+    between = func.concat("(", low, "～", high, ")", Capability.range_unit)
+    return case((one_value, func.concat(high, Capability.range_unit)), else_=between)
+
+
+def places_of() -> Any:
+    """SQL: the regions that a capability serves, by their names."""
+    names = func.string_agg(Region.full_name, aggregate_order_by(literal("、"), Region.code))
+    served = select(names).join_from(ServiceRegion, Region, Region.code == ServiceRegion.region_code)
+    return served.where(ServiceRegion.capability_id == Capability.id).scalar_subquery()
+
+
+def places(capability_id: int) -> list[str]:
+    """The codes of the regions that a capability serves."""
+    served = select(ServiceRegion.region_code).where(ServiceRegion.capability_id == capability_id)
+    return list(db.session.scalars(served.order_by(ServiceRegion.region_code)))
+
+
+@dataclass(frozen=True)
+class Particulars:
+    """A capability with the names of what it refers to."""
+
+    capability: Capability
+    item: str
+    kind: str
+    standard: MeasurementStandard | None
+    places: str | None
+
+
+def particulars(capability_id: int) -> Particulars | None:
+    """A capability, or None if the acting person does not see it."""
+    kind, item = aliased(CatalogueItem), aliased(CatalogueItem)
+    found = db.session.execute(
+        select(Capability, item.name, kind.name, MeasurementStandard, places_of())
+        .join(kind, kind.id == Capability.catalogue_item_id)
+        .join(item, item.id == kind.parent_id)
+        .outerjoin(MeasurementStandard, MeasurementStandard.id == Capability.standard_id)
+        .where(Capability.id == capability_id)
+    ).one_or_none()
+    return Particulars(*found) if found else None
+
+
+def history(capability_id: int) -> list[Event]:
+    """Every step of a capability, in order."""
+    steps = select(Event).where(Event.subject == "capability", Event.subject_id == capability_id)
+    return list(db.session.scalars(steps.order_by(Event.at, Event.id)))
+
+
+def standards(by: Principal) -> list[MeasurementStandard]:
+    """The measurement standards of one's own institution, whatever their state."""
+    own = select(MeasurementStandard).where(MeasurementStandard.institution_id == by.organization_id)
+    return list(db.session.scalars(own.order_by(MeasurementStandard.name, MeasurementStandard.id)))
+
+
+def authorized_until(by: Principal) -> date | None:
+    """The last day of the authorization of one's own institution."""
+    house: Institution | None = db.session.get(Institution, by.organization_id)
+    return house.authorized_until if house else None
+
+
+# --- Drafting ------------------------------------------------------------------------------------
+
+
+def add(offer: Offer, by: Principal) -> Capability:
+    """Draft a capability; it counts for nothing until it has been declared and has passed."""
+    item = _checked(offer, by)
+    new = Capability(institution_id=by.organization_id, **_columns(offer))
+    db.session.add(new)
+    db.session.flush()
+    _serve(new, offer.places)
+    audit.record("add", "capability", new.id, _name(item, offer), by=by)
+    return new
+
+
+def edit(capability_id: int, offer: Offer, revision: str, by: Principal) -> Capability | None:
+    """Correct what is not under review and not effective; None if there is none."""
+    own = select(Capability).where(Capability.id == capability_id, Capability.institution_id == by.organization_id)
+    found: Capability | None = db.session.scalar(own.with_for_update())
+    if found is None:
+        return None
+    if str(found.revision) != revision:
+        raise Stale
+    if found.state not in DECLARE.sources:
+        raise RuleError(_("Only a draft or a rejected capability can be edited. Copy this one to declare it anew."))
+    item = _checked(offer, by)
+    for name, value in _columns(offer).items():
+        setattr(found, name, value)
+    found.revision += 1
+    db.session.flush()
+    _serve(found, offer.places)
+    audit.record("edit", "capability", found.id, _name(item, offer), by=by)
+    return found
+
+
+def delete_drafts(chosen: Chosen, by: Principal) -> int:
+    """Take away drafts that were never submitted; what an authority may have seen stays for the record."""
+    own = (is_chosen(Capability.id, chosen), Capability.institution_id == by.organization_id)
+    there = db.session.scalar(select(func.count()).where(*own)) or 0
+    seen = exists().where(Event.subject == "capability", Event.subject_id == Capability.id)
+    drafts = delete(Capability).where(*own, Capability.state == DRAFT, ~seen).returning(Capability.id)
+    gone = len(db.session.execute(drafts.execution_options(synchronize_session=False)).all())
+    if gone < there:
+        text = _("%(number)s of these are not drafts, or have been submitted before: they stay.", number=there - gone)
+        raise RuleError(text)
+    if gone:
+        audit.record("delete", "capability", by=by, done=gone)
+    return gone
+
+
+def _name(item: CatalogueItem, offer: Offer) -> str:
+    return f"{item.name} {range_text(offer.range_low, offer.range_high, offer.range_unit)}"
+
+
+def _columns(offer: Offer) -> dict[str, Any]:
+    columns = asdict(offer) | {"accuracy_value": accuracy_value(offer.accuracy_class)}
+    del columns["places"]
+    return columns
+
+
+def _serve(capability: Capability, codes: tuple[str, ...]) -> None:
+    db.session.execute(delete(ServiceRegion).where(ServiceRegion.capability_id == capability.id))
+    db.session.add_all(ServiceRegion(capability_id=capability.id, region_code=code) for code in codes)
+    db.session.flush()
+
+
+def _checked(offer: Offer, by: Principal) -> CatalogueItem:
+    """The kind, if everything said fits it and the institution."""
+    item = catalogue.kind(offer.catalogue_item_id)
+    if item is None:
+        raise RuleError(_("Please choose a kind of the catalogue."), field="catalogue_item_id")
+    if "V" not in (item.supervision or ""):
+        text = _("This kind only needs a type approval; it is not verified (SAMR 2020 No. 42).")
+        raise RuleError(text, field="catalogue_item_id")
+    if item.range_units and offer.range_unit not in item.range_units:
+        text = _("A range of this kind is given in %(units)s.", units="、".join(item.range_units))
+        raise RuleError(text, field="range_unit")
+    if not (offer.range_low.is_finite() and offer.range_high.is_finite()):
+        raise RuleError(_("Please give a number."), field="range_high")
+    if offer.range_low > offer.range_high:
+        raise RuleError(_("The lower limit is above the upper limit."), field="range_high")
+    if max(abs(offer.range_low), abs(offer.range_high)) > LARGEST:
+        raise RuleError(_("This number is too large."), field="range_high")
+    if offer.valid_from > offer.valid_until:
+        raise RuleError(_("The last day lies before the first."), field="valid_until")
+    _check_standard(offer, by)
+    _check_places(offer)
+    return item
+
+
+def _check_standard(offer: Offer, by: Principal) -> None:
+    if offer.standard_id is None:
+        return
+    found: MeasurementStandard | None = db.session.get(MeasurementStandard, offer.standard_id)
+    if found is None or found.institution_id != by.organization_id:
+        raise RuleError(_("Please choose a measurement standard of your institution."), field="standard_id")
+
+
+def _check_places(offer: Offer) -> None:
+    if not 1 <= len(offer.places) <= MOST_PLACES:
+        text = _("One to %(most)s regions can be chosen; a city or a province stands for all in it.", most=MOST_PLACES)
+        raise RuleError(text, field="places")
+    if len(regions.names(list(offer.places))) < len(set(offer.places)):
+        raise RuleError(_("This is not among the choices."), field="places")
+
+
+# --- Declaring and reviewing ---------------------------------------------------------------------
+
+
+def declare(chosen: Chosen, by: Principal) -> Outcome:
+    """提交审核: hand drafts to the authority. If one rests on nothing valid, none is handed in."""
+    asked = how_many(chosen)
+    held = (
+        select(Capability.id)
+        .where(is_chosen(Capability.id, chosen), Capability.state.in_(sorted(DECLARE.sources)))
+        .where(Capability.institution_id == by.organization_id)
+    )
+    ids = list(db.session.scalars(held.order_by(Capability.id).with_for_update()))
+    if not ids:
+        return Outcome(asked, 0)
+    _refuse_unfounded(Capability.id.in_(ids))
+    return Outcome(asked, fire(DECLARE, ids, by).done)
+
+
+def recall(chosen: Chosen, by: Principal) -> Outcome:
+    """收回: take what is under review back, to be a draft again."""
+    return fire(RECALL, chosen, by, only=Capability.institution_id == by.organization_id)
+
+
+def pass_(chosen: Chosen, by: Principal) -> Outcome:
+    """审核通过: institutions in one's jurisdiction may verify what they declared, as long as what it rests on holds."""
+    own = _of_own_jurisdiction(chosen, by)
+    _refuse_unfounded(is_chosen(Capability.id, chosen), Capability.state == PENDING, own)
+    return fire(PASS_CAPABILITY, chosen, by, only=own)
+
+
+def reject(chosen: Chosen, reason: str, by: Principal) -> Outcome:
+    """审核拒绝: the institutions correct what they declared, and declare it again."""
+    text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
+    return fire(REJECT_CAPABILITY, chosen, by, reason=text, only=_of_own_jurisdiction(chosen, by))
+
+
+def _of_own_jurisdiction(chosen: Chosen, by: Principal) -> ColumnElement[bool]:
+    """The condition that an institution is the authority's to review. Everybody else has no jurisdiction."""
+    declaring = select(Capability.institution_id).where(is_chosen(Capability.id, chosen))
+    houses = select(Organization.id, Organization.region_code).where(Organization.id.in_(declaring))
+    own = [id for id, region_code in db.session.execute(houses) if covers(by.jurisdiction, region_code)]
+    return Capability.institution_id.in_(own)
+
+
+def _refuse_unfounded(*conditions: ColumnElement[bool]) -> None:
+    """细则 Art 27, 28: a capability rests on an approved, valid standard, within the institution's authorization."""
+    standard_until = func.least(MeasurementStandard.valid_until, MeasurementStandard.public_valid_until)
+    lacks = case(
+        (MeasurementStandard.id.is_(None), _("no measurement standard is named")),
+        (MeasurementStandard.state != APPROVED, _("its measurement standard is not approved")),
+        (standard_until < holidays.today(), _("its measurement standard has expired")),
+        (Capability.valid_until < holidays.today(), _("its validity is over")),
+        (Institution.organization_id.is_(None), _("the institution has no authorization")),
+        (Capability.valid_until > Institution.authorized_until, _("it would outlast the institution's authorization")),
+    )
+    rows = (
+        select(CatalogueItem.name, range_of().label("range"), lacks.label("lacks"))
+        .join_from(Capability, CatalogueItem, CatalogueItem.id == Capability.catalogue_item_id)
+        .outerjoin(MeasurementStandard, MeasurementStandard.id == Capability.standard_id)
+        .outerjoin(Institution, Institution.organization_id == Capability.institution_id)
+        .where(*conditions, lacks.is_not(None))
+        .order_by(Capability.id)
+    )
+    found = db.session.execute(rows.limit(MOST_NAMED + 1)).all()
+    if found:
+        named = "；".join(f"{row.name} {row.range}：{row.lacks}" for row in found[:MOST_NAMED])
+        more = " …" if len(found) > MOST_NAMED else ""
+        raise RuleError(_("This must be put right first: %(named)s.", named=named + more))
