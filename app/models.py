@@ -225,6 +225,7 @@ class CatalogueItem(Model):
         CheckConstraint("valid_until IS NULL OR valid_until >= valid_from", name="validity_in_order"),
         CheckConstraint(_one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
         CheckConstraint("publication = 'unpublished' OR confirmed_at IS NOT NULL", name="confirmed_before_published"),
+        CheckConstraint("(publication = 'published') = (published_at IS NOT NULL)", name="published_has_time"),
         UniqueConstraint("level", "number", "valid_from"),
     )
 
@@ -245,6 +246,8 @@ class CatalogueItem(Model):
     valid_until: Mapped[date | None]
     confirmed_at: Mapped[datetime | None] = mapped_column(Moment)
     publication: Mapped[str] = mapped_column(String(20), server_default=states.UNPUBLISHED)
+    published_at: Mapped[datetime | None] = mapped_column(Moment)
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
     parent: Mapped["CatalogueItem | None"] = relationship(remote_side=[id])
 
@@ -304,6 +307,19 @@ class Workday(Model):
     day: Mapped[date] = mapped_column(primary_key=True)
     working: Mapped[bool]
     ordinal: Mapped[int]
+
+
+class PublicationRule(Model):
+    """Whether certificates are published as soon as they are issued; the rule of the nearest authority holds."""
+
+    __tablename__ = "publication_rule"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    authority_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), unique=True)
+    automatic: Mapped[bool]
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
 
 
 class ProvinceRule(Model):
@@ -745,6 +761,16 @@ class Result(OwnedByInstitution, WithinRegion, Findings, Big, Model):
 _RANDOM = "upper(left(replace(gen_random_uuid()::text, '-', ''), 12) || right(gen_random_uuid()::text, 4))"
 
 
+# For each width of jurisdiction: what waits to be published, and what is.
+_PLACE_OF_WIDTH: dict[str, tuple[Any, ...]] = {
+    "county": ("region_code",),
+    "city": ("city_code",),
+    "province": (text("left(city_code, 2)"),),
+    "nation": (),
+}
+_TO_PUBLISH, _NO_LONGER = text("publication = 'unpublished'"), text("publication <> 'unpublished'")
+
+
 class Certificate(SharedByParties, Findings, Big, Model):
     """Verification certificate or notice of rejection (办法 Art 9). Immutable: a correction voids and reissues.
 
@@ -774,6 +800,11 @@ class Certificate(SharedByParties, Findings, Big, Model):
         Index("certificate_of_using_unit", "using_unit_id", "verified_on", "id"),
         Index("certificate_of_institution", "institution_id", "verified_on", "id"),
         Index("certificate_no", "no", postgresql_ops={"no": "text_pattern_ops"}),
+        *(
+            Index(f"certificate_{name}_{level}", *place, "issued_at", "id", postgresql_where=which)
+            for level, place in _PLACE_OF_WIDTH.items()
+            for name, which in (("to_publish", _TO_PUBLISH), ("published", _NO_LONGER))
+        ),
         Index(
             "certificate_without_file",
             "institution_id",
@@ -809,6 +840,7 @@ class Event(SharedByParties, Big, Model):
     __table_args__ = (
         PrimaryKeyConstraint("id", "city_code", "at"),
         Index("event_of_subject", "subject", "subject_id", "at"),
+        Index("event_at", "at", postgresql_using="brin"),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 

@@ -195,6 +195,28 @@ VOID_CERTIFICATE = Step("void", frozenset({VALID}), VOID, needs_reason=True, of=
 REPLACE = Step("replace", frozenset({VOID}), REPLACED, of="certificate")
 CERTIFICATE_STEPS = (VOID_CERTIFICATE, REPLACE)
 
+
+def _of_publication(of: str, *parties: str) -> tuple[Step, Step]:
+    publish = Step("publish", frozenset({UNPUBLISHED}), PUBLISHED, of=of, column="publication")
+    revoke = Step(
+        "revoke", frozenset({PUBLISHED}), UNPUBLISHED, needs_reason=True, of=of, column="publication",
+        tells=_tells(*parties),
+    )  # fmt: skip
+    return publish, revoke
+
+
+PUBLISH_CERTIFICATE, REVOKE_CERTIFICATE = _of_publication("certificate")
+PUBLISH_INSTITUTION, REVOKE_INSTITUTION = _of_publication("institution", INSTITUTION)
+PUBLISH_ITEM, REVOKE_ITEM = _of_publication("catalogue_item")
+PUBLICATION_STEPS = (
+    PUBLISH_CERTIFICATE,
+    REVOKE_CERTIFICATE,
+    PUBLISH_INSTITUTION,
+    REVOKE_INSTITUTION,
+    PUBLISH_ITEM,
+    REVOKE_ITEM,
+)
+
 # Job: long work for somebody.
 WAITING = "waiting"
 RUNNING = "running"
@@ -259,6 +281,8 @@ STEP_LABELS = {
     "recall": _l("Recall"),
     "reject": _l("Reject"),
     "expire": _l("Expired"),
+    "publish": _l("Publish"),
+    "revoke": _l("Revoke publication"),
     "void": _l("Voided"),
     "replace": _l("Replaced"),
 }
@@ -283,6 +307,7 @@ CAPABILITY_LABELS = {
     REJECTED: _l("Rejected"),
     EXPIRED: _l("Expired"),
 }
+PUBLICATION_LABELS = {UNPUBLISHED: _l("Unpublished"), PUBLISHED: _l("Published")}
 CERTIFICATE_LABELS = {VALID: _l("Valid"), VOID: _l("Void"), REPLACED: _l("Replaced")}
 ACCOUNT_LABELS = {
     REGISTERED: _l("Waiting for a role"),

@@ -27,8 +27,10 @@ from app.access import Principal
 from app.models import (
     Account,
     Capability,
+    CatalogueItem,
     Certificate,
     Event,
+    Institution,
     Instrument,
     Notification,
     Organization,
@@ -151,7 +153,11 @@ MODELS: dict[str, Any] = {
     "instrument": Instrument,
     "certificate": Certificate,
     "capability": Capability,
+    "institution": Institution,
+    "catalogue_item": CatalogueItem,
 }
+# What a row is known by, where it is not `id`.
+KEYS = {"institution": "organization_id"}
 
 
 def _moved(
@@ -166,19 +172,19 @@ def _moved(
     """The rows that moved, of tables that do not remember what they left: they are held while it is looked at."""
     model = MODELS[step.of]
     table = model.__table__
-    state = table.c[step.column]
-    held = select(table.c.id, state.label("previous_state")).where(
-        table.c.id.in_(select(picked.c.id)), state.in_(sorted(step.sources))
+    key, state = table.c[KEYS.get(step.of, "id")], table.c[step.column]
+    held = select(key.label("id"), state.label("previous_state")).where(
+        key.in_(select(picked.c.id)), state.in_(sorted(step.sources))
     )
     if only is not None:
         held = held.where(only)
-    locked = access.visible(held, model, who=by).order_by(table.c.id).with_for_update(of=table).cte("locked")
+    locked = access.visible(held, model, who=by).order_by(key).with_for_update(of=table).cte("locked")
     told = {"reason": reason} if "reason" in table.c else {}
-    statement = update(table).where(table.c.id == locked.c.id).values({step.column: step.target, **told, **values})
+    statement = update(table).where(key == locked.c.id).values({step.column: step.target, **told, **values})
     if proposal is not None:
-        statement = statement.where(table.c.id == proposal.c.id)
+        statement = statement.where(key == proposal.c.id)
     place = _PLACES[step.of](table)
-    facts = {"id": table.c.id, "previous_state": locked.c.previous_state, "state": literal(step.target), **place}
+    facts = {"id": key, "previous_state": locked.c.previous_state, "state": literal(step.target), **place}
     return statement.returning(*(value.label(name) for name, value in facts.items())).cte("moved")
 
 
@@ -188,19 +194,34 @@ def _own_place(table: Any) -> dict[str, Any]:
 
 
 def _institutions_place(table: Any) -> dict[str, Any]:
-    house = Organization.__table__.alias("house")
-    region = select(house.c.region_code).where(house.c.id == table.c.institution_id).scalar_subquery()
+    """Where the institution is at home."""
+    house, institution_id = Organization.__table__.alias("house"), table.c.get("institution_id", table.c.get(_HOUSE))
+    region = select(house.c.region_code).where(house.c.id == institution_id).scalar_subquery()
     city = func.left(region, 4).concat("00")
+    return {"city_code": city, "region_code": region, "using_unit_id": _NONE, "institution_id": institution_id}
+
+
+def _no_place(_table: Any) -> dict[str, Any]:
+    """The catalogue is the nation's."""
     return {
-        "city_code": city,
-        "region_code": region,
+        "city_code": literal(NATION),
+        "region_code": literal(NATION),
         "using_unit_id": _NONE,
-        "institution_id": table.c.institution_id,
+        "institution_id": _NONE,
     }
 
 
+_HOUSE, NATION = "organization_id", "000000"
+
+
 _NONE = cast(null(), BigInteger)
-_PLACES = {"instrument": _own_place, "certificate": _own_place, "capability": _institutions_place}
+_PLACES = {
+    "instrument": _own_place,
+    "certificate": _own_place,
+    "capability": _institutions_place,
+    "institution": _institutions_place,
+    "catalogue_item": _no_place,
+}
 
 
 def _told(step: Step, moved: Any, by: Principal, reason: str | None, payload: dict[str, Any] | None) -> Any:
