@@ -164,6 +164,13 @@ def _at_home(cls: Any, here: str, apart: str) -> ColumnElement[bool]:
     return and_(cls.region_code.like(here), func.left(cls.region_code, 4) != apart)
 
 
+def at_home(cls: Any, jurisdiction: str) -> ColumnElement[bool]:
+    """The condition that an organization is at home in a jurisdiction."""
+    if not jurisdiction:
+        return true()
+    return _at_home(cls, f"{jurisdiction}%", ENCLAVES.get(jurisdiction, _NO_ENCLAVE))
+
+
 def covers(jurisdiction: str | None, region_code: str) -> bool:
     """Whether a region lies in a jurisdiction."""
     apart = ENCLAVES.get(jurisdiction or "", _NO_ENCLAVE)
@@ -382,6 +389,14 @@ _TAKES_AWAY = "can_list can_show can_export download"
 _READING = frozenset({"can_list", "can_show", "can_export"})
 _ASSIGNER = "can_list can_show can_export can_reveal assign assign_best refuse escalate"
 _REVIEWER = "can_list can_show can_export pass send_back"
+# 信息公示: who publishes, and who only looks.
+_PUBLISHER = {
+    "Publications": "can_list can_show can_export publish revoke download automatic",
+    "Institutions": "can_list can_show can_export publish revoke",
+    "CapabilityReviews": "can_list can_show can_export pass reject",
+    "Catalogue": "can_list can_show can_export",
+}
+_LOOKER = dict.fromkeys(("Publications", "Institutions", "Catalogue"), "can_list can_show can_export")
 _ADMINISTRATOR = {
     "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
     "reset_password reset_second_factor",
@@ -400,7 +415,7 @@ _OF_INSTITUTIONS = {"InstitutionAdministrator", "InstitutionClerk", "Institution
 _IN_A_COUNTY = {"Supervisor", "AssignmentOfficer", "PublicationOfficer", "Analyst", *_OF_INSTITUTIONS, *_OF_UNITS}
 _IN_A_CITY = {"CountyAdministrator", *_IN_A_COUNTY}
 _IN_A_PROVINCE = {"CityAdministrator", "Auditor", *_IN_A_CITY}
-_IN_THE_NATION = {"NationalAdministrator", "ProvincialAdministrator", *_IN_A_PROVINCE}
+_IN_THE_NATION = {"NationalAdministrator", "ProvincialAdministrator", "CatalogueOfficer", *_IN_A_PROVINCE}
 
 
 def _administrator(label: Any, level: str, grants: set[str], **more: str) -> Role:
@@ -426,11 +441,23 @@ ROLES = {
     "CityAdministrator": _administrator(_l("City administrator"), "city", _IN_A_CITY),
     "CountyAdministrator": _administrator(_l("County administrator"), "county", _IN_A_COUNTY),
     "Supervisor": _officer(
-        _l("Supervisor"), Assignments=_ASSIGNER, Filings=_REVIEWER, Deadlines="can_list", ProvinceRules="can_list"
+        _l("Supervisor"),
+        Assignments=_ASSIGNER,
+        Filings=_REVIEWER,
+        Deadlines="can_list",
+        ProvinceRules="can_list",
+        **_PUBLISHER,
     ),
     "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER, Filings=_REVIEWER),
-    "PublicationOfficer": _officer(_l("Publication officer"), Assignments=_READ),
-    "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export"),
+    "PublicationOfficer": _officer(_l("Publication officer"), Assignments=_READ, **_PUBLISHER),
+    "CatalogueOfficer": Role(
+        _l("Catalogue officer"),
+        "authority",
+        BUSINESS,
+        _permissions(Catalogue="can_list can_show can_export add edit publish revoke confirm"),
+        level="nation",
+    ),
+    "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export", **_LOOKER),
     "Auditor": Role(_l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export")),
     "InstitutionAdministrator": Role(
         _l("Institution administrator"),
@@ -505,6 +532,7 @@ _DESKS = {
     ("task", "using_unit"): "Progress",
     ("instrument", "using_unit"): "Ledger",
     ("capability", "institution"): "Capabilities",
+    ("institution", "institution"): "Capabilities",
     ("qualification", "institution"): "Staff",
 }
 

@@ -12,13 +12,16 @@ from app.pages.appointments import Appointments
 from app.pages.assignments import Assignments
 from app.pages.audits import AuditLog
 from app.pages.capabilities import Capabilities
+from app.pages.capability_reviews import CapabilityReviews
 from app.pages.captchas import Captchas
+from app.pages.catalogue import Catalogue
 from app.pages.certificates import Certificates
 from app.pages.clock_runs import ClockRuns
 from app.pages.deadlines import Deadlines
 from app.pages.filings import Filings
 from app.pages.holidays import Holidays
 from app.pages.inbox import Inbox
+from app.pages.institutions import Institutions
 from app.pages.instruments import Photos
 from app.pages.issuing_rules import IssuingRules
 from app.pages.jobs import Jobs
@@ -30,6 +33,7 @@ from app.pages.organizations import Organizations
 from app.pages.profile import MyAccount
 from app.pages.progress import Progress
 from app.pages.province_rules import ProvinceRules
+from app.pages.publications import Publications
 from app.pages.registration import Registration
 from app.pages.results import Results
 from app.pages.scans import Scans
@@ -39,6 +43,16 @@ from app.pages.staff import Staff
 MENU = (
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
     MenuPage(_l("Filings under review"), Filings, "file-check"),
+    MenuGroup(
+        _l("Publication of information"),
+        "speakerphone",
+        (
+            MenuPage(_l("Information on verified instruments"), Publications, "certificate"),
+            MenuPage(_l("Information on institutions"), Institutions, "building-bank"),
+            MenuPage(_l("Review of capabilities"), CapabilityReviews, "rosette-discount-check"),
+            MenuPage(_l("Catalogue of mandatory verification"), Catalogue, "book"),
+        ),
+    ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
     MenuPage(_l("Results"), Results, "writing"),
     MenuPage(_l("Ledger of instruments"), Ledger, "notebook"),

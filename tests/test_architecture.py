@@ -48,6 +48,8 @@ BEYOND_THE_SESSION = {
     "domain/history.py": "makes partitions",
     "domain/bookings.py": "drafts tasks of instruments that the session has narrowed",
     "domain/ledger.py": "asks of an instrument what its province has settled, and whether it is booked",
+    "domain/catalogue_versions.py": "asks of the catalogue, which is for everybody, what can be published",
+    "domain/publications.py": "asks of a certificate its state, and the rule of the nearest authority",
     "domain/certificates.py": "an instrument stands as its newest certificate says, whoever issued it",
     "domain/jobs.py": "speaks to the worker's queue",
     "domain/deadlines.py": "gives the value of a column, from what the provinces have settled for everybody",

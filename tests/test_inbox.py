@@ -1,6 +1,7 @@
 """检定任务受理: an institution accepts or returns what was offered to it, and nothing else."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_what_is_sent_in_is_started_only_once_it_is_there(clerk, lab):
 
 
 def test_it_is_received_once_and_from_then_the_time_runs(clerk, lab, rows):
-    away = task(ACCEPTED, to=lab, delivery="sent")
+    away: Any = task(ACCEPTED, to=lab, delivery="sent")
 
     clerk.act("inbox", "receive", [away.id])
     first = (away.received_at, away.due_on)

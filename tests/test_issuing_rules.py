@@ -7,6 +7,7 @@ from datetime import date
 from io import BytesIO
 from struct import pack
 from threading import Event as Signal
+from typing import Any
 
 import pytest
 from PIL import Image, ImageCms
@@ -123,7 +124,7 @@ def test_two_who_issue_at_once_get_different_numbers_and_leave_no_gap(office):
 
 
 def change(person, pattern="浙检{year}{number:6}", revision="", seal=None):
-    fields = {"pattern": pattern, "revision": revision}
+    fields: dict[str, Any] = {"pattern": pattern, "revision": revision}
     if seal is not None:
         fields["seal"] = (BytesIO(seal), "seal.png")
     return person.post("/issuing-rules/act/edit", fields, headers={"HX-Request": "true"})

@@ -8,7 +8,7 @@ from app.access import EVERYTHING, ROLES
 from app.domain import inbox, notifications
 from app.models import Notification, db
 from app.pages.notifications import PAGES, TEXTS
-from app.states import CAPABILITY_STEPS, INSTRUMENT_STEPS, OFFERED, TASK_STEPS, UNASSIGNED
+from app.states import CAPABILITY_STEPS, INSTRUMENT_STEPS, OFFERED, PUBLICATION_STEPS, TASK_STEPS, UNASSIGNED
 from tests.factories import account, appointment, authority, institution, task, using_unit
 
 
@@ -81,7 +81,7 @@ def owner_of(person):
 
 
 def test_every_step_that_tells_has_words_and_a_page_for_each_party():
-    steps = [*TASK_STEPS, *INSTRUMENT_STEPS, *CAPABILITY_STEPS]
+    steps = [*TASK_STEPS, *INSTRUMENT_STEPS, *CAPABILITY_STEPS, *PUBLICATION_STEPS]
     said = {(step.name, party) for step in steps for party in step.tells}
     places = {(step.of, party) for step in steps for party in step.tells}
 

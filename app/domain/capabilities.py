@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, case, delete, exists, func, literal, select
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import ColumnElement, Date, case, delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
@@ -269,27 +270,44 @@ def _of_own_jurisdiction(chosen: Chosen, by: Principal) -> ColumnElement[bool]:
     return Capability.institution_id.in_(own)
 
 
-def _refuse_unfounded(*conditions: ColumnElement[bool]) -> None:
-    """细则 Art 27, 28: a capability rests on an approved, valid standard, within the institution's authorization."""
+# What a capability lacks that it must rest on (细则 Art 27, 28).
+LACKS = {
+    "no_standard": _l("no measurement standard is named"),
+    "standard_not_approved": _l("its measurement standard is not approved"),
+    "standard_expired": _l("its measurement standard has expired"),
+    "over": _l("its validity is over"),
+    "no_authorization": _l("the institution has no authorization"),
+    "beyond_authorization": _l("it would outlast the institution's authorization"),
+}
+
+
+def lacks() -> ColumnElement[str | None]:
+    """SQL, for a capability with its standard and institution: the first thing it lacks, None if it is founded."""
     standard_until = func.least(MeasurementStandard.valid_until, MeasurementStandard.public_valid_until)
-    lacks = case(
-        (MeasurementStandard.id.is_(None), _("no measurement standard is named")),
-        (MeasurementStandard.state != APPROVED, _("its measurement standard is not approved")),
-        (standard_until < holidays.today(), _("its measurement standard has expired")),
-        (Capability.valid_until < holidays.today(), _("its validity is over")),
-        (Institution.organization_id.is_(None), _("the institution has no authorization")),
-        (Capability.valid_until > Institution.authorized_until, _("it would outlast the institution's authorization")),
+    today = func.timezone(str(holidays.ZONE), func.now()).cast(Date)
+    return case(
+        (MeasurementStandard.id.is_(None), "no_standard"),
+        (MeasurementStandard.state != APPROVED, "standard_not_approved"),
+        (standard_until < today, "standard_expired"),
+        (Capability.valid_until < today, "over"),
+        (Institution.organization_id.is_(None), "no_authorization"),
+        (Capability.valid_until > Institution.authorized_until, "beyond_authorization"),
     )
+
+
+def _refuse_unfounded(*conditions: ColumnElement[bool]) -> None:
+    """A capability rests on an approved, valid standard, within the institution's authorization."""
+    lacking = lacks()
     rows = (
-        select(CatalogueItem.name, range_of().label("range"), lacks.label("lacks"))
+        select(CatalogueItem.name, range_of().label("range"), lacking.label("lacks"))
         .join_from(Capability, CatalogueItem, CatalogueItem.id == Capability.catalogue_item_id)
         .outerjoin(MeasurementStandard, MeasurementStandard.id == Capability.standard_id)
         .outerjoin(Institution, Institution.organization_id == Capability.institution_id)
-        .where(*conditions, lacks.is_not(None))
+        .where(*conditions, lacking.is_not(None))
         .order_by(Capability.id)
     )
     found = db.session.execute(rows.limit(MOST_NAMED + 1)).all()
     if found:
-        named = "；".join(f"{row.name} {row.range}：{row.lacks}" for row in found[:MOST_NAMED])
+        named = "；".join(f"{row.name} {row.range}：{LACKS[row.lacks]}" for row in found[:MOST_NAMED])
         more = " …" if len(found) > MOST_NAMED else ""
         raise RuleError(_("This must be put right first: %(named)s.", named=named + more))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from app import audit, ciphers, files, papers, signatures
 from app.access import EVERYTHING, Principal, seeing
-from app.domain import deadlines, holidays, issuing_rules, jobs, reasons, scans
+from app.domain import deadlines, holidays, issuing_rules, jobs, publications, reasons, scans
 from app.domain.instruments import WARNED_BEFORE
 from app.domain.jobs import Finished
 from app.domain.results import IN_SERVICE, held, myself
@@ -39,6 +39,7 @@ from app.states import (
     FALL_DUE,
     OPEN,
     REPLACE,
+    REVOKE_CERTIFICATE,
     RUN_OUT,
     TO_APPROVE,
     UNVERIFY,
@@ -74,6 +75,7 @@ def approve(chosen: Chosen, by: Principal) -> Outcome:
     done = fire(APPROVE, ids, by, finished_at=func.now()).done
     fire(REPLACE, _replaced(issued), by)
     settle(_instruments_of(issued), by)
+    publications.publish_issued(issued)
     ask_for_documents(by)
     return Outcome(asked, done)
 
@@ -194,7 +196,9 @@ def correct(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     if not rows:
         return Outcome(asked, 0)
     _refuse_booked([row.instrument_id for row in rows])
-    done = fire(VOID_CERTIFICATE, [row.id for row in rows], by, reason=text, void_reason=text).done
+    ids = [row.id for row in rows]
+    fire(REVOKE_CERTIFICATE, ids, by, reason=text, published_at=None)
+    done = fire(VOID_CERTIFICATE, ids, by, reason=text, void_reason=text).done
     anew = deadlines.to_finish(literal(holidays.today(), Date))
     fire(CORRECT, [row.task_id for row in rows], by, reason=text, finished_at=None, due_on=anew)
     settle([row.instrument_id for row in rows], by)

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from app.models import Holiday, Workday, db
 
@@ -29,6 +29,14 @@ def count() -> None:
         rows.append({"day": day, "working": working, "ordinal": ordinal})
     db.session.execute(delete(Workday))
     db.session.execute(insert(Workday), rows)
+
+
+def latest_day_over(days: int) -> date:
+    """The latest day from which so many working days are over: a term that began on it ended before today."""
+    yesterday = select(Workday.ordinal).where(Workday.day == today() - timedelta(days=1)).scalar_subquery()
+    latest = select(func.max(Workday.day)).where(Workday.ordinal <= yesterday - days)
+    day: date = db.session.execute(latest).scalar_one()
+    return day
 
 
 def working_days_after(start: Any, days: Any) -> Any:

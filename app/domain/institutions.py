@@ -1,10 +1,13 @@
 """Verification institutions (检定机构): finding one by its name, and how long they take."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
-from app.models import Institution, Organization, Task, db
+from app import access
+from app.access import Principal
+from app.models import Event, Institution, Organization, Region, Task, db
 
 MOST_FOUND = 20
 
@@ -40,3 +43,33 @@ def refresh_mean_days() -> int:
         .execution_options(synchronize_session=False)
     )
     return len(db.session.execute(changed).all())
+
+
+# --- For the authority ---------------------------------------------------------------------------
+
+
+def at_home(by: Principal) -> ColumnElement[bool]:
+    """The condition that an organization is at home in a person's jurisdiction."""
+    return access.at_home(Organization, by.jurisdiction or "")
+
+
+def publication() -> Any:
+    """SQL, for an institution: whether it is published."""
+    return select(Institution.publication).where(Institution.organization_id == Organization.id).scalar_subquery()
+
+
+def particulars(institution_id: int, by: Principal) -> tuple[Institution, Organization, str] | None:
+    """An institution of one's jurisdiction, with the name of its region; None if there is none."""
+    found = db.session.execute(
+        select(Institution, Organization, Region.full_name)
+        .join(Organization, Organization.id == Institution.organization_id)
+        .join(Region, Region.code == Organization.region_code)
+        .where(Institution.organization_id == institution_id, at_home(by))
+    ).one_or_none()
+    return (found[0], found[1], found[2]) if found else None
+
+
+def publications(institution_id: int) -> list[Event]:
+    """When an institution was published and revoked, in order."""
+    steps = select(Event).where(Event.subject == "institution", Event.subject_id == institution_id)
+    return list(db.session.scalars(steps.order_by(Event.at, Event.id)))

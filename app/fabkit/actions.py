@@ -65,9 +65,9 @@ class FormAction:
 
     `form` is a form, the name of the page's attribute that holds it, or None for a dialog that only confirms or
     shows. `states` are the states in which a row can take it, None if any; `single` wants exactly one row,
-    `without` none at all. `context` names a page method that gives the template more to show. One that `leads_away`
-    has no dialog: its method gives the address of the page where the row is worked on. `most_bytes` is how large a
-    request with files may be, where it takes any.
+    `without` none at all, `optional` one or none. `context` names a page method that gives the template more to
+    show. One that `leads_away` has no dialog: its method gives the address of the page where the row is worked on.
+    `most_bytes` is how large a request with files may be, where it takes any.
     """
 
     name: str
@@ -78,6 +78,7 @@ class FormAction:
     states: frozenset[str] | None = None
     single: bool = False
     without: bool = False
+    optional: bool = False
     submit: Any = None
     template: str = "dialog.html"
     size: str = ""

@@ -213,7 +213,7 @@ class ModelPage(Page, ModelView):
                 "style": declared.style,
                 "states": sorted(declared.states) if declared.states is not None else None,
                 "single": declared.single,
-                "always": declared.without,
+                "always": declared.without or declared.optional,
                 "form_url": f"{self.route_base}/dialog/{declared.name}",
                 "hint": _("None of the ticked rows is in a state for this."),
             }
@@ -302,9 +302,11 @@ class ModelPage(Page, ModelView):
         if declared.without:
             return Selection((), 0, ())
         selection = read_selection(request.form, self.query)
+        if declared.optional and selection.ids == ():
+            return selection
         if selection.ids == ():
             raise RuleError(_("Please tick at least one row."))
-        if declared.single:
+        if declared.single or declared.optional:
             selection.only_id()
         return selection
 

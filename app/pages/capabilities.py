@@ -204,18 +204,7 @@ class Capabilities(ModelPage):
     )
 
     def details(self, row_id: int) -> Show | None:
-        found = capabilities.particulars(row_id)
-        if found is None:
-            return None
-        state = found.capability.state
-        return Show(
-            id=row_id,
-            title=f"{found.kind} {_range(found.capability)}",
-            state=state,
-            state_badge=badge(CAPABILITY_LABELS)(state),
-            sections=[Section("", _facts(found))],
-            timeline=[_entry(event) for event in capabilities.history(row_id)],
-        )
+        return show(row_id)
 
     # --- drafting
 
@@ -338,6 +327,22 @@ def told(done: str, outcome: Outcome) -> str:
 
 def _range(capability: Capability) -> str:
     return range_text(capability.range_low, capability.range_high, capability.range_unit)
+
+
+def show(capability_id: int) -> Show | None:
+    """Everything about a capability; None if it is not there for this person."""
+    found = capabilities.particulars(capability_id)
+    if found is None:
+        return None
+    state = found.capability.state
+    return Show(
+        id=capability_id,
+        title=f"{found.kind} {_range(found.capability)}",
+        state=state,
+        state_badge=badge(CAPABILITY_LABELS)(state),
+        sections=[Section("", _facts(found))],
+        timeline=[_entry(event) for event in capabilities.history(capability_id)],
+    )
 
 
 def _facts(found: Particulars) -> list[tuple[Any, Any]]:

@@ -1,5 +1,6 @@
 """检定证书: certificates and notices of rejection, for the institution that issued them and the unit they are about."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import abort, flash, g, send_file, url_for
@@ -9,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import and_, exists
+from sqlalchemy.orm import aliased
 
 from app import files
 from app.domain import catalogue, certificates, institutions
@@ -35,7 +37,7 @@ from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import permitted
 from app.models import Certificate, Instrument, Organization, db
 from app.pages import results as result_pages
-from app.pages.instruments import CONCLUSIONS, Item, Kind, conclusion
+from app.pages.instruments import CONCLUSIONS, Item, Kind, conclusion, conclusion_in_sheet
 from app.pages.tasks import told
 from app.states import CERTIFICATE_LABELS, VALID
 
@@ -45,6 +47,9 @@ SIGNATURES = {
     (True, False): _l("intact, but of an unknown authority"),
     (False, False): _l("broken: the document has been changed"),
 }
+
+
+Issuer = aliased(Organization, name="issuer")
 
 
 class CorrectForm(FlaskForm):
@@ -60,15 +65,6 @@ class CorrectForm(FlaskForm):
     )
 
 
-def _of_kinds(kinds: list[int]) -> Any:
-    """Certificates of instruments of these kinds."""
-    return exists().where(
-        Instrument.id == Certificate.instrument_id,
-        Instrument.city_code == Certificate.city_code,
-        Instrument.catalogue_item_id.in_(kinds),
-    )
-
-
 def _worth(found: Certificate) -> Any:
     """What the signature of the document is worth, or why there is none yet."""
     signature = certificates.signature(found)
@@ -77,72 +73,67 @@ def _worth(found: Certificate) -> Any:
     return _("The document is being made.") if found.about else _("The document is made when it is downloaded.")
 
 
-class Certificates(ModelPage):
-    """检定证书."""
+INSTRUMENT_OF = and_(Instrument.id == Certificate.instrument_id, Instrument.city_code == Certificate.city_code)
+JOINS = (
+    (Instrument, INSTRUMENT_OF),
+    (Kind, Kind.id == Instrument.catalogue_item_id),
+    (Item, Item.id == Kind.parent_id),
+    (Issuer, Issuer.id == Certificate.institution_id),
+)
+STATE = Column(
+    "state",
+    _l("State"),
+    Certificate.state,
+    badge(CERTIFICATE_LABELS),
+    css="nowrap",
+    sheet=lambda value: words_in_sheet(CERTIFICATE_LABELS, value),
+)
+NO = Column("no", _l("Certificate no."), Certificate.no, css="nowrap", fixed=True)
+PASSED = Column("passed", _l("Conclusion"), Certificate.passed, conclusion, css="nowrap", sheet=conclusion_in_sheet)
+NAME = Column("name", _l("Instrument"), Instrument.name, fixed=True)
+KIND = Column("kind", _l("Kind"), Kind.name, css="narrow")
+MODEL = Column("model", _l("Model"), Instrument.model)
+SERIAL = Column("serial_no", _l("Serial no."), Instrument.serial_no, css="nowrap")
+VERIFIED = Column("verified_on", _l("Verified on"), Certificate.verified_on, day, css="nowrap")
+UNTIL = Column("valid_until", _l("Valid until"), Certificate.valid_until, day, css="nowrap")
+INSTITUTION = Column("institution", _l("Institution"), Issuer.name)
+VERIFIER = Column("verifier", _l("Verifier"), Certificate.verifier, css="nowrap")
+ISSUED = Column("issued_at", _l("Issued at"), Certificate.issued_at, moment, css="nowrap")
 
-    route_base = "/certificates"
-    class_permission_name = "Certificates"
-    list_title = _l("Certificates")
-    subtitle = _l("Issued certificates are never changed: an error voids one and issues another.")
-    empty = _l("There is no certificate yet.")
-    source = Source(
-        Certificate,
-        key=Certificate.verified_on,
-        joins=(
-            (
-                Instrument,
-                and_(Instrument.id == Certificate.instrument_id, Instrument.city_code == Certificate.city_code),
-            ),
-            (Kind, Kind.id == Instrument.catalogue_item_id),
-            (Item, Item.id == Kind.parent_id),
-            (Organization, Organization.id == Certificate.institution_id),
-        ),
-        descending=True,
-    )
-    columns = (
-        Column("state", _l("State"), Certificate.state, badge(CERTIFICATE_LABELS), css="nowrap",
-               sheet=lambda value: words_in_sheet(CERTIFICATE_LABELS, value)),
-        Column("no", _l("Certificate no."), Certificate.no, css="nowrap", fixed=True),
-        Column("passed", _l("Conclusion"), Certificate.passed, conclusion, css="nowrap"),
-        Column("name", _l("Instrument"), Instrument.name, fixed=True),
-        Column("kind", _l("Kind"), Kind.name, css="narrow"),
-        Column("model", _l("Model"), Instrument.model),
-        Column("serial_no", _l("Serial no."), Instrument.serial_no, css="nowrap"),
-        Column("verified_on", _l("Verified on"), Certificate.verified_on, day, css="nowrap", sortable=True),
-        Column("valid_until", _l("Valid until"), Certificate.valid_until, day, css="nowrap"),
-        Column("institution", _l("Institution"), Organization.name),
-        Column("verifier", _l("Verifier"), Certificate.verifier, css="nowrap", hidden=True),
-        Column("issued_at", _l("Issued at"), Certificate.issued_at, moment, css="nowrap", hidden=True),
-    )  # fmt: skip
-    extra = {"state": Certificate.state}  # noqa: RUF012
-    filters = (
-        Choice("state", _l("State"), Certificate.state, CERTIFICATE_LABELS),
-        Switch("passed", _l("Conclusion"), None, CONCLUSIONS, multiple=False,
-               conditions=lambda value: Certificate.passed.is_(value == "passed")),
-        Cascade(
-            "item",
-            _l("Category and kind"),
-            (_l("Category"), _l("Kind")),
-            "/options/catalogue",
-            lambda value: catalogue.way_to(int(value)),
-            lambda value: _of_kinds(catalogue.kinds_of(int(value))),
-        ),
-        Lookup("institution", _l("Institution"), lambda id: Certificate.institution_id == id, "/options/institutions",
-               institutions.name_of),
-        Dates("verified", _l("Verified on"), Certificate.verified_on),
-    )  # fmt: skip
-    search = Search(
-        (
-            in_own("no", _l("Certificate no."), Begins(Certificate.no)),
-            SearchField(
-                "serial",
-                _l("Serial no."),
-                lambda term: among(Certificate.instrument_id, Instrument.id, Contains(Instrument.serial_no), term),
-                3,
-            ),
-        ),
-        placeholder=_l("Search"),
-    )
+BY_STATE = Choice("state", _l("State"), Certificate.state, CERTIFICATE_LABELS)
+BY_CONCLUSION = Switch(
+    "passed", _l("Conclusion"), None, CONCLUSIONS, multiple=False,
+    conditions=lambda value: Certificate.passed.is_(value == "passed"),
+)  # fmt: skip
+BY_ITEM = Cascade(
+    "item",
+    _l("Category and kind"),
+    (_l("Category"), _l("Kind")),
+    "/options/catalogue",
+    lambda value: catalogue.way_to(int(value)),
+    lambda value: exists().where(INSTRUMENT_OF, Instrument.catalogue_item_id.in_(catalogue.kinds_of(int(value)))),
+)
+BY_INSTITUTION = Lookup(
+    "institution",
+    _l("Institution"),
+    lambda id: Certificate.institution_id == id,
+    "/options/institutions",
+    institutions.name_of,
+)
+BY_VERIFIED = Dates("verified", _l("Verified on"), Certificate.verified_on)
+SEARCH_FIELDS = (
+    in_own("no", _l("Certificate no."), Begins(Certificate.no)),
+    SearchField(
+        "serial",
+        _l("Serial no."),
+        lambda term: among(Certificate.instrument_id, Instrument.id, Contains(Instrument.serial_no), term),
+        3,
+    ),
+)
+
+
+class CertificatePage(ModelPage):
+    """A list of certificates: every row opens to everything about it; documents are taken away."""
 
     def details(self, row_id: int) -> Show | None:
         found = certificates.find(row_id)
@@ -161,7 +152,7 @@ class Certificates(ModelPage):
         return Show(
             id=found.id,
             title=f"{DOCUMENTS[found.kind]} {found.no}",
-            state=found.state,
+            state=self.state_of(found),
             state_badge=badge(CERTIFICATE_LABELS)(found.state),
             sections=[
                 Section(_l("Certificate"), self._facts(found, paper)),
@@ -169,6 +160,10 @@ class Certificates(ModelPage):
                 Section(_l("Instrument as certified"), about),
             ],
         )
+
+    def state_of(self, found: Certificate) -> str:
+        """What decides which actions a certificate can take here."""
+        return found.state
 
     def _facts(self, found: Certificate, paper: Any) -> list[tuple[Any, Any]]:
         facts = [
@@ -187,7 +182,7 @@ class Certificates(ModelPage):
     def _link(self, found: Certificate) -> Any:
         if not self.allowed("download"):
             return None
-        address = url_for("Certificates.document", pk=found.id)
+        address = f"{self.route_base}/document/{found.id}"
         return Markup('<a href="{}">{}</a>').format(address, certificates.file_name(found))
 
     @expose("/document/<pk>", methods=["GET"])
@@ -202,16 +197,48 @@ class Certificates(ModelPage):
         called = certificates.file_name(found)
         return send_file(files.path(name), mimetype="application/pdf", as_attachment=True, download_name=called)
 
-    @form_action(
-        "download", _l("Download"), icon="file-download", style="primary", template="certificates/download.html"
-    )
-    def download(self, selection: Selection, _form: Any) -> Any:
+    def taken_away(self, selection: Selection) -> Any:
+        """One document at once; several as a job that puts them into one file."""
         if not selection.is_everything and selection.asked == 1:
-            return download(url_for("Certificates.document", pk=selection.only_id()))
+            return download(f"{self.route_base}/document/{selection.only_id()}")
         certificates.ask_for_zip(selection.ids, g.principal)
         db.session.commit()
         flash(_("The certificates are being put into one file; it will be here."), "success")
         return "", 204, {"HX-Redirect": url_for("Jobs.index")}
+
+
+class Certificates(CertificatePage):
+    """检定证书."""
+
+    route_base = "/certificates"
+    class_permission_name = "Certificates"
+    list_title = _l("Certificates")
+    subtitle = _l("Issued certificates are never changed: an error voids one and issues another.")
+    empty = _l("There is no certificate yet.")
+    source = Source(Certificate, key=Certificate.verified_on, joins=JOINS, descending=True)
+    columns = (
+        STATE,
+        NO,
+        PASSED,
+        NAME,
+        KIND,
+        MODEL,
+        SERIAL,
+        replace(VERIFIED, sortable=True),
+        UNTIL,
+        INSTITUTION,
+        replace(VERIFIER, hidden=True),
+        replace(ISSUED, hidden=True),
+    )
+    extra = {"state": Certificate.state}  # noqa: RUF012
+    filters = (BY_STATE, BY_CONCLUSION, BY_ITEM, BY_INSTITUTION, BY_VERIFIED)
+    search = Search(SEARCH_FIELDS, placeholder=_l("Search"))
+
+    @form_action(
+        "download", _l("Download"), icon="file-download", style="primary", template="certificates/download.html"
+    )
+    def download(self, selection: Selection, _form: Any) -> Any:
+        return self.taken_away(selection)
 
     @form_action("correct", _l("Correct"), icon="edit", style="danger", form=CorrectForm, states=frozenset({VALID}),
                  template="certificates/correct.html")  # fmt: skip

@@ -6,12 +6,14 @@ from flask import abort, g, send_file, url_for
 from flask_appbuilder import expose
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
+from sqlalchemy import case
 from sqlalchemy.orm import aliased
 
 from app import files
 from app.access import within
 from app.domain import catalogue, instruments, photos, regions
 from app.domain.instruments import Particulars
+from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.fabkit.filters import Begins, Cascade, Choice, Contains, ContainsChinese, Search, in_own, is_number
 from app.fabkit.formats import badge, day, label, moment, words_in_sheet
 from app.fabkit.lists import Column
@@ -26,14 +28,6 @@ from app.states import (
     VERIFICATION_LABELS,
 )
 
-DELIVERIES = {"sent": _l("Sent in"), "on_site": _l("On site")}
-PURPOSES = {
-    "trade": _l("Trade settlement"),
-    "safety": _l("Safety protection"),
-    "medical": _l("Medical care"),
-    "environment": _l("Environmental monitoring"),
-}
-ORIGINS = {"domestic": _l("Domestic"), "imported": _l("Imported")}
 EVERY_STATE = {**FILING_LABELS, **USE_LABELS, **VERIFICATION_LABELS}
 
 Kind = aliased(CatalogueItem, name="kind")
@@ -192,6 +186,10 @@ def _certificates(instrument_id: int) -> Table:
 def conclusion(passed: bool | None) -> Any:
     """合格 or 不合格."""
     return "" if passed is None else badge(CONCLUSIONS)("passed" if passed else "failed")
+
+
+def conclusion_in_sheet(passed: Any) -> Any:
+    return case((passed, str(CONCLUSIONS["passed"])), else_=str(CONCLUSIONS["failed"]))
 
 
 CONCLUSIONS = {"passed": _l("Passed"), "failed": _l("Failed")}

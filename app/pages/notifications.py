@@ -26,6 +26,7 @@ TEXTS = {
     ("pass", "institution"): _l("Capabilities have passed the review"),
     ("reject", "institution"): _l("Capabilities were rejected"),
     ("expire", "institution"): _l("Capabilities have expired"),
+    ("revoke", "institution"): _l("The publication of your institution was revoked"),
     ("qualification", "institution"): _l("Qualifications of your staff expire in 30 days"),
     ("submit", "authority"): _l("Tasks without an institution wait for you"),
     ("resubmit", "authority"): _l("Tasks without an institution wait for you"),
@@ -54,6 +55,7 @@ PAGES = {
     ("task", "using_unit"): "/progress/",
     ("instrument", "using_unit"): "/ledger/",
     ("capability", "institution"): "/capabilities/",
+    ("institution", "institution"): "/capabilities/",
     ("qualification", "institution"): "/staff/",
     ("account", "account"): "/me/",
 }
@@ -67,7 +69,7 @@ def _about(value: str) -> Any:
     text = TEXTS.get((kind, party), kind)
     counted = f"{text} ({amount})" if amount != "1" else text
     address = PAGES.get((subject, party), "/")
-    if id and subject != "account" and subject != "qualification":
+    if id and subject not in ("account", "qualification", "institution"):
         address += f"show/{id}"
     return Markup('<a href="{}">{}</a>').format(address, counted)
 

@@ -46,7 +46,7 @@ const toasts = document.getElementById("toasts");
 
 function showToast(toast) {
   const autohide = !toast.matches(".toast-danger");
-  const delay = toast.matches(".toast-warning") ? 15000 : 6000;
+  const delay = toast.matches(".toast-warning") || toast.querySelector("form") ? 15000 : 6000; // time to read, to undo
   new tabler.Toast(toast, { autohide, delay }).show();
   toast.addEventListener("hidden.bs.toast", () => toast.remove());
 }

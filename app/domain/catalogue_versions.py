@@ -1,0 +1,182 @@
+"""强制检定器具目录: kept by the nation; a change makes a new version from a day, and old certificates keep theirs."""
+
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date, timedelta
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from app import audit
+from app.access import Principal
+from app.domain import holidays, reasons
+from app.domain.publications import LONGEST_REASON, SHORTEST_REASON
+from app.errors import RuleError, Stale
+from app.models import CatalogueItem, Event, db
+from app.states import PUBLISH_ITEM, REVOKE_ITEM
+from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
+
+EARLIEST = date(1985, 9, 6)  # 计量法 was promulgated
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the catalogue says of a category (项别, its name alone) or a kind (种别)."""
+
+    name: str
+    supervision: str | None = None
+    verification_mode: str | None = None
+    cycle_months: int | None = None
+    cycle_note: str | None = None
+    scope: str | None = None
+    range_units: list[str] = field(default_factory=list)
+    accuracy_classes: list[str] = field(default_factory=list)
+
+
+# --- Questions -----------------------------------------------------------------------------------
+
+_above = aliased(CatalogueItem)
+
+
+def place_in_tree() -> ColumnElement[int]:
+    """SQL: the order of the tree, each category before its kinds."""
+    category = select(_above.number).where(_above.id == CatalogueItem.parent_id).scalar_subquery()
+    below = func.coalesce(category, CatalogueItem.number) * 1000
+    return below + func.coalesce(func.nullif(CatalogueItem.level, 1) - 2 + CatalogueItem.number, 0)
+
+
+def find(item_id: int) -> CatalogueItem | None:
+    """A category or kind of any time."""
+    found: CatalogueItem | None = db.session.get(CatalogueItem, item_id)
+    return found
+
+
+def versions(item: CatalogueItem) -> list[CatalogueItem]:
+    """The item in all its versions, the newest first."""
+    same = select(CatalogueItem).where(CatalogueItem.level == item.level, CatalogueItem.number == item.number)
+    return list(db.session.scalars(same.order_by(CatalogueItem.valid_from.desc(), CatalogueItem.id.desc())))
+
+
+def history(item_id: int) -> list[Event]:
+    """When an item was published and revoked, in order."""
+    steps = select(Event).where(Event.subject == "catalogue_item", Event.subject_id == item_id)
+    return list(db.session.scalars(steps.order_by(Event.at, Event.id)))
+
+
+def published_below(chosen: Chosen) -> int:
+    """How many published kinds stand below the chosen categories."""
+    below = select(func.count()).where(
+        is_chosen(CatalogueItem.parent_id, chosen), CatalogueItem.publication == PUBLISH_ITEM.target
+    )
+    return int(db.session.scalar(below) or 0)
+
+
+# --- Keeping it ----------------------------------------------------------------------------------
+
+
+def add(entry: Entry, parent_id: int | None, valid_from: date, by: Principal) -> CatalogueItem:
+    """添加: a category, or a kind below the category `parent_id`; confirmed by whoever adds it."""
+    level = 1 if parent_id is None else 2
+    _check(entry, level, valid_from)
+    if parent_id is not None:
+        above = find(parent_id)
+        if above is None or above.level != 1 or above.valid_until is not None:
+            raise RuleError(_("A kind is added below a category: please tick one category, or nothing for a new one."))
+    last = select(func.max(CatalogueItem.number)).where(CatalogueItem.level == level)
+    new = CatalogueItem(
+        level=level,
+        number=(db.session.scalar(last) or 0) + 1,
+        parent_id=parent_id,
+        valid_from=valid_from,
+        confirmed_at=func.now(),
+        **asdict(entry),
+    )
+    db.session.add(new)
+    db.session.flush()
+    audit.record("add", "catalogue_item", new.id, new.name, by=by)
+    return new
+
+
+def edit(item_id: int, entry: Entry, valid_from: date, revision: str, by: Principal) -> CatalogueItem | None:
+    """编辑: a new version from a day on; what held before is kept with its last day. None if there is no such item.
+
+    The item keeps its id, so that instruments and capabilities of the kind stay what they are.
+    """
+    held = select(CatalogueItem).where(CatalogueItem.id == item_id, CatalogueItem.valid_until.is_(None))
+    found: CatalogueItem | None = db.session.scalar(held.with_for_update())
+    if found is None:
+        return None
+    if str(found.revision) != revision:
+        raise Stale
+    _check(entry, found.level, valid_from)
+    changed = [each.name for each in fields(entry) if getattr(found, each.name) != getattr(entry, each.name)]
+    if not changed:
+        return found
+    if valid_from < found.valid_from:
+        text = _("The version in force began on %(day)s: a new one begins later.", day=found.valid_from.isoformat())
+        raise RuleError(text, field="valid_from")
+    if valid_from > found.valid_from:
+        _keep(found, valid_from - timedelta(days=1))
+    for name, value in asdict(entry).items():
+        setattr(found, name, value)
+    found.valid_from, found.revision, found.confirmed_at = valid_from, found.revision + 1, func.now()
+    db.session.flush()
+    audit.record("edit", "catalogue_item", found.id, found.name, by=by, changed=changed, valid_from=str(valid_from))
+    return found
+
+
+def _keep(found: CatalogueItem, last_day: date) -> None:
+    """Keep what an item said until a day, as a row of its own."""
+    names = {column.key for column in CatalogueItem.__mapper__.column_attrs}
+    said = {name: getattr(found, name) for name in names - {"id", "valid_until", "publication", "published_at"}}
+    begin = found.valid_from
+    found.valid_from = last_day + timedelta(days=1)  # makes room for it in (level, number, valid_from)
+    db.session.flush()
+    db.session.add(CatalogueItem(**{**said, "valid_from": begin}, valid_until=last_day))
+
+
+def _check(entry: Entry, level: int, valid_from: date) -> None:
+    if not EARLIEST <= valid_from <= holidays.today():
+        raise RuleError(_("Please give a day that is not in the future."), field="valid_from")
+    if level == 2 and entry.supervision not in ("P", "V", "P+V"):
+        raise RuleError(_("Please choose how the kind is supervised."), field="supervision")
+    if level == 2 and "V" in (entry.supervision or "") and not entry.verification_mode:
+        raise RuleError(_("Please say how the kind is verified."), field="verification_mode")
+
+
+def confirm(chosen: Chosen, by: Principal) -> Outcome:
+    """核定: vouch for items that came with the system; only then can they be published."""
+    unconfirmed = (is_chosen(CatalogueItem.id, chosen), CatalogueItem.confirmed_at.is_(None))
+    done = update(CatalogueItem).where(*unconfirmed).values(confirmed_at=func.now()).returning(CatalogueItem.id)
+    ids = db.session.scalars(done.execution_options(synchronize_session=False)).all()
+    if ids:
+        audit.record("confirm", "catalogue_item", by=by, done=len(ids))
+    return Outcome(how_many(chosen), len(ids))
+
+
+# --- Publishing ----------------------------------------------------------------------------------
+
+
+def publish(chosen: Chosen, by: Principal) -> Outcome:
+    """发布: show items in force and confirmed to everybody, kinds with their category."""
+    family = select(CatalogueItem.id).where(
+        or_(is_chosen(CatalogueItem.id, chosen), CatalogueItem.id.in_(_parents(chosen)))
+    )
+    item = CatalogueItem.__table__.c
+    sound = item.confirmed_at.is_not(None) & item.valid_until.is_(None)
+    return fire(PUBLISH_ITEM, family, by, only=sound, published_at=func.now())
+
+
+def _parents(chosen: Chosen) -> Any:
+    kind = aliased(CatalogueItem)
+    return select(kind.parent_id).where(is_chosen(kind.id, chosen), kind.parent_id.is_not(None))
+
+
+def revoke(chosen: Chosen, reason: str, by: Principal) -> Outcome:
+    """撤销发布: show items to nobody any more; with a category go its kinds."""
+    text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
+    family = select(CatalogueItem.id).where(
+        or_(is_chosen(CatalogueItem.id, chosen), is_chosen(CatalogueItem.parent_id, chosen))
+    )
+    return fire(REVOKE_ITEM, family, by, reason=text, published_at=None)

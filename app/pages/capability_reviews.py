@@ -1,0 +1,111 @@
+"""机构项目审核: what institutions at home in one's jurisdiction declare that they can verify, passed or rejected."""
+
+from typing import Any
+
+from flask import g
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from markupsafe import Markup
+from sqlalchemy import case, select
+
+from app.domain import capabilities, institutions
+from app.domain.capabilities import LACKS, LONGEST_REASON, SHORTEST_REASON
+from app.fabkit.actions import Selection, form_action
+from app.fabkit.filters import Lookup
+from app.fabkit.formats import words_in_sheet
+from app.fabkit.forms import reason_field
+from app.fabkit.lists import Column, Source
+from app.fabkit.pages import ModelPage, Show
+from app.models import Capability, Institution, MeasurementStandard, Organization
+from app.pages import capabilities as capability_pages
+from app.pages.capabilities import Capabilities, Item, Kind, told
+from app.states import EFFECTIVE, PENDING
+
+
+class RejectForm(FlaskForm):
+    reason = reason_field(
+        _l("Reason for rejecting"),
+        SHORTEST_REASON,
+        LONGEST_REASON,
+        (
+            _l("The range or accuracy goes beyond the measurement standard."),
+            _l("The regulation is not in force."),
+            _l("The documents of the measurement standard are missing."),
+        ),
+    )
+
+
+_LACKING = case((Capability.state.in_((PENDING, EFFECTIVE)), capabilities.lacks()))
+
+
+def _warning(code: str | None) -> Any:
+    return Markup('<span class="overdue">{}</span>').format(LACKS[code]) if code else ""
+
+
+_OWN = {column.name: column for column in Capabilities.columns}
+
+
+def _at_home() -> Any:
+    houses = select(Organization.id).where(Organization.kind == "institution", institutions.at_home(g.principal))
+    return Capability.institution_id.in_(houses)
+
+
+class CapabilityReviews(ModelPage):
+    """机构项目审核."""
+
+    route_base = "/capability-reviews"
+    class_permission_name = "CapabilityReviews"
+    list_title = _l("Review of capabilities")
+    subtitle = _l("Those under review come first. Only what has passed takes effect.")
+    empty = _l("No capability matches.")
+    source = Source(
+        Capability,
+        key=Capability.id,
+        joins=(
+            (Kind, Kind.id == Capability.catalogue_item_id),
+            (Item, Item.id == Kind.parent_id),
+            (Organization, Organization.id == Capability.institution_id),
+        ),
+        outer_joins=(
+            (MeasurementStandard, MeasurementStandard.id == Capability.standard_id),
+            (Institution, Institution.organization_id == Capability.institution_id),
+        ),
+        where=lambda: [_at_home()],
+        first=lambda: Capability.state == PENDING,
+        descending=True,
+    )
+    columns = (
+        _OWN["state"],
+        Column("institution", _l("Institution"), Organization.name, fixed=True),
+        _OWN["kind"],
+        _OWN["range"],
+        _OWN["accuracy"],
+        _OWN["regulation"],
+        _OWN["standard"],
+        Column("lacks", _l("Warning"), _LACKING, _warning, sheet=lambda value: words_in_sheet(LACKS, value)),
+        _OWN["delivery"],
+        _OWN["places"],
+        _OWN["valid_until"],
+        _OWN["reason"],
+    )
+    extra = {"state": Capability.state}  # noqa: RUF012
+    filters = (
+        Lookup("institution", _l("Institution"), lambda id: Capability.institution_id == id, "/options/institutions",
+               institutions.name_of),
+        *Capabilities.filters,
+    )  # fmt: skip
+    search = Capabilities.search
+
+    def details(self, row_id: int) -> Show | None:
+        return capability_pages.show(row_id)
+
+    @form_action("pass", _l("Pass the review"), icon="check", style="primary", states=frozenset({PENDING}))
+    def pass_(self, selection: Selection, _form: Any) -> str:
+        outcome = capabilities.pass_(selection.ids, g.principal)
+        return told(_("Passed %(done)s capabilities.", done=outcome.done), outcome)
+
+    @form_action("reject", _l("Reject"), icon="ban", style="danger", form=RejectForm, states=frozenset({PENDING}))
+    def reject(self, selection: Selection, form: RejectForm) -> str:
+        outcome = capabilities.reject(selection.ids, form.reason.data or "", g.principal)
+        return told(_("Rejected %(done)s capabilities.", done=outcome.done), outcome)

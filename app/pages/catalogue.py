@@ -1,0 +1,270 @@
+"""强制检定器具目录: the categories and kinds that must be verified, as a tree, with what was in force before."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from flask import abort, g
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from sqlalchemy import case, func
+from sqlalchemy.orm import aliased
+from wtforms import DateField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
+
+from app.domain import catalogue_versions, holidays
+from app.domain.catalogue_versions import Entry
+from app.fabkit.actions import Selection, form_action
+from app.fabkit.filters import Choice, ContainsChinese, Search, Switch, in_own
+from app.fabkit.formats import badge, day, label, moment, words_in_sheet
+from app.fabkit.forms import trimmed
+from app.fabkit.lists import Column, Source
+from app.fabkit.pages import ModelPage, Section, Show, Table
+from app.models import CatalogueItem
+from app.pages.publications import RevokeForm
+from app.states import PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
+from app.workflow import Outcome
+
+SUPERVISIONS = {"P": _l("Type approval"), "V": _l("Verification"), "P+V": _l("Type approval and verification")}
+LEVELS = {"1": _l("Category"), "2": _l("Kind")}
+CONFIRMED = {"yes": _l("Confirmed"), "no": _l("To be confirmed")}
+VERSIONS = {"old": _l("No longer in force")}
+
+
+def _listed(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").replace("；", ";").split(";") if part.strip()]
+
+
+def _text(title: Any, longest: int, **how: Any) -> StringField:
+    return StringField(title, [Length(max=longest)], filters=[trimmed], **how)
+
+
+class ItemForm(FlaskForm):
+    """A category or a kind; of a category the name alone is asked."""
+
+    name = StringField(_l("Name"), [DataRequired(_l("Please give the name.")), Length(max=100)], filters=[trimmed])
+    valid_from = DateField(
+        _l("In force from"),
+        [InputRequired(_l("Please give the day."))],
+        default=holidays.today,
+        description=_l("Certificates of days before it keep what held then."),
+    )
+    supervision = SelectField(_l("Supervision"), choices=[SelectChoice(*pair) for pair in SUPERVISIONS.items()],
+                              default="P+V")  # fmt: skip
+    verification_mode = _text(_l("Mode of verification"), 200, default="周期检定")
+    cycle_months = IntegerField(
+        _l("Verification cycle (months)"), [Optional(), NumberRange(1, 240)],
+        description=_l("Empty where it is verified once, or the cycle differs."),
+    )  # fmt: skip
+    cycle_note = _text(_l("Remark on the cycle"), 100)
+    range_units = _text(_l("Units of the measuring range"), 100, description=_l("With a semicolon between several."))
+    accuracy_classes = _text(_l("Usual accuracy classes"), 300, description=_l("With a semicolon between several."))
+    scope = TextAreaField(_l("Scope"), [Length(max=500)], filters=[trimmed])
+    revision = HiddenField()
+
+    def entry(self, is_kind: bool) -> Entry:
+        name = self.name.data or ""
+        if not is_kind:
+            return Entry(name)
+        return Entry(
+            name=name,
+            supervision=self.supervision.data,
+            verification_mode=self.verification_mode.data or None,
+            cycle_months=self.cycle_months.data,
+            cycle_note=self.cycle_note.data or None,
+            scope=self.scope.data or None,
+            range_units=_listed(self.range_units.data),
+            accuracy_classes=_listed(self.accuracy_classes.data),
+        )
+
+
+Above = aliased(CatalogueItem, name="above")
+_IN_TREE = case((CatalogueItem.level == 2, func.concat("　└ ", CatalogueItem.name)), else_=CatalogueItem.name)
+_CONFIRMED = case((CatalogueItem.confirmed_at.is_(None), "no"), else_="yes")
+
+
+class Catalogue(ModelPage):
+    """强制检定器具目录."""
+
+    route_base = "/catalogue"
+    class_permission_name = "Catalogue"
+    list_title = _l("Catalogue of mandatory verification")
+    subtitle = _l("Categories and the kinds below them. Only what is confirmed can be published.")
+    empty = _l("Nothing in the catalogue matches.")
+    source = Source(
+        CatalogueItem,
+        key=catalogue_versions.place_in_tree(),
+        outer_joins=((Above, Above.id == CatalogueItem.parent_id),),
+    )
+    columns = (
+        Column("publication", _l("Publication"), CatalogueItem.publication, badge(PUBLICATION_LABELS), css="nowrap",
+               fixed=True, sheet=lambda value: words_in_sheet(PUBLICATION_LABELS, value)),
+        Column("name", _l("Name"), _IN_TREE, fixed=True),
+        Column("supervision", _l("Supervision"), CatalogueItem.supervision, label(SUPERVISIONS), css="nowrap",
+               sheet=lambda value: words_in_sheet(SUPERVISIONS, value)),
+        Column("mode", _l("Mode of verification"), CatalogueItem.verification_mode, css="narrow"),
+        Column("cycle", _l("Cycle (months)"), CatalogueItem.cycle_months, css="number"),
+        Column("cycle_note", _l("Remark on the cycle"), CatalogueItem.cycle_note, hidden=True),
+        Column("scope", _l("Scope"), CatalogueItem.scope, css="wide"),
+        Column("valid_from", _l("In force from"), CatalogueItem.valid_from, day, css="nowrap"),
+        Column("valid_until", _l("In force until"), CatalogueItem.valid_until, day, css="nowrap", hidden=True),
+        Column("confirmed", _l("Confirmed"), _CONFIRMED, badge(CONFIRMED), css="nowrap",
+               sheet=lambda value: words_in_sheet(CONFIRMED, value)),
+        Column("published_at", _l("Published at"), CatalogueItem.published_at, moment, css="nowrap"),
+        Column("category", _l("Category"), func.coalesce(Above.name, CatalogueItem.name), hidden=True),
+        Column("source", _l("Source"), CatalogueItem.source, css="wide", hidden=True),
+    )  # fmt: skip
+    extra = {"state": CatalogueItem.publication}  # noqa: RUF012
+    filters = (
+        Choice("publication", _l("Publication"), CatalogueItem.publication, PUBLICATION_LABELS, multiple=False),
+        Switch("level", _l("Level"), None, LEVELS, multiple=False,
+               conditions=lambda value: CatalogueItem.level == int(value)),
+        Choice("supervision", _l("Supervision"), CatalogueItem.supervision, SUPERVISIONS),
+        Switch("confirmed", _l("Confirmed"), None, CONFIRMED, multiple=False,
+               conditions=lambda value: CatalogueItem.confirmed_at.is_(None) == (value == "no")),
+        Switch("version", _l("Versions"), None, VERSIONS, multiple=False,
+               conditions=lambda _old: CatalogueItem.valid_until.is_not(None)),
+    )  # fmt: skip
+    search = Search((in_own("name", _l("Name"), ContainsChinese(CatalogueItem.name)),), placeholder=_l("Search"))
+
+    def query(self, args: Any) -> Any:
+        """What is in force, unless what was is asked for."""
+        query = super().query(args)
+        if not any(bound.name == "version" and bound.condition is not None for bound in query.filters):
+            query.filters[0].condition = _also(query.filters[0].condition, CatalogueItem.valid_until.is_(None))
+        return query
+
+    def details(self, row_id: int) -> Show | None:
+        found = catalogue_versions.find(row_id)
+        if found is None:
+            return None
+        facts = [
+            (_l("Level"), LEVELS[str(found.level)]),
+            (_l("Category"), found.parent.name if found.parent else None),
+            (_l("Name"), found.name),
+            (_l("Supervision"), label(SUPERVISIONS)(found.supervision)),
+            (_l("Mode of verification"), found.verification_mode),
+            (_l("Verification cycle (months)"), found.cycle_months),
+            (_l("Remark on the cycle"), found.cycle_note),
+            (_l("Units of the measuring range"), "；".join(found.range_units)),
+            (_l("Usual accuracy classes"), "；".join(found.accuracy_classes)),
+            (_l("Scope"), found.scope),
+            (_l("Source"), found.source),
+            (_l("In force from"), day(found.valid_from)),
+            (_l("In force until"), day(found.valid_until)),
+            (_l("Confirmed"), moment(found.confirmed_at)),
+        ]
+        return Show(
+            id=found.id,
+            title=found.name,
+            state=found.publication,
+            state_badge=badge(PUBLICATION_LABELS)(found.publication),
+            sections=[Section("", [(name, value) for name, value in facts if value])],
+            tables=[_versions(found)],
+            timeline=[_entry(event) for event in catalogue_versions.history(row_id)],
+        )
+
+    # --- keeping it
+
+    @form_action("add", _l("Add"), icon="plus", style="primary", form=ItemForm, optional=True,
+                 template="catalogue/form.html", size="lg", submit=_l("Save"), context="asked")  # fmt: skip
+    def add(self, selection: Selection, form: ItemForm) -> str:
+        parent_id = selection.only_id() if selection.asked else None
+        entry = form.entry(is_kind=parent_id is not None)
+        catalogue_versions.add(entry, parent_id, form.valid_from.data or holidays.today(), g.principal)
+        return _("Added.")
+
+    @form_action("edit", _l("Edit"), icon="edit", form=ItemForm, single=True, template="catalogue/form.html",
+                 size="lg", submit=_l("Save"), context="asked")  # fmt: skip
+    def edit(self, selection: Selection, form: ItemForm) -> str:
+        before = catalogue_versions.find(selection.only_id()) or abort(404)
+        entry, from_day = form.entry(is_kind=before.level == 2), form.valid_from.data or holidays.today()
+        if catalogue_versions.edit(before.id, entry, from_day, form.revision.data or "", g.principal) is None:
+            abort(404)
+        return _("Saved.")
+
+    def prefill(self, declared: Any, selection: Selection) -> Any:
+        if declared.name != "edit":
+            return None
+        found = catalogue_versions.find(selection.only_id()) or abort(404)
+        same = ("name", "supervision", "verification_mode", "cycle_months", "cycle_note", "scope", "revision")
+        return SimpleNamespace(
+            **{name: getattr(found, name) for name in same},
+            range_units=";".join(found.range_units),
+            accuracy_classes=";".join(found.accuracy_classes),
+            valid_from=holidays.today(),
+        )
+
+    def asked(self, selection: Selection, _form: ItemForm) -> dict[str, Any]:
+        """Whether a category or a kind is asked for, and where it will stand."""
+        found = catalogue_versions.find(selection.only_id()) if selection.asked else None
+        editing = "revision" in _form and bool(_form.revision.data)
+        if editing and found:
+            note = _("A change makes a new version from the day given; what held before is kept with its last day.")
+            return {"is_kind": found.level == 2, "note": note}
+        if found is None:
+            return {"is_kind": False, "note": _("Nothing is ticked: a new category is added.")}
+        return {"is_kind": True, "note": _("A new kind is added below %(name)s.", name=found.name)}
+
+    @form_action("confirm", _l("Confirm"), icon="check", states=frozenset({UNPUBLISHED}))
+    def confirm(self, selection: Selection, _form: Any) -> str:
+        outcome = catalogue_versions.confirm(selection.ids, g.principal)
+        return _told(_("Confirmed %(done)s items.", done=outcome.done), outcome)
+
+    # --- publishing
+
+    @form_action("publish", _l("Publish"), icon="world", states=frozenset({UNPUBLISHED}))
+    def publish(self, selection: Selection, _form: Any) -> str:
+        outcome = catalogue_versions.publish(selection.ids, g.principal)
+        return _told(_("Published %(done)s items.", done=outcome.done), outcome)
+
+    @form_action("revoke", _l("Revoke publication"), icon="world-off", style="danger", form=RevokeForm,
+                 states=frozenset({PUBLISHED}), template="catalogue/revoke.html", context="below")  # fmt: skip
+    def revoke(self, selection: Selection, form: RevokeForm) -> str:
+        outcome = catalogue_versions.revoke(selection.ids, form.reason.data or "", g.principal)
+        return _told(_("Revoked the publication of %(done)s items.", done=outcome.done), outcome)
+
+    def below(self, selection: Selection, _form: RevokeForm) -> dict[str, Any]:
+        """What goes with the ticked categories."""
+        return {"below": catalogue_versions.published_below(selection.ids)}
+
+
+def _also(condition: Any, more: Any) -> Any:
+    return more if condition is None else condition & more
+
+
+def _told(done: str, outcome: Outcome) -> str:
+    if outcome.skipped <= 0:
+        return done
+    left = _("%(number)s were left as they were: not confirmed, no longer in force, or in another state.",
+             number=outcome.skipped)  # fmt: skip
+    return f"{done} {left}"
+
+
+def _versions(found: CatalogueItem) -> Table:
+    heads = [_l("In force from"), _l("In force until"), _l("Name"), _l("Supervision"), _l("Cycle (months)")]
+    rows = [
+        [
+            day(each.valid_from),
+            day(each.valid_until),
+            each.name,
+            label(SUPERVISIONS)(each.supervision),
+            each.cycle_months,
+        ]
+        for each in catalogue_versions.versions(found)
+    ]
+    return Table(_l("Versions"), heads, rows)
+
+
+def _entry(event: Any) -> dict[str, Any]:
+    return {
+        "at": moment(event.at),
+        "step": _("Publish") if event.step == "publish" else _("Revoke publication"),
+        "from_label": PUBLICATION_LABELS.get(event.from_state or ""),
+        "to_label": PUBLICATION_LABELS.get(event.to_state or ""),
+        "by": event.by_name,
+        "organization": event.by_organization,
+        "reason": event.reason,
+        "style": "success" if event.step == "publish" else "warning",
+    }
