@@ -25,6 +25,7 @@ def main() -> None:
     connection = sql.connect(url)
     prepare.database(connection, options.instruments)
     people = prepare.people(application)
+    prepare.importer(application)
     prepare.waiting(application, connection)
     if options.plans:
         insight.show(application, connection, people)

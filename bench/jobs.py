@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from flask import Flask
 
-from bench import prepare, sql
+from bench import importing, prepare, sql
 from bench.prepare import ALL, PROVINCE, Person
 from bench.servers import Answer, Server
 
@@ -90,6 +90,8 @@ def every(bench: Bench) -> list[Job]:
         assign_all(bench),
         export(bench, "csv"),
         export(bench, "xlsx"),
+        import_sheet(bench, filed=False),
+        import_sheet(bench, filed=True),
     ]
 
 
@@ -288,3 +290,22 @@ def by_growing(server: Server, url: str, fields: dict[str, Any]) -> Sample:
         sample = by_web(partial(server.post, url, fields))
     sample.megabytes = grown[0]
     return sample
+
+
+# --- Import --------------------------------------------------------------------------------------
+
+
+def import_sheet(bench: Bench, filed: bool) -> Job:
+    """Of bare Flask there is nothing to measure: it would do as the SQL by hand does."""
+    ways = {way: partial(brought, bench, way, filed) for way in importing.WAYS}
+    name = "import and file" if filed else "import"
+    return Job(f"{name} {importing.ROWS} rows", ways, "ours <= 1.5 x sql, <= 200 MB", heavy=True)
+
+
+def brought(bench: Bench, way: str, filed: bool) -> Sample:
+    prepare.checkpoint(bench.connection)
+    told = importing.in_own_process(way, filed)
+    entered = importing.put_back(bench.connection)
+    if entered != importing.ROWS:
+        raise AssertionError(f"{entered} instruments were imported instead of {importing.ROWS}")
+    return Sample(told["seconds"] * 1e3, {"peak": told["peak"]}, told["grown"])

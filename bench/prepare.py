@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from app.access import EVERYTHING, seeing
 from app.domain import sessions, tallies
 from app.models import Account, Organization, Tally, db
-from bench import sql
+from bench import importing, sql
 from bench.servers import ROOT
 
 PROVINCE = "33"
@@ -59,16 +59,36 @@ def _person(jurisdiction: str, name: str, role: str) -> Person:
     desk = db.session.scalars(
         select(Organization).where(Organization.kind == "authority", Organization.jurisdiction == jurisdiction)
     ).one()
+    account = _account(name, role, desk)
+    token = sessions.start(account, confirmed=True, address="127.0.0.1", device="bench")
+    return Person(token, sql.Area(jurisdiction, desk.id))
+
+
+def _account(name: str, role: str, home: Organization) -> Account:
     account = db.session.scalar(select(Account).where(Account.username == name))
     if account is None:
         names = {"username": name, "first_name": name, "last_name": "-", "email": f"{name}@example.org"}
-        account = Account(**names, password="-", active=True, organization_id=desk.id)  # noqa: S106 -- nobody logs in by it
+        account = Account(**names, password="-", active=True, organization_id=home.id)  # noqa: S106 -- nobody logs in by it
         db.session.add(account)
     account.has_role = True
     account.roles = list(db.session.scalars(select(Role).where(Role.name == role)))
     db.session.flush()
-    token = sessions.start(account, confirmed=True, address="127.0.0.1", device="bench")
-    return Person(token, sql.Area(jurisdiction, desk.id))
+    return account
+
+
+def importer(app: Flask) -> None:
+    """The using unit into whose ledger sheets are imported, and its clerk; made if they are not there."""
+    with app.app_context(), seeing(EVERYTHING):
+        unit = db.session.scalar(select(Organization).where(Organization.name == importing.UNIT))
+        if unit is None:
+            unit = Organization(
+                kind="using_unit", name=importing.UNIT, level="county", region_code=importing.REGION, path="/"
+            )
+            db.session.add(unit)
+            db.session.flush()
+            unit.path = f"/{unit.id}/"
+        _account(importing.CLERK, "UsingUnitClerk", unit)
+        db.session.commit()
 
 
 # --- Tasks that wait -----------------------------------------------------------------------------
@@ -115,10 +135,14 @@ class Mark:
 
 
 def mark(connection: Any) -> Mark:
-    """After a checkpoint, if we may, so that everybody writes full pages first."""
+    checkpoint(connection)
+    return Mark(*sql.all_rows(connection, "SELECT (SELECT max(id) FROM event), (SELECT max(id) FROM tally)")[0])
+
+
+def checkpoint(connection: Any) -> None:
+    """If we may, so that everybody writes full pages first."""
     if may_checkpoint(connection):
         sql.run(connection, "CHECKPOINT")
-    return Mark(*sql.all_rows(connection, "SELECT (SELECT max(id) FROM event), (SELECT max(id) FROM tally)")[0])
 
 
 def may_checkpoint(connection: Any) -> bool:

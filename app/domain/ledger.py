@@ -1,15 +1,22 @@
 """器具台账: the book in which a using unit keeps its measuring instruments (办法 Art 5)."""
 
+import csv
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from io import StringIO
+from typing import Any, NamedTuple
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, and_, exists, func, select, tuple_
+from flask_babel import lazy_gettext as _l
+from psycopg2 import OperationalError as DriverError
+from psycopg2.errors import UniqueViolation
+from sqlalchemy import ColumnElement, Text, and_, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import OperationalError
 
 from app import audit
 from app.access import EVERYTHING, Principal, seeing
@@ -35,10 +42,19 @@ from app.workflow import Chosen, Outcome, fire
 
 MOST_AT_ONCE = 1000
 LARGEST = Decimal(10) ** 11  # what numeric(18, 6) holds
+LARGEST_CLASS = Decimal(10) ** 5  # and numeric(12, 6)
+
+DELIVERIES = {"sent": _l("Sent in"), "on_site": _l("On site")}
+PURPOSES = {
+    "trade": _l("Trade settlement"),
+    "safety": _l("Safety protection"),
+    "medical": _l("Medical care"),
+    "environment": _l("Environmental monitoring"),
+}
+ORIGINS = {"domestic": _l("Domestic"), "imported": _l("Imported")}
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a using unit tells of an instrument; the range is in `range_unit`."""
 
     name: str
@@ -58,6 +74,12 @@ class Entry:
     type_approval_no: str | None = None
 
 
+TOLD = Entry._fields
+LONGEST: dict[str, int] = {
+    name: getattr(Instrument, name).type.length
+    for name in ("name", "model", "range_unit", "accuracy_class", "serial_no", "manufacturer", "use_place",
+                 "type_approval_no")
+}  # fmt: skip
 # What proves which instrument it is: a certificate names these.
 IDENTITY = ("catalogue_item_id", "model", "manufacturer")
 # What the place of a task, its kind and its tally hang on.
@@ -69,24 +91,32 @@ ROUTING = ("catalogue_item_id", "region_code")
 
 def serial_key(text: str) -> str:
     """A serial number without what people write now this way, now that: width, case, blanks and dashes."""
-    return re.sub(r"[\s‐-―−-]", "", unicodedata.normalize("NFKC", text).upper())
+    key = _IDLE.sub("", unicodedata.normalize("NFKC", text).upper())
+    if len(key) > LONGEST["serial_no"]:
+        raise _too_long("serial_no")
+    return key
+
+
+_IDLE = re.compile(r"[\s‐-―−-]")
 
 
 _ROMAN = {"Ⅰ": 1, "Ⅱ": 2, "Ⅲ": 3, "Ⅳ": 4, "IIII": 4, "III": 3, "II": 2, "IV": 4, "I": 1}
 
 
+@lru_cache(maxsize=1000)
 def accuracy_value(text: str) -> Decimal:
     """The number by which accuracy classes are ordered: 2 of '2级', 3 of 'Ⅲ级', 0.5 of '±0.5%' and of '0.5S级'."""
     plain = unicodedata.normalize("NFKC", text).upper()
     number = re.search(r"\d+(\.\d+)?", plain)
-    if number:
+    if number and Decimal(number.group()) < LARGEST_CLASS:
         return Decimal(number.group())
     roman = re.search(r"I{1,4}V?|IV", plain)
     if roman and roman.group() in _ROMAN:
         return Decimal(_ROMAN[roman.group()])
-    raise RuleError(_("An accuracy class holds a number, such as 2级, Ⅲ级 or ±0.5%%."), field="accuracy_class")
+    raise RuleError(_("An accuracy class holds a number, such as 2级, Ⅲ级 or ±0.5%%.") % {}, field="accuracy_class")
 
 
+@lru_cache(maxsize=1000)
 def range_text(low: Decimal, high: Decimal, unit: str) -> str:
     """The measuring range as it is written: (0～50)kg, or 20mm if it is one value."""
     low_text, high_text = f"{low.normalize():f}", f"{high.normalize():f}"
@@ -111,57 +141,61 @@ def serials(first: str, quantity: int) -> list[str]:
     return [f"{head}{number:0{width}d}" for number in range(start, start + quantity)]
 
 
-# --- Adding and editing --------------------------------------------------------------------------
+# --- What speaks against it ----------------------------------------------------------------------
 
 
-def add(entry: Entry, serial_nos: Sequence[str], by: Principal) -> list[int]:
-    """建账: enter instruments that differ in nothing but their serial number. Gives their ids."""
-    item = _checked(entry)
-    keys = {serial: serial_key(serial) for serial in serial_nos}
-    _refuse_known(entry, keys)
-    ids = _next_ids(len(serial_nos))
-    common = _columns(entry, item) | {"using_unit_id": by.organization_id}
-    db.session.add_all(
-        Instrument(
-            id=id, instrument_no=number_of(entry.region_code, id), serial_no=serial, serial_key=keys[serial], **common
-        )
-        for id, serial in zip(ids, serial_nos, strict=True)
-    )
-    db.session.flush()
-    audit.record("add", "instrument", ids[0] if len(ids) == 1 else None, entry.name, by=by, done=len(ids))
-    return ids
+def refusals(told: Mapping[str, Any], item: CatalogueItem | None, *, is_county: bool) -> list[RuleError]:
+    """What speaks against an instrument as it is told of, each with its field; what is not told is left alone."""
+    found = _against_kind(item, told["range_unit"]) if item is not None else []
+    found += _against_range(told["range_low"], told["range_high"])
+    if told["region_code"] is not None and not is_county:
+        found.append(RuleError(_("Please choose the county in which it is used."), field="region_code"))
+    if told["started_on"] is not None and told["started_on"] > holidays.today():
+        found.append(RuleError(_("The day of first use lies in the future."), field="started_on"))
+    for name, meaning in (("accuracy_class", accuracy_value), ("serial_no", serial_key)):
+        try:
+            if told[name] is not None:
+                meaning(told[name])
+        except RuleError as refusal:
+            found.append(refusal)
+    return found + [_too_long(name) for name, most in LONGEST.items() if told[name] and len(told[name]) > most]
 
 
-def number_of(region_code: str, id: int) -> str:
-    """器具编号: unique in the country, and kept for life."""
-    return f"QJ{region_code}{id:010d}"
+def _against_kind(item: CatalogueItem, range_unit: str | None) -> list[RuleError]:
+    if "V" not in (item.supervision or ""):
+        text = _("This kind only needs a type approval; it is not verified (SAMR 2020 No. 42).")
+        return [RuleError(text, field="catalogue_item_id")]
+    units = item.range_units
+    if units and range_unit is not None and range_unit not in units:
+        text = _("A range of this kind is given in %(units)s.", units="、".join(units))
+        return [RuleError(text, field="range_unit")]
+    return []
 
 
-def _next_ids(count: int) -> list[int]:
-    sequence = func.pg_get_serial_sequence("instrument", "id")
-    each = select(func.nextval(sequence)).select_from(func.generate_series(1, count).alias("each"))
-    return list(db.session.scalars(each))
+def _against_range(low: Decimal | None, high: Decimal | None) -> list[RuleError]:
+    limits = (("range_low", low), ("range_high", high))
+    large = [name for name, limit in limits if limit is not None and not _fits(limit)]
+    if not large and low is not None and high is not None and low > high:
+        return [RuleError(_("The lower limit is above the upper limit."), field="range_high")]
+    return [RuleError(_("This number is too large."), field=name) for name in large]
 
 
-def _checked(entry: Entry) -> CatalogueItem:
+def _fits(limit: Decimal) -> bool:
+    return limit.is_finite() and abs(limit) <= LARGEST
+
+
+def _too_long(name: str) -> RuleError:
+    return RuleError(_("At most %(most)s characters.", most=LONGEST[name]), field=name)
+
+
+def _checked(entry: Entry, serial_no: str) -> CatalogueItem:
     """The kind, if everything said fits it."""
     item = catalogue.kind(entry.catalogue_item_id)
     if item is None:
         raise RuleError(_("Please choose a kind of the catalogue."), field="catalogue_item_id")
-    if "V" not in (item.supervision or ""):
-        text = _("This kind only needs a type approval; it is not verified (SAMR 2020 No. 42).")
-        raise RuleError(text, field="catalogue_item_id")
-    if item.range_units and entry.range_unit not in item.range_units:
-        text = _("A range of this kind is given in %(units)s.", units="、".join(item.range_units))
-        raise RuleError(text, field="range_unit")
-    if entry.range_low > entry.range_high:
-        raise RuleError(_("The lower limit is above the upper limit."), field="range_high")
-    if max(abs(entry.range_low), abs(entry.range_high)) > LARGEST:
-        raise RuleError(_("This number is too large."), field="range_high")
-    if not has_no_parts(entry.region_code):
-        raise RuleError(_("Please choose the county in which it is used."), field="region_code")
-    if entry.started_on and entry.started_on > holidays.today():
-        raise RuleError(_("The day of first use lies in the future."), field="started_on")
+    told = entry._asdict() | {"serial_no": serial_no}
+    for refusal in refusals(told, item, is_county=has_no_parts(entry.region_code)):
+        raise refusal
     return item
 
 
@@ -171,21 +205,22 @@ def has_no_parts(region_code: str) -> bool:
     return region is not None and not db.session.scalar(select(exists().where(Region.parent_code == region_code)))
 
 
-def _columns(entry: Entry, item: CatalogueItem) -> dict[str, Any]:
-    return asdict(entry) | {
-        "city_code": entry.region_code[:4] + "00",
-        "measuring_range": range_text(entry.range_low, entry.range_high, entry.range_unit),
-        "accuracy_value": accuracy_value(entry.accuracy_class),
-        "cycle_months": item.cycle_months,
-        "type_approval_no": entry.type_approval_no if "P" in (item.supervision or "") else None,
-    }
+# --- Whose it is already -------------------------------------------------------------------------
+
+# City, manufacturer and serial key: no two instruments have the same.
+Key = tuple[str, str, str]
 
 
-def _refuse_known(entry: Entry, keys: dict[str, str], but: int | None = None) -> None:
-    known = known_elsewhere(entry.region_code[:4] + "00", [(entry.manufacturer, key) for key in keys.values()], but)
-    for serial, key in keys.items():
-        if (entry.manufacturer, key) in known:
-            raise RuleError(told_known(serial, known[entry.manufacturer, key]), field="serial_no")
+def key_of(region_code: str, manufacturer: str, serial_no: str) -> Key:
+    return region_code[:4] + "00", manufacturer, serial_key(serial_no)
+
+
+def _refuse_known(entry: Entry, serial_nos: Sequence[str], but: int | None = None) -> None:
+    keys = {key_of(entry.region_code, entry.manufacturer, serial): serial for serial in serial_nos}
+    known = places(keys, but)
+    for key in keys:
+        if key in known:
+            raise RuleError(told_known(keys[key], known[key]), field="serial_no")
 
 
 def told_known(serial: str, place: str) -> str:
@@ -198,17 +233,106 @@ def told_known(serial: str, place: str) -> str:
     return text
 
 
-def known_elsewhere(city_code: str, keys: list[tuple[str, str]], but: int | None = None) -> dict[tuple[str, str], str]:
-    """Of (manufacturer, serial key) those that somebody in the city has in the ledger, with the place of use."""
-    rows = (
-        select(Instrument.manufacturer, Instrument.serial_key, Region.full_name)
-        .join(Region, Region.code == Instrument.region_code)
-        .where(Instrument.city_code == city_code, tuple_(Instrument.manufacturer, Instrument.serial_key).in_(keys))
-    )
+def places(keys: Collection[Key], but: int | None = None) -> dict[Key, str]:
+    """Those of the keys that somebody has in the ledger, with the place of use."""
+    asked = _asked(keys)
+    rows = _in_ledgers(asked, Region.full_name).join(Region, Region.code == Instrument.region_code)
     if but is not None:
         rows = rows.where(Instrument.id != but)
     with seeing(EVERYTHING):
-        return {(row.manufacturer, row.serial_key): row.full_name for row in db.session.execute(rows)}
+        return {(row[0], row[1], row[2]): row.full_name for row in db.session.execute(rows)}
+
+
+def own(keys: Collection[Key]) -> dict[Key, Any]:
+    """What is told of those that are in one's own ledger already."""
+    told = [getattr(Instrument, name) for name in (*TOLD, "serial_no")]
+    return {(row[0], row[1], row[2]): row for row in db.session.execute(_in_ledgers(_asked(keys), *told))}
+
+
+def _asked(keys: Collection[Key]) -> Any:
+    """The keys as rows."""
+    columns = zip(*keys, strict=True) if keys else ((), (), ())
+    arrays = [literal(list(values), ARRAY(Text)) for values in columns]
+    names = ("city_code", "manufacturer", "serial_key")
+    return func.unnest(*arrays).table_valued(*names, name="asked").render_derived()
+
+
+def _in_ledgers(asked: Any, *facts: Any) -> Any:
+    return select(*asked.c, *facts).join_from(
+        asked,
+        Instrument,
+        and_(*(getattr(Instrument, name) == asked.c[name] for name in asked.c.keys())),  # noqa: SIM118
+    )
+
+
+# --- Adding and editing --------------------------------------------------------------------------
+
+
+def add(entry: Entry, serial_nos: Sequence[str], by: Principal) -> list[int]:
+    """建账: enter instruments that differ in nothing but their serial number. Gives their ids."""
+    item = _checked(entry, serial_nos[0])
+    _refuse_known(entry, serial_nos)
+    ids = next_ids(len(serial_nos))
+    enter([(id, entry, serial) for id, serial in zip(ids, serial_nos, strict=True)], {item.id: item}, by)
+    audit.record("add", "instrument", ids[0] if len(ids) == 1 else None, entry.name, by=by, done=len(ids))
+    return ids
+
+
+def number_of(region_code: str, id: int) -> str:
+    """器具编号: unique in the country, and kept for life."""
+    return f"QJ{region_code}{id:010d}"
+
+
+def next_ids(count: int) -> list[int]:
+    """Ids for new instruments, in order."""
+    sequence = func.pg_get_serial_sequence("instrument", "id")
+    each = select(func.nextval(sequence)).select_from(func.generate_series(1, count).alias("each"))
+    return list(db.session.scalars(each))
+
+
+def enter(new: Sequence[tuple[int, Entry, str]], items: Mapping[int, CatalogueItem], by: Principal) -> None:
+    """Write instruments that were checked, with their ids and serial numbers, into the ledger of `by`.
+
+    Of two people who enter the same instrument at once the second is refused.
+    """
+    rows = [
+        _columns(entry, serial, items[entry.catalogue_item_id])
+        | {"id": id, "instrument_no": number_of(entry.region_code, id), "using_unit_id": by.organization_id}
+        for id, entry, serial in new
+    ]
+    try:
+        _copy(rows)
+    except UniqueViolation as double:
+        text = _("Somebody has entered one of these instruments at the same moment. Nothing was changed.")
+        raise RuleError(text) from double
+    except DriverError as waited:
+        raise OperationalError("COPY instrument", {}, waited) from waited
+
+
+def _copy(rows: list[dict[str, Any]]) -> None:
+    """COPY takes two thirds of the time of the fastest INSERT."""
+    lines = StringIO()
+    csv.writer(lines, lineterminator="\n").writerows(row.values() for row in rows)
+    lines.seek(0)
+    driver: Any = db.session.connection().connection
+    with driver.cursor() as cursor:
+        names = ", ".join(rows[0])
+        cursor.copy_expert(f"COPY instrument ({names}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (range_unit))", lines)
+
+
+def _columns(entry: Entry, serial_no: str, item: CatalogueItem) -> dict[str, Any]:
+    low, high = round(entry.range_low, 6), round(entry.range_high, 6)
+    return entry._asdict() | {
+        "range_low": low,
+        "range_high": high,
+        "serial_no": serial_no,
+        "serial_key": serial_key(serial_no),
+        "city_code": entry.region_code[:4] + "00",
+        "measuring_range": range_text(low, high, entry.range_unit),
+        "accuracy_value": accuracy_value(entry.accuracy_class),
+        "cycle_months": item.cycle_months,
+        "type_approval_no": entry.type_approval_no if "P" in (item.supervision or "") else None,
+    }
 
 
 def edit(instrument_id: int, entry: Entry, serial_no: str, revision: str, by: Principal) -> Instrument | None:
@@ -221,11 +345,11 @@ def edit(instrument_id: int, entry: Entry, serial_no: str, revision: str, by: Pr
         raise Stale
     if found.use_state == SCRAPPED:
         raise RuleError(_("A scrapped instrument stays as it was."))
-    item, key = _checked(entry), serial_key(serial_no)
-    changed = _changed(found, entry, serial_no)
+    item = _checked(entry, serial_no)
+    changed = differences(found, entry, serial_no, item)
     _refuse_change(found, entry, changed)
-    _refuse_known(entry, {serial_no: key}, but=found.id)
-    for name, value in (_columns(entry, item) | {"serial_no": serial_no, "serial_key": key}).items():
+    _refuse_known(entry, [serial_no], but=found.id)
+    for name, value in _columns(entry, serial_no, item).items():
         setattr(found, name, value)
     found.revision += 1
     db.session.flush()
@@ -235,9 +359,10 @@ def edit(instrument_id: int, entry: Entry, serial_no: str, revision: str, by: Pr
     return found
 
 
-def _changed(found: Instrument, entry: Entry, serial_no: str) -> list[str]:
-    names = [field.name for field in fields(entry) if getattr(found, field.name) != getattr(entry, field.name)]
-    return names + (["serial_no"] if found.serial_no != serial_no else [])
+def differences(found: Any, entry: Entry, serial_no: str, item: CatalogueItem) -> list[str]:
+    """What is told of an instrument otherwise than the ledger has it."""
+    columns = _columns(entry, serial_no, item)
+    return [name for name in (*TOLD, "serial_no") if getattr(found, name) != columns[name]]
 
 
 def _refuse_change(found: Instrument, entry: Entry, changed: list[str]) -> None:

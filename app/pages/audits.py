@@ -44,6 +44,7 @@ ACTIONS = {
     "disable": _l("Disabled"),
     "enable": _l("Enabled"),
     "export": _l("Exported"),
+    "import": _l("Imported from a sheet"),
     "reveal": _l("Personal data shown"),
     "verify": _l("Audit log verified"),
     "delete": _l("Deleted"),

@@ -3,16 +3,17 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, g, render_template, request
+from flask import abort, flash, g, render_template, request, send_file, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from flask_wtf import FlaskForm
-from flask_wtf.file import FileRequired, MultipleFileField
+from flask_wtf.file import FileField, FileRequired, MultipleFileField
 from sqlalchemy import and_, case
 from wtforms import (
     BooleanField,
@@ -28,23 +29,24 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app.domain import bookings, catalogue, holidays, ledger, matching, photos, regions
+from app import spreadsheet
+from app.domain import bookings, catalogue, holidays, imports, jobs, ledger, matching, photos, regions
 from app.domain.bookings import Order
-from app.domain.ledger import Entry
+from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Switch, is_number
 from app.fabkit.forms import PHONE, CascadeField, trimmed
 from app.fabkit.lists import Source
 from app.fabkit.pages import ModelPage, Show
-from app.fabkit.security import permitted
-from app.models import CatalogueItem, Instrument
+from app.fabkit.security import permitted, require
+from app.models import CatalogueItem, Instrument, db
 from app.pages import instruments as instrument_pages
 from app.pages import lots
-from app.pages.instruments import DELIVERIES, ORIGINS, PURPOSES
 from app.states import DRAFT, FAILED, FILED, IN_USE, OVERDUE, PENDING, SENT_BACK, STOPPED, UNVERIFIED, VERIFIED
 from app.workflow import Outcome
 
+PROBLEMS_SHOWN = 10
 OWN_USE = frozenset({DRAFT, PENDING, FILED, SENT_BACK})
 DUE = {
     "30": _l("Due in 30 days"),
@@ -73,22 +75,24 @@ class InstrumentForm(FlaskForm):
         find=lambda value: catalogue.way_to(int(value)),
         validators=[InputRequired(_l("Please choose a kind of the catalogue."))],
     )
-    name = _text(_l("Instrument"), 100, _l("Please give the name of the instrument."))
-    model = _text(_l("Model"), 100, _l("Please give the model."))
+    name = _text(_l("Instrument"), LONGEST["name"], _l("Please give the name of the instrument."))
+    model = _text(_l("Model"), LONGEST["model"], _l("Please give the model."))
     range_low = DecimalField(_l("Range from"), [InputRequired(_l("Please give a number."))], places=None)
     range_high = DecimalField(_l("Range to"), [InputRequired(_l("Please give a number."))], places=None)
     range_unit = SelectField(_l("Unit"), validate_choice=False, choices=[])
-    accuracy_class = _text(_l("Accuracy class"), 50, _l("Please give the accuracy class."))
-    serial_no = _text(_l("Serial no."), 100, _l("Please give the serial number on the name plate."))
+    accuracy_class = _text(_l("Accuracy class"), LONGEST["accuracy_class"], _l("Please give the accuracy class."))
+    serial_no = _text(_l("Serial no."), LONGEST["serial_no"], _l("Please give the serial number on the name plate."))
     quantity = IntegerField(
         _l("Quantity"),
         [InputRequired(_l("Please give a number.")), NumberRange(1, ledger.MOST_AT_ONCE)],
         default=1,
         description=_l("More than one: the number at the end of the serial number counts up."),
     )
-    manufacturer = _text(_l("Manufacturer"), 200, _l("Please give the manufacturer."))
+    manufacturer = _text(_l("Manufacturer"), LONGEST["manufacturer"], _l("Please give the manufacturer."))
     origin = RadioField(_l("Origin"), choices=_choices(ORIGINS), default="domestic")
-    type_approval_no = StringField(_l("Type approval no."), [Optional(), Length(max=60)], filters=[trimmed])
+    type_approval_no = StringField(
+        _l("Type approval no."), [Optional(), Length(max=LONGEST["type_approval_no"])], filters=[trimmed]
+    )
     region_code = CascadeField(
         _l("Region of use"),
         levels=(_l("Province"), _l("City"), _l("County")),
@@ -97,7 +101,7 @@ class InstrumentForm(FlaskForm):
         validators=[InputRequired(_l("Please choose the county in which it is used."))],
         description=_l("It decides which institution is found: please choose it exactly."),
     )
-    use_place = _text(_l("Place of use"), 200, _l("Please give the place of use."))
+    use_place = _text(_l("Place of use"), LONGEST["use_place"], _l("Please give the place of use."))
     purpose = SelectField(_l("Purpose"), choices=_choices(PURPOSES))
     delivery = RadioField(_l("Delivery"), choices=_choices(DELIVERIES), default="sent")
     started_on = DateField(_l("In use since"), [Optional()])
@@ -143,6 +147,17 @@ class PhotosForm(FlaskForm):
         description=_l("Of the name plate, so that the number can be read. JPEG, PNG or WebP."),
         render_kw={"accept": "image/jpeg,image/png,image/webp"},
     )
+
+
+class ImportForm(FlaskForm):
+    file = FileField(
+        _l("Filled sheet"),
+        [FileRequired(_l("Please choose a file."))],
+        description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s instruments.",
+                       size=imports.MOST_BYTES // 2**20, rows=imports.MOST_ROWS),
+        render_kw={"accept": ".xlsx,.csv"},
+    )  # fmt: skip
+    file_now = BooleanField(_l("File them with the authority at once"), default=True)
 
 
 class BookForm(lots.LotsForm):
@@ -335,6 +350,47 @@ class Ledger(ModelPage):
             return render_template("ledger/_match.html", asked=False)
         options = matching.options_for(item.id, region, typed.range_low, typed.range_high, typed.range_unit, accuracy)
         return render_template("ledger/_match.html", asked=True, options=options[:3], proximity=lots.PROXIMITY)
+
+    # --- a sheet of them
+
+    @form_action(
+        "import",
+        _l("Import"),
+        icon="upload",
+        form=ImportForm,
+        without=True,
+        template="ledger/import.html",
+        size="lg",
+        most_bytes=imports.MOST_BYTES + 2**16,
+    )
+    def import_sheet(self, _selection: Selection, form: ImportForm) -> Any:
+        sheet, file_now = form.file.data, bool(form.file_now.data)
+        incoming = imports.read_at_once(sheet.stream, sheet.filename)
+        if incoming is None:
+            imports.ask(sheet.stream, sheet.filename, g.principal, file_now=file_now)
+            db.session.commit()
+            flash(_("The sheet is long and is imported in the background; what comes of it will be here."), "success")
+            return "", 204, {"HX-Redirect": url_for("Jobs.index")}
+        checked = imports.check(incoming, g.principal)
+        if checked.problems:
+            return self._handed_back(form, imports.hand_back(incoming, checked, sheet.filename), checked.problems)
+        return imports.apply(checked, sheet.filename, g.principal, file_now=file_now)
+
+    def _handed_back(self, form: ImportForm, what: jobs.Finished, problems: dict[int, list[str]]) -> Any:
+        """The dialog again, with the first problems and the person's own sheet to take away."""
+        kept = jobs.keep(imports.KIND, g.principal, what)
+        db.session.commit()
+        shown = {"kept": kept, "problems": list(problems.items())[:PROBLEMS_SHOWN], "number": len(problems)}
+        declared, _method = self._declared("import")
+        return self._dialog(declared, Selection((), 0, ()), form, more=shown), 422
+
+    @expose("/template", methods=["GET"])
+    @permitted("list")
+    def empty_sheet(self) -> Any:
+        """The sheet to fill in."""
+        require("import", self.class_permission_name)
+        content, name = BytesIO(imports.template(g.principal)), _("Instruments to import")
+        return send_file(content, mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=f"{name}.xlsx")
 
     # --- filing and use
 

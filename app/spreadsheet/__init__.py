@@ -9,7 +9,7 @@ from .exports import KINDS, Sheet, write
 from .reading import Incoming, read
 from .returning import with_problems
 from .templates import template
-from .workbooks import Unreadable
+from .workbooks import TooManyRows, Unreadable
 
 __all__ = [
     "KINDS",
@@ -18,6 +18,7 @@ __all__ = [
     "Incoming",
     "Matched",
     "Sheet",
+    "TooManyRows",
     "Unreadable",
     "match",
     "read",

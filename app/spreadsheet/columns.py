@@ -1,8 +1,8 @@
 """The columns somebody asks for, found among those of a sheet, and their values as text, number, date or choice."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from flask_babel import gettext as _
@@ -14,7 +14,10 @@ from .workbooks import Unreadable
 
 @dataclass(frozen=True)
 class Field:
-    """A column of a sheet to fill in. `name` is for the program, `label` for the person."""
+    """A column of a sheet to fill in. `name` is for the program, `label` for the person.
+
+    The choices of a text are suggestions: anything else may be written too.
+    """
 
     name: str
     label: str
@@ -71,30 +74,33 @@ def match(headers: Sequence[str], fields: Sequence[Field]) -> Matched:
 def taken(incoming: Incoming, matched: Matched) -> Iterator[tuple[int, dict[str, Value], list[str]]]:
     """Each row by its number: its values by field name, and what is wrong with them. Other columns are left alone."""
     absent = dict.fromkeys(field.name for field in matched.columns.values())
+    wanted = [(column, field, _meaning(field)) for column, field in matched.columns.items()]
     for row, cells in incoming.rows:
         found = incoming.problems.get(row, {})
         values, problems = dict[str, Value](absent), list[str]()
-        for column, field in matched.columns.items():
+        for column, field, meaning in wanted:
+            cell = cells[column]
             if column in found:
                 problems.append(found[column])
-            elif (cell := cells[column]) is None:
+            elif cell is None:
                 if field.mandatory:
                     problems.append(_("“%(column)s” is missing.", column=field.label))
-            elif (value := _value(field, cell)) is None:
+            elif (value := meaning(cell)) is None:
                 problems.append(_refusal(field, cell))
             else:
                 values[field.name] = value
         yield row, values, problems
 
 
-def _value(field: Field, cell: Value) -> Value:
+def _meaning(field: Field) -> Callable[[Value], Value]:
+    """What makes the value of a cell."""
     if field.kind == "number":
-        return as_number(cell)
+        return as_number
     if field.kind == "date":
-        return as_date(cell)
+        return as_date
     if field.kind == "choice" and field.choices is not None:
-        return field.known.get(_folded(as_text(cell)))
-    return as_text(cell)
+        return lru_cache(maxsize=1000, typed=True)(lambda cell: field.known.get(_folded(as_text(cell))))
+    return as_text
 
 
 def _refusal(field: Field, cell: Value) -> str:

@@ -1,6 +1,6 @@
 """Sheets handed out for filling in: drop-downs, formats and notes that keep most mistakes from being made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from io import BytesIO
 from typing import Any
@@ -9,6 +9,7 @@ import xlsxwriter
 from flask_babel import gettext as _
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
+from .cells import Value, neutralised
 from .columns import Dependent, Field
 from .exports import sheet_name
 
@@ -19,15 +20,25 @@ _LONGEST_MESSAGE = 255
 
 
 def template(
-    title: str, fields: Sequence[Field], notes: Sequence[str], *, lists: Sequence[Dependent] = (), rows: int = 50_000
+    title: str,
+    fields: Sequence[Field],
+    notes: Sequence[str],
+    *,
+    lists: Sequence[Dependent] = (),
+    rows: int = 50_000,
+    filled: Sequence[Mapping[str, Value]] = (),
 ) -> bytes:
-    """A sheet to fill in, one that explains it, and a hidden one with the lists of its drop-downs."""
+    """A sheet to fill in, one that explains it, and a hidden one with the lists of its drop-downs.
+
+    `filled` are rows that are there already, by field name.
+    """
     file = BytesIO()
     with xlsxwriter.Workbook(file, OPTIONS) as book:
         sheet = book.add_worksheet(sheet_name(title))
         _explain(book, fields, notes)
         sources = _lists(book, fields, lists)
         _headers(book, sheet, fields)
+        _fill(book, sheet, fields, filled)
         for column, field in enumerate(fields):
             rule = _rule(field, sources.get(field.name))
             if rule:
@@ -48,11 +59,23 @@ def _headers(book: Any, sheet: Any, fields: Sequence[Field]) -> None:
     sheet.freeze_panes(1, 0)
 
 
+def _fill(book: Any, sheet: Any, fields: Sequence[Field], filled: Sequence[Mapping[str, Value]]) -> None:
+    shapes = {kind: book.add_format({"num_format": code}) for kind, code in _FORMATS.items()}
+    for row, values in enumerate(filled, 1):
+        for column, field in enumerate(fields):
+            value, shape = values.get(field.name), shapes[field.kind]
+            if isinstance(value, str):
+                sheet.write_string(row, column, neutralised(value), shape)
+            elif value is not None:
+                sheet.write(row, column, value, shape)
+
+
 def _rule(field: Field, source: str | None) -> dict[str, Any] | None:
     if source:
         return {
             "validate": "list",
             "source": source,
+            "show_error": field.kind != "text",
             "error_title": _("Not on the list"),
             "error_message": _("Please choose a value from the list."),
         }
@@ -80,7 +103,8 @@ def _rule(field: Field, source: str | None) -> dict[str, Any] | None:
 def _lists(book: Any, fields: Sequence[Field], dependents: Sequence[Dependent]) -> dict[str, str]:
     """Write the lists, and tell for each field what its drop-down shows. A list in the rule itself could have 255
     characters."""
-    listed = [field for field in fields if field.choices]
+    replaced = {dependent.field for dependent in dependents}
+    listed = [field for field in fields if field.choices and field.name not in replaced]
     if not listed and not dependents:
         return {}
     sheet = book.add_worksheet(sheet_name(_("Lists")))

@@ -22,6 +22,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 from flask_babel import gettext as _
 
 from .cells import Value, cleaned
+from .plain_rows import Cell, Take, left_over
 
 FORMULA, ERROR, DIGITS, DATE = "formula", "error", "digits", "date"
 
@@ -57,6 +58,10 @@ class Unreadable(Exception):
     """A sheet that cannot be read. The text tells the person why, and what to do."""
 
 
+class TooManyRows(Unreadable):
+    """A sheet with more rows than are taken here."""
+
+
 @dataclass
 class Grid:
     """The rows of one sheet that hold anything, as (row number, values), and what is wrong with single cells."""
@@ -81,7 +86,7 @@ def grid(data: bytes, *, title: str, most_rows: int, most_columns: int) -> Grid:
         strings = _strings(archive, parts["sharedStrings"][0]) if "sharedStrings" in parts else []
         styles = _styles(archive, parts["styles"][0]) if "styles" in parts else []
         cells = _Cells(Grid(name), strings, styles, from_1904, most_rows, most_columns)
-        _parse(archive, part, _MOST_XML, cells.start, cells.end, cells.add)
+        _parse(archive, part, _MOST_XML, cells.start, cells.end, cells.add, plain_rows=cells.take)
     except _BROKEN as error:
         raise damaged() from error
     cells.refuse_merged()
@@ -153,13 +158,16 @@ def _inflated(archive: ZipFile, name: str, most: int) -> Iterator[bytes]:
 # --- The XML -------------------------------------------------------------------------------------
 
 
-def _parse(archive: ZipFile, name: str, most: int, start: Any, end: Any, text: Any = None) -> None:
+def _parse(
+    archive: ZipFile, name: str, most: int, start: Any, end: Any, text: Any = None, plain_rows: Take | None = None
+) -> None:
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
     parser.StartDoctypeDeclHandler = _refuse
     fed = 0
-    for chunk in _inflated(archive, name, most):
+    chunks = _inflated(archive, name, most)
+    for chunk in left_over(chunks, plain_rows) if plain_rows else chunks:
         parser.Parse(chunk)
         fed += len(chunk)
         # The parser keeps a tag until its end, and every name for good.
@@ -427,11 +435,27 @@ class _Cells(_Text):
             raise too_many_rows(self.most_rows)
         self.grid.rows.append((self.row, self.values))
 
+    def take(self, row: int, cells: list[Cell]) -> None:
+        """A whole row that did not have to be parsed."""
+        self._begin(row)
+        strings = self.strings
+        for letters, style, kind, content in cells:
+            self.column = _column(letters)
+            if kind == "s":
+                self._put(strings[int(content)] if content.isdecimal() else None)
+            else:
+                self.kind, self.style = kind or "n", style or "0"
+                self.pieces.append(content)
+                self._put(self._value())
+        self._finish()
+
     def _take(self) -> None:
         if self.formula:
             self.grid.mark(self.row, self.column - 1, FORMULA)
             self.formula = False
-        value = self._value()
+        self._put(self._value())
+
+    def _put(self, value: Value) -> None:
         if value is None:
             return
         if self.column > self.most_columns:
@@ -517,8 +541,8 @@ def too_long() -> Unreadable:
     )
 
 
-def too_many_rows(most: int) -> Unreadable:
-    return Unreadable(_("The sheet has more than %(most)s rows. Divide it into several files.", most=most))
+def too_many_rows(most: int) -> TooManyRows:
+    return TooManyRows(_("The sheet has more than %(most)s rows. Divide it into several files.", most=most))
 
 
 def too_many_columns(most: int) -> Unreadable:
