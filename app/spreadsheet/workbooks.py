@@ -367,6 +367,7 @@ class _Cells(_Text):
         self.column = 0
         self.kind, self.style, self.formula = "n", "0", False
         self.values: list[Value] = []
+        self.numbers: dict[tuple[str, str], Value] = {}
         self.merged: list[str] = []
 
     # Called five times for each cell: what comes most often stands first, and little is handed on.
@@ -438,16 +439,27 @@ class _Cells(_Text):
     def take(self, row: int, cells: list[Cell]) -> None:
         """A whole row that did not have to be parsed."""
         self._begin(row)
-        strings = self.strings
+        strings, numbers, values = self.strings, self.numbers, self.values
         for letters, style, kind, content in cells:
-            self.column = _column(letters)
+            self.column = column = _column(letters)
             if kind == "s":
-                self._put(strings[int(content)] if content.isdecimal() else None)
+                value = strings[int(content)] if content.isdecimal() else None
+            elif kind or (value := numbers.get((style, content))) is None:
+                value = self._of(content, kind or "n", style or "0")
+            if value is not None and len(values) + 1 == column <= self.most_columns:
+                values.append(value)
             else:
-                self.kind, self.style = kind or "n", style or "0"
-                self.pieces.append(content)
-                self._put(self._value())
+                self._put(value)
         self._finish()
+
+    def _of(self, content: str, kind: str, style: str) -> Value:
+        self.kind, self.style = kind, style
+        self.pieces.append(content)
+        value = self._value()
+        # Nothing is wrong with it unless it became a text; the same few numbers and days come again and again.
+        if kind == "n" and not isinstance(value, str) and len(self.numbers) < _MOST_NAMES:
+            self.numbers[style if style != "0" else "", content] = value
+        return value
 
     def _take(self) -> None:
         if self.formula:
