@@ -240,13 +240,15 @@ def places(keys: Collection[Key], but: int | None = None) -> dict[Key, str]:
     if but is not None:
         rows = rows.where(Instrument.id != but)
     with seeing(EVERYTHING):
-        return {(row[0], row[1], row[2]): row.full_name for row in db.session.execute(rows)}
+        found: Any = db.session.execute(rows)
+        return {(row[0], row[1], row[2]): row.full_name for row in found}
 
 
 def own(keys: Collection[Key]) -> dict[Key, Any]:
     """What is told of those that are in one's own ledger already."""
     told = [getattr(Instrument, name) for name in (*TOLD, "serial_no")]
-    return {(row[0], row[1], row[2]): row for row in db.session.execute(_in_ledgers(_asked(keys), *told))}
+    found: Any = db.session.execute(_in_ledgers(_asked(keys), *told))
+    return {(row[0], row[1], row[2]): row for row in found}
 
 
 def _asked(keys: Collection[Key]) -> Any:
