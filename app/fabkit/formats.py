@@ -1,4 +1,7 @@
-"""How a value is shown: on the page by `show`, in a sheet by an SQL expression of the same meaning."""
+"""How a value is shown: on the page by `show`, in a sheet by an SQL expression of the same meaning.
+
+What shows codes as words, or days in colour, brings its expression along as `sheet`.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -40,7 +43,7 @@ def badge(labels: Mapping[str, Any]) -> Show:
             return Markup("")
         return _badge(value, str(labels.get(value, value)))
 
-    return show
+    return _with_sheet(show, lambda value: words_in_sheet(labels, value))
 
 
 @lru_cache(maxsize=256)
@@ -50,7 +53,11 @@ def _badge(state: str, word: str) -> Markup:
 
 def label(labels: Mapping[str, Any]) -> Show:
     """A code as its word."""
-    return lambda value: "" if value is None else str(labels.get(value, value))
+
+    def show(value: str | None) -> str:
+        return "" if value is None else str(labels.get(value, value))
+
+    return _with_sheet(show, lambda value: words_in_sheet(labels, value))
 
 
 def days_waiting(amber: int, red: int) -> Show:
@@ -75,7 +82,7 @@ def due(near: int) -> Show:
         css = "overdue" if left < 0 else "waiting-long" if left <= near else ""
         return Markup('<span class="{}">{}</span>').format(css, value.isoformat()) if css else value.isoformat()
 
-    return show
+    return _with_sheet(show, day_in_sheet)
 
 
 def mask_phone(value: str | None) -> str:
@@ -92,9 +99,14 @@ def reveal(masked: str, url: str) -> Markup:
     )
 
 
+def _with_sheet(show: Any, sheet: Sheet) -> Show:
+    show.sheet = sheet
+    return show
+
+
 def in_sheet(show: Show, value: Any) -> ColumnElement[Any]:
     """The SQL expression for a sheet's cell: words for codes, local time, numbers as numbers."""
-    sheet = _SHEETS.get(show)
+    sheet = getattr(show, "sheet", None) or _SHEETS.get(show)
     return sheet(value) if sheet else value
 
 

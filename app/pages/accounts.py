@@ -104,12 +104,10 @@ class Accounts(ModelPage):
             _l("State"),
             _state(),
             badge(ACCOUNT_LABELS),
-            sheet=lambda value: words_in_sheet(ACCOUNT_LABELS, value),
         ),
         Column("last_login_at", _l("Last login"), Account.last_login_at, moment, css="nowrap"),
         Column("registered_at", _l("Created at"), Account.registered_at, moment, css="nowrap", sortable=True),
-        Column("kind", _l("Kind of organization"), Organization.kind, label(KINDS), hidden=True,
-               sheet=lambda value: words_in_sheet(KINDS, value)),
+        Column("kind", _l("Kind of organization"), Organization.kind, label(KINDS), hidden=True),
     )  # fmt: skip
     extra = {"state": _state()}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters = (

@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from app.domain import appointments, scans
 from app.fabkit.actions import page_action
 from app.fabkit.filters import Begins, Dates, Search, in_own, is_number
-from app.fabkit.formats import badge, day, label, moment, words_in_sheet
+from app.fabkit.formats import badge, day, label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -43,7 +43,6 @@ class Appointments(ModelPage):
             Appointment.delivery,
             label(DELIVERIES),
             css="nowrap",
-            sheet=lambda value: words_in_sheet(DELIVERIES, value),
         ),
         Column("wished_on", _l("Wished date"), Appointment.wished_on, day, css="nowrap"),
         Column("contact", _l("Contact"), Appointment.contact),

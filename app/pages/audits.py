@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _l
 
 from app.domain import audits
 from app.fabkit.filters import Begins, Choice, Dates, Search, in_own
-from app.fabkit.formats import label, moment, words_in_sheet
+from app.fabkit.formats import label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.models import AuditEntry
@@ -133,7 +133,6 @@ class AuditLog(ModelPage):
             AuditEntry.action,
             label(ACTIONS),
             fixed=True,
-            sheet=lambda value: words_in_sheet(ACTIONS, value),
         ),
         Column("by_name", _l("Person"), AuditEntry.by_name, css="nowrap"),
         Column("by_organization", _l("Organization"), AuditEntry.by_organization),
@@ -144,7 +143,6 @@ class AuditLog(ModelPage):
             AuditEntry.subject,
             label(SUBJECTS),
             css="nowrap",
-            sheet=lambda value: words_in_sheet(SUBJECTS, value),
         ),
         Column("subject_name", _l("Object"), AuditEntry.subject_name),
         Column("detail", _l("Particulars"), AuditEntry.detail, told, css="wide"),

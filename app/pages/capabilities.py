@@ -33,7 +33,7 @@ from app.fabkit.filters import (
     in_own,
     is_number,
 )
-from app.fabkit.formats import badge, day, day_in_sheet, due, label, moment, words_in_sheet
+from app.fabkit.formats import badge, day, due, label, moment
 from app.fabkit.forms import CascadeField, SearchSelectManyField, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
@@ -150,7 +150,6 @@ class Capabilities(ModelPage):
             badge(CAPABILITY_LABELS),
             css="nowrap",
             fixed=True,
-            sheet=lambda value: words_in_sheet(CAPABILITY_LABELS, value),
         ),
         Column("item", _l("Category"), Item.name, css="narrow"),
         Column("kind", _l("Kind"), Kind.name, css="narrow", fixed=True),
@@ -164,7 +163,6 @@ class Capabilities(ModelPage):
             Capability.delivery,
             label(DELIVERIES),
             css="nowrap",
-            sheet=lambda value: words_in_sheet(DELIVERIES, value),
         ),
         Column("places", _l("Service regions"), capabilities.places_of()),
         Column("valid_from", _l("Valid from"), Capability.valid_from, day, css="nowrap", hidden=True),
@@ -174,7 +172,6 @@ class Capabilities(ModelPage):
             Capability.valid_until,
             due(near=WARNED_BEFORE.days),
             css="nowrap",
-            sheet=day_in_sheet,
         ),
         Column("reason", _l("Reason"), Capability.reason, css="wide"),
     )

@@ -17,7 +17,7 @@ from app.domain import catalogue_versions, holidays
 from app.domain.catalogue_versions import Entry
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, Switch, in_own
-from app.fabkit.formats import badge, day, label, moment, words_in_sheet
+from app.fabkit.formats import badge, day, label, moment
 from app.fabkit.forms import trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -99,18 +99,16 @@ class Catalogue(ModelPage):
     )
     columns = (
         Column("publication", _l("Publication"), CatalogueItem.publication, badge(PUBLICATION_LABELS), css="nowrap",
-               fixed=True, sheet=lambda value: words_in_sheet(PUBLICATION_LABELS, value)),
+               fixed=True),
         Column("name", _l("Name"), _IN_TREE, fixed=True),
-        Column("supervision", _l("Supervision"), CatalogueItem.supervision, label(SUPERVISIONS), css="nowrap",
-               sheet=lambda value: words_in_sheet(SUPERVISIONS, value)),
+        Column("supervision", _l("Supervision"), CatalogueItem.supervision, label(SUPERVISIONS), css="nowrap"),
         Column("mode", _l("Mode of verification"), CatalogueItem.verification_mode, css="narrow"),
         Column("cycle", _l("Cycle (months)"), CatalogueItem.cycle_months, css="number"),
         Column("cycle_note", _l("Remark on the cycle"), CatalogueItem.cycle_note, hidden=True),
         Column("scope", _l("Scope"), CatalogueItem.scope, css="wide"),
         Column("valid_from", _l("In force from"), CatalogueItem.valid_from, day, css="nowrap"),
         Column("valid_until", _l("In force until"), CatalogueItem.valid_until, day, css="nowrap", hidden=True),
-        Column("confirmed", _l("Confirmed"), _CONFIRMED, badge(CONFIRMED), css="nowrap",
-               sheet=lambda value: words_in_sheet(CONFIRMED, value)),
+        Column("confirmed", _l("Confirmed"), _CONFIRMED, badge(CONFIRMED), css="nowrap"),
         Column("published_at", _l("Published at"), CatalogueItem.published_at, moment, css="nowrap"),
         Column("category", _l("Category"), func.coalesce(Above.name, CatalogueItem.name), hidden=True),
         Column("source", _l("Source"), CatalogueItem.source, css="wide", hidden=True),

@@ -30,7 +30,7 @@ from app.fabkit.filters import (
     in_own,
     is_number,
 )
-from app.fabkit.formats import badge, day, moment, words_in_sheet
+from app.fabkit.formats import badge, day, moment
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
@@ -86,7 +86,6 @@ STATE = Column(
     Certificate.state,
     badge(CERTIFICATE_LABELS),
     css="nowrap",
-    sheet=lambda value: words_in_sheet(CERTIFICATE_LABELS, value),
 )
 NO = Column("no", _l("Certificate no."), Certificate.no, css="nowrap", fixed=True)
 PASSED = Column("passed", _l("Conclusion"), Certificate.passed, conclusion, css="nowrap", sheet=conclusion_in_sheet)

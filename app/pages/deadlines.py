@@ -9,7 +9,7 @@ from wtforms.validators import InputRequired, Length, NumberRange
 
 from app.domain import deadlines
 from app.fabkit.filters import Choice
-from app.fabkit.formats import label, words_in_sheet, yes_no
+from app.fabkit.formats import label, yes_no
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import EditablePage
 from app.models import Deadline, Region, db
@@ -48,7 +48,6 @@ class Deadlines(EditablePage):
             _l("Delivery"),
             Deadline.delivery,
             label(DELIVERIES),
-            sheet=lambda value: words_in_sheet(DELIVERIES, value),
         ),
         Column("days", _l("Days"), Deadline.days, css="number"),
         Column("working_days", _l("Working days only"), Deadline.working_days, yes_no),

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from app.domain import institutions, publications, regions
 from app.fabkit.actions import Selection, form_action, page_action, show_action
 from app.fabkit.filters import Cascade, Choice, ContainsChinese, Search, in_own
-from app.fabkit.formats import badge, day_in_sheet, due, label, mask_phone, moment, words_in_sheet
+from app.fabkit.formats import badge, due, label, mask_phone, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.models import Capability, Institution, Organization, Region
@@ -47,18 +47,15 @@ class Institutions(ModelPage):
     )
     columns = (
         Column("publication", _l("Publication"), Institution.publication, badge(PUBLICATION_LABELS), css="nowrap",
-               fixed=True, sheet=lambda value: words_in_sheet(PUBLICATION_LABELS, value)),
+               fixed=True),
         Column("name", _l("Institution"), Organization.name, fixed=True),
-        Column("designation", _l("Designation"), Institution.designation, label(DESIGNATIONS), css="nowrap",
-               sheet=lambda value: words_in_sheet(DESIGNATIONS, value)),
-        Column("level", _l("Level"), Organization.level, label(LEVELS), css="nowrap",
-               sheet=lambda value: words_in_sheet(LEVELS, value)),
+        Column("designation", _l("Designation"), Institution.designation, label(DESIGNATIONS), css="nowrap"),
+        Column("level", _l("Level"), Organization.level, label(LEVELS), css="nowrap"),
         Column("region", _l("Region"), Region.full_name),
         Column("effective", _l("Effective capabilities"), _capabilities(EFFECTIVE), css="number"),
         Column("pending", _l("Capabilities under review"), _capabilities(PENDING), css="number"),
         Column("authorization_no", _l("Authorization no."), Institution.authorization_no, css="nowrap"),
-        Column("authorized_until", _l("Authorized until"), Institution.authorized_until, due(near=180), css="nowrap",
-               sheet=day_in_sheet),
+        Column("authorized_until", _l("Authorized until"), Institution.authorized_until, due(near=180), css="nowrap"),
         Column("published_at", _l("Published at"), Institution.published_at, moment, css="nowrap"),
         Column("contact", _l("Contact"), Institution.contact, hidden=True),
         Column("phone", _l("Telephone"), Institution.phone, hidden=True),

@@ -15,7 +15,7 @@ from app.domain import catalogue, instruments, photos, regions
 from app.domain.instruments import Particulars
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.fabkit.filters import Begins, Cascade, Choice, Contains, ContainsChinese, Search, in_own, is_number
-from app.fabkit.formats import badge, day, label, moment, words_in_sheet
+from app.fabkit.formats import badge, day, label, moment
 from app.fabkit.lists import Column
 from app.fabkit.pages import Page, Section, Show, Table
 from app.models import CatalogueItem, Event, Instrument, Region, db
@@ -40,7 +40,7 @@ JOINS = (
 
 
 def _state(name: str, title: Any, column: Any, labels: dict[str, Any]) -> Column:
-    return Column(name, title, column, badge(labels), css="nowrap", sheet=lambda value: words_in_sheet(labels, value))
+    return Column(name, title, column, badge(labels), css="nowrap")
 
 
 VERIFICATION = _state("verification", _l("Verification"), Instrument.verification_state, VERIFICATION_LABELS)

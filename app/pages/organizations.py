@@ -33,7 +33,7 @@ from app.fabkit.filters import (
     among,
     is_number,
 )
-from app.fabkit.formats import badge, day, label, moment, words_in_sheet, yes_no
+from app.fabkit.formats import badge, day, label, moment, yes_no
 from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -323,13 +323,12 @@ class Organizations(ModelPage):
             Organization.kind,
             label(KINDS),
             css="nowrap",
-            sheet=lambda value: words_in_sheet(KINDS, value),
         ),
-        Column("level", _l("Level"), Organization.level, label(LEVELS), sheet=lambda v: words_in_sheet(LEVELS, v)),
+        Column("level", _l("Level"), Organization.level, label(LEVELS)),
         Column("region", FACTS["region"], Region.full_name),
         Column("superior", FACTS["superior"], Superior.name),
         Column("credit_code", FACTS["credit_code"], Organization.credit_code, css="nowrap"),
-        Column("state", _l("State"), STATE, badge(STATES), sheet=lambda value: words_in_sheet(STATES, value)),
+        Column("state", _l("State"), STATE, badge(STATES)),
     )
     extra = {"state": STATE}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters = (

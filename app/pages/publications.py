@@ -19,7 +19,7 @@ from app.domain import publications, regions
 from app.domain.publications import DAYS, LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, show_action
 from app.fabkit.filters import Cascade, Choice, Contains, Search, SearchField, Switch, among
-from app.fabkit.formats import badge, day_in_sheet, due, moment, words_in_sheet
+from app.fabkit.formats import badge, due, moment
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.security import permitted, require
@@ -71,7 +71,6 @@ PUBLICATION = Column(
     badge(PUBLICATION_LABELS),
     css="nowrap",
     fixed=True,
-    sheet=lambda value: words_in_sheet(PUBLICATION_LABELS, value),
 )
 # What is published has no day to be late for.
 _DUE_ON = case((Certificate.publication == UNPUBLISHED, publications.due_on()))
@@ -100,7 +99,7 @@ class Publications(CertificatePage):
     )
     columns = (
         PUBLICATION,
-        Column("due_on", _l("Publish by"), _DUE_ON, due(near=5), css="nowrap", sheet=day_in_sheet),
+        Column("due_on", _l("Publish by"), _DUE_ON, due(near=5), css="nowrap"),
         certificate_pages.NAME,
         certificate_pages.SERIAL,
         Column("using_unit", _l("Using unit"), Appointment.applicant, css="narrow"),

@@ -19,7 +19,7 @@ from app.domain.instruments import WARNED_BEFORE
 from app.domain.staff import Credential, Person
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Contains, ContainsChinese, Search, SearchField, Switch, among, in_own
-from app.fabkit.formats import badge, day, day_in_sheet, due, words_in_sheet, yes_no
+from app.fabkit.formats import badge, day, day_in_sheet, due, yes_no
 from app.fabkit.forms import SearchSelectManyField, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -121,7 +121,6 @@ class Staff(ModelPage):
             STATE,
             badge(STATES),
             css="nowrap",
-            sheet=lambda value: words_in_sheet(STATES, value),
         ),
         Column("account", _l("Account"), Account.username, css="nowrap"),
         Column("approves", _l("Approver"), StaffMember.approves, yes_no),

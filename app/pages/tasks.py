@@ -28,14 +28,12 @@ from app.fabkit.filters import (
 from app.fabkit.formats import (
     badge,
     day,
-    day_in_sheet,
     days_waiting,
     due,
     label,
     mask_phone,
     moment,
     reveal,
-    words_in_sheet,
 )
 from app.fabkit.lists import Column
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -72,7 +70,6 @@ STATE = Column(
     Task.state,
     badge(TASK_LABELS),
     fixed=True,
-    sheet=lambda value: words_in_sheet(TASK_LABELS, value),
 )
 NO = Column("no", _l("Appointment no."), Appointment.no, css="nowrap")
 NAME = Column("name", _l("Instrument"), Instrument.name, fixed=True)
@@ -93,12 +90,11 @@ DELIVERY = Column(
     Task.delivery,
     label(DELIVERIES),
     css="nowrap",
-    sheet=lambda value: words_in_sheet(DELIVERIES, value),
 )
 WAITING = Column("waiting", _l("Days waiting"), _AGE, days_waiting(amber=10, red=20), css="number")
 # What is finished has no day to be late for.
 DUE_ON = case((Task.state.in_(sorted(AT_INSTITUTION)), Task.due_on))
-DUE = Column("due_on", _l("Due on"), DUE_ON, due(near=2), css="nowrap", sheet=day_in_sheet)
+DUE = Column("due_on", _l("Due on"), DUE_ON, due(near=2), css="nowrap")
 PLANNED = Column("planned_on", _l("Planned for"), Task.planned_on, day, css="nowrap")
 RECEIVED = Column("received_at", _l("Received at"), Task.received_at, moment, css="nowrap")
 INSTITUTION = Column("institution", _l("Institution"), Receiver.name)
