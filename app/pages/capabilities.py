@@ -22,7 +22,6 @@ from app.domain.instruments import WARNED_BEFORE
 from app.domain.ledger import range_text
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import (
-    Cascade,
     Choice,
     Contains,
     ContainsChinese,
@@ -39,6 +38,7 @@ from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import permitted
 from app.models import Capability, CatalogueItem, Event, MeasurementStandard
+from app.pages.options import by_item
 from app.states import CAPABILITY_LABELS, DECLARE, DRAFT, PENDING, STEP_LABELS
 from app.workflow import Outcome
 
@@ -178,14 +178,7 @@ class Capabilities(ModelPage):
     extra = {"state": Capability.state}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters = (
         Choice("state", _l("State"), Capability.state, CAPABILITY_LABELS),
-        Cascade(
-            "item",
-            _l("Category and kind"),
-            (_l("Category"), _l("Kind")),
-            "/options/catalogue",
-            lambda value: catalogue.way_to(int(value)),
-            lambda value: Capability.catalogue_item_id.in_(catalogue.kinds_of(int(value))),
-        ),
+        by_item(lambda kinds: Capability.catalogue_item_id.in_(kinds)),
         Switch("expiring", _l("Validity"), None, EXPIRING, multiple=False, conditions=_expiring),
     )
     search = Search(

@@ -12,7 +12,6 @@ from sqlalchemy import case, select
 from app.domain import capabilities, institutions
 from app.domain.capabilities import LACKS, LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.filters import Lookup
 from app.fabkit.formats import words_in_sheet
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Column, Source
@@ -20,6 +19,7 @@ from app.fabkit.pages import ModelPage, Show
 from app.models import Capability, Institution, MeasurementStandard, Organization
 from app.pages import capabilities as capability_pages
 from app.pages.capabilities import Capabilities, Item, Kind, told
+from app.pages.options import by_institution
 from app.states import EFFECTIVE, PENDING
 
 
@@ -91,8 +91,7 @@ class CapabilityReviews(ModelPage):
     )
     extra = {"state": Capability.state}  # noqa: RUF012
     filters = (
-        Lookup("institution", _l("Institution"), lambda id: Capability.institution_id == id, "/options/institutions",
-               institutions.name_of),
+        by_institution(lambda id: Capability.institution_id == id),
         *Capabilities.filters,
     )  # fmt: skip
     search = Capabilities.search

@@ -13,16 +13,14 @@ from sqlalchemy import and_, exists
 from sqlalchemy.orm import aliased
 
 from app import files
-from app.domain import catalogue, certificates, institutions
+from app.domain import certificates
 from app.domain.certificates import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import (
     Begins,
-    Cascade,
     Choice,
     Contains,
     Dates,
-    Lookup,
     Search,
     SearchField,
     Switch,
@@ -38,6 +36,7 @@ from app.fabkit.security import permitted
 from app.models import Certificate, Instrument, Organization, db
 from app.pages import results as result_pages
 from app.pages.instruments import CONCLUSIONS, Item, Kind, conclusion, conclusion_in_sheet
+from app.pages.options import by_institution, by_item
 from app.pages.tasks import told
 from app.states import CERTIFICATE_LABELS, VALID
 
@@ -104,21 +103,8 @@ BY_CONCLUSION = Switch(
     "passed", _l("Conclusion"), None, CONCLUSIONS, multiple=False,
     conditions=lambda value: Certificate.passed.is_(value == "passed"),
 )  # fmt: skip
-BY_ITEM = Cascade(
-    "item",
-    _l("Category and kind"),
-    (_l("Category"), _l("Kind")),
-    "/options/catalogue",
-    lambda value: catalogue.way_to(int(value)),
-    lambda value: exists().where(INSTRUMENT_OF, Instrument.catalogue_item_id.in_(catalogue.kinds_of(int(value)))),
-)
-BY_INSTITUTION = Lookup(
-    "institution",
-    _l("Institution"),
-    lambda id: Certificate.institution_id == id,
-    "/options/institutions",
-    institutions.name_of,
-)
+BY_ITEM = by_item(lambda kinds: exists().where(INSTRUMENT_OF, Instrument.catalogue_item_id.in_(kinds)))
+BY_INSTITUTION = by_institution(lambda id: Certificate.institution_id == id)
 BY_VERIFIED = Dates("verified", _l("Verified on"), Certificate.verified_on)
 SEARCH_FIELDS = (
     in_own("no", _l("Certificate no."), Begins(Certificate.no)),

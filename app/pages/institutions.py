@@ -9,11 +9,12 @@ from sqlalchemy import func, select
 
 from app.domain import institutions, publications, regions
 from app.fabkit.actions import Selection, form_action, page_action, show_action
-from app.fabkit.filters import Cascade, Choice, ContainsChinese, Search, in_own
+from app.fabkit.filters import Choice, ContainsChinese, Search, in_own
 from app.fabkit.formats import badge, due, label, mask_phone, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.models import Capability, Institution, Organization, Region
+from app.pages.options import by_region
 from app.pages.organizations import DESIGNATIONS, LEVELS
 from app.pages.publications import RevokeForm, told
 from app.states import EFFECTIVE, PENDING, PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
@@ -65,14 +66,7 @@ class Institutions(ModelPage):
     filters = (
         Choice("publication", _l("Publication"), institutions.publication(), PUBLICATION_LABELS, multiple=False),
         Choice("level", _l("Level"), Organization.level, LEVELS),
-        Cascade(
-            "region",
-            _l("Region"),
-            (_l("Province"), _l("City"), _l("County")),
-            "/options/regions",
-            regions.way_to,
-            lambda code: Organization.region_code.startswith(regions.prefix(code)),
-        ),
+        by_region(lambda code: Organization.region_code.startswith(regions.prefix(code))),
     )
     search = Search((in_own("name", _l("Institution"), ContainsChinese(Organization.name)),), placeholder=_l("Search"))
 

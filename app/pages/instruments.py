@@ -11,14 +11,15 @@ from sqlalchemy.orm import aliased
 
 from app import files
 from app.access import within
-from app.domain import catalogue, instruments, photos, regions
+from app.domain import instruments, photos, regions
 from app.domain.instruments import Particulars
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
-from app.fabkit.filters import Begins, Cascade, Choice, Contains, ContainsChinese, Search, in_own, is_number
+from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Search, in_own, is_number
 from app.fabkit.formats import badge, day, label, moment
 from app.fabkit.lists import Column
 from app.fabkit.pages import Page, Section, Show, Table
 from app.models import CatalogueItem, Event, Instrument, Region, db
+from app.pages.options import by_item, by_region
 from app.states import (
     CERTIFICATE_LABELS,
     FILING_LABELS,
@@ -68,22 +69,8 @@ SEARCH = Search(
     ),
     placeholder=_l("Search"),
 )
-BY_REGION = Cascade(
-    "region",
-    _l("Region"),
-    (_l("Province"), _l("City"), _l("County")),
-    "/options/regions",
-    regions.way_to,
-    lambda code: within(regions.prefix(code))(Instrument),
-)
-BY_ITEM = Cascade(
-    "item",
-    _l("Category and kind"),
-    (_l("Category"), _l("Kind")),
-    "/options/catalogue",
-    lambda value: catalogue.way_to(int(value)),
-    lambda value: Instrument.catalogue_item_id.in_(catalogue.kinds_of(int(value))),
-)
+BY_REGION = by_region(lambda code: within(regions.prefix(code))(Instrument))
+BY_ITEM = by_item(lambda kinds: Instrument.catalogue_item_id.in_(kinds))
 BY_VERIFICATION = Choice("verification", _l("Verification"), Instrument.verification_state, VERIFICATION_LABELS)
 BY_USE = Choice("use", _l("Use"), Instrument.use_state, USE_LABELS)
 BY_FILING = Choice("filing", _l("Filing"), Instrument.filing_state, FILING_LABELS)

@@ -1,13 +1,38 @@
 """Choices of forms and filters: regions and the catalogue, level by level or by name; institutions by name."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import abort, g, request
 from flask_appbuilder import expose
+from flask_babel import lazy_gettext as _l
 
 from app.domain import catalogue, institutions, regions
-from app.fabkit.filters import is_number
+from app.fabkit.filters import Cascade, Condition, Lookup, is_number
 from app.fabkit.pages import Page
+
+
+def by_region(below: Callable[[str], Condition]) -> Cascade:
+    """The filter by region; `below` says of a code which rows lie there."""
+    levels = (_l("Province"), _l("City"), _l("County"))
+    return Cascade("region", _l("Region"), levels, "/options/regions", regions.way_to, below)
+
+
+def by_item(of_kinds: Callable[[list[int]], Condition]) -> Cascade:
+    """The filter by category and kind; `of_kinds` says which rows are of these kinds."""
+    return Cascade(
+        "item",
+        _l("Category and kind"),
+        (_l("Category"), _l("Kind")),
+        "/options/catalogue",
+        lambda value: catalogue.way_to(int(value)),
+        lambda value: of_kinds(catalogue.kinds_of(int(value))),
+    )
+
+
+def by_institution(matches: Callable[[int], Condition]) -> Lookup:
+    """The filter by institution; `matches` says which rows are an institution's."""
+    return Lookup("institution", _l("Institution"), matches, "/options/institutions", institutions.name_of)
 
 
 class Options(Page):

@@ -6,14 +6,15 @@ from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from app.domain import bookings, institutions, matching
+from app.domain import bookings, matching
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.filters import Choice, Lookup
+from app.fabkit.filters import Choice
 from app.fabkit.lists import Source
 from app.models import Task
 from app.pages import lots
 from app.pages import tasks as task_pages
 from app.pages.lots import LotsForm
+from app.pages.options import by_institution
 from app.states import DRAFT, RETURNED, TASK_LABELS, WITHDRAW
 
 
@@ -50,13 +51,7 @@ class Progress(task_pages.TaskPage):
     )
     filters = (
         Choice("state", _l("State"), Task.state, TASK_LABELS),
-        Lookup(
-            "institution",
-            _l("Institution"),
-            lambda id: Task.institution_id == id,
-            "/options/institutions",
-            institutions.name_of,
-        ),
+        by_institution(lambda id: Task.institution_id == id),
         task_pages.BY_REGION,
         task_pages.BY_ITEM,
         task_pages.BY_APPLIED,

@@ -18,7 +18,7 @@ from app.access import within
 from app.domain import publications, regions
 from app.domain.publications import DAYS, LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, show_action
-from app.fabkit.filters import Cascade, Choice, Contains, Search, SearchField, Switch, among
+from app.fabkit.filters import Choice, Contains, Search, SearchField, Switch, among
 from app.fabkit.formats import badge, due, moment
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Column, Source
@@ -27,6 +27,7 @@ from app.models import Appointment, Certificate, Instrument, Organization, Regio
 from app.pages import certificates as certificate_pages
 from app.pages import instruments as instrument_pages
 from app.pages.certificates import CertificatePage
+from app.pages.options import by_region
 from app.states import (
     PUBLICATION_LABELS,
     PUBLISH_CERTIFICATE,
@@ -123,13 +124,7 @@ class Publications(CertificatePage):
                conditions=lambda _late: (Certificate.publication == UNPUBLISHED) & publications.is_late()),
         certificate_pages.BY_STATE,
         certificate_pages.BY_CONCLUSION,
-        Cascade(
-            "region",
-            _l("Region"),
-            (_l("Province"), _l("City"), _l("County")),
-            "/options/regions",
-            regions.way_to,
-            lambda code: within(regions.prefix(code))(Certificate),
+        by_region(lambda code: within(regions.prefix(code))(Certificate),
         ),
         certificate_pages.BY_ITEM,
         certificate_pages.BY_INSTITUTION,

@@ -11,11 +11,10 @@ from sqlalchemy import Integer, and_, case, cast, func
 from sqlalchemy.orm import aliased
 
 from app.access import within
-from app.domain import catalogue, regions, tasks
+from app.domain import regions, tasks
 from app.domain.tasks import Dossier
 from app.fabkit.filters import (
     Begins,
-    Cascade,
     Choice,
     Contains,
     ContainsChinese,
@@ -40,6 +39,7 @@ from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Appointment, CatalogueItem, Event, Instrument, Organization, Region, Task, db
 from app.pages.instruments import DELIVERIES, ORIGINS, PURPOSES
+from app.pages.options import by_item, by_region
 from app.states import AT_INSTITUTION, STEP_LABELS, TASK_LABELS, USE_LABELS, VERIFICATION_LABELS
 from app.workflow import Outcome
 
@@ -118,22 +118,8 @@ SEARCH = Search(
     ),
     placeholder=_l("Search"),
 )
-BY_REGION = Cascade(
-    "region",
-    _l("Region"),
-    (_l("Province"), _l("City"), _l("County")),
-    "/options/regions",
-    regions.way_to,
-    lambda code: within(regions.prefix(code))(Task),
-)
-BY_ITEM = Cascade(
-    "item",
-    _l("Category and kind"),
-    (_l("Category"), _l("Kind")),
-    "/options/catalogue",
-    lambda value: catalogue.way_to(int(value)),
-    lambda value: Task.catalogue_item_id.in_(catalogue.kinds_of(int(value))),
-)
+BY_REGION = by_region(lambda code: within(regions.prefix(code))(Task))
+BY_ITEM = by_item(lambda kinds: Task.catalogue_item_id.in_(kinds))
 BY_DELIVERY = Choice("delivery", _l("Delivery"), Task.delivery, DELIVERIES, multiple=False)
 BY_APPLIED = Dates("applied", _l("Applied"), Task.applied_at)
 
