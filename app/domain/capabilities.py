@@ -103,12 +103,6 @@ def particulars(capability_id: int) -> Particulars | None:
     return Particulars(*found) if found else None
 
 
-def history(capability_id: int) -> list[Event]:
-    """Every step of a capability, in order."""
-    steps = select(Event).where(Event.subject == "capability", Event.subject_id == capability_id)
-    return list(db.session.scalars(steps.order_by(Event.at, Event.id)))
-
-
 def standards(by: Principal) -> list[MeasurementStandard]:
     """The measurement standards of one's own institution, whatever their state."""
     own = select(MeasurementStandard).where(MeasurementStandard.institution_id == by.organization_id)

@@ -13,7 +13,7 @@ from app.access import Principal
 from app.domain import holidays, reasons
 from app.domain.publications import LONGEST_REASON, SHORTEST_REASON
 from app.errors import RuleError, Stale
-from app.models import CatalogueItem, Event, db
+from app.models import CatalogueItem, db
 from app.states import PUBLISH_ITEM, REVOKE_ITEM
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
 
@@ -56,12 +56,6 @@ def versions(item: CatalogueItem) -> list[CatalogueItem]:
     """The item in all its versions, the newest first."""
     same = select(CatalogueItem).where(CatalogueItem.level == item.level, CatalogueItem.number == item.number)
     return list(db.session.scalars(same.order_by(CatalogueItem.valid_from.desc(), CatalogueItem.id.desc())))
-
-
-def history(item_id: int) -> list[Event]:
-    """When an item was published and revoked, in order."""
-    steps = select(Event).where(Event.subject == "catalogue_item", Event.subject_id == item_id)
-    return list(db.session.scalars(steps.order_by(Event.at, Event.id)))
 
 
 def published_below(chosen: Chosen) -> int:

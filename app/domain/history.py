@@ -1,13 +1,19 @@
-"""The history's storage: one partition of `event` for each month."""
+"""The history: what happened to a row, and its storage, one partition of `event` for each month."""
 
 from datetime import date
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from app.models import db
+from app.models import Event, db
 
 FIRST = date(2025, 1, 1)
 MONTHS_AHEAD = 6
+
+
+def steps(subject: str, subject_id: int) -> list[Event]:
+    """Every step of a row that the reader may see, in order."""
+    found = select(Event).where(Event.subject == subject, Event.subject_id == subject_id)
+    return list(db.session.scalars(found.order_by(Event.at, Event.id)))
 
 
 def make_partitions(today: date | None = None) -> None:

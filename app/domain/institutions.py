@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func, select, update
 
 from app import access
 from app.access import Principal
-from app.models import Event, Institution, Organization, Region, Task, db
+from app.models import Institution, Organization, Region, Task, db
 
 MOST_FOUND = 20
 
@@ -67,9 +67,3 @@ def particulars(institution_id: int, by: Principal) -> tuple[Institution, Organi
         .where(Institution.organization_id == institution_id, at_home(by))
     ).one_or_none()
     return (found[0], found[1], found[2]) if found else None
-
-
-def publications(institution_id: int) -> list[Event]:
-    """When an institution was published and revoked, in order."""
-    steps = select(Event).where(Event.subject == "institution", Event.subject_id == institution_id)
-    return list(db.session.scalars(steps.order_by(Event.at, Event.id)))

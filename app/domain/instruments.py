@@ -11,7 +11,6 @@ from app.models import (
     Appointment,
     CatalogueItem,
     Certificate,
-    Event,
     Instrument,
     Organization,
     Photo,
@@ -52,12 +51,6 @@ def particulars(instrument_id: int) -> Particulars | None:
 
 def photos(instrument_id: int) -> list[Photo]:
     return list(db.session.scalars(select(Photo).where(Photo.instrument_id == instrument_id).order_by(Photo.id)))
-
-
-def history(instrument_id: int) -> list[Event]:
-    """Every step of filing, use and verification, in order."""
-    steps = select(Event).where(Event.subject == "instrument", Event.subject_id == instrument_id)
-    return list(db.session.scalars(steps.order_by(Event.at, Event.id)))
 
 
 def bookings(instrument_id: int) -> list[Any]:

@@ -56,12 +56,6 @@ def dossier(task_id: int) -> Dossier | None:
     return Dossier(*found) if found else None
 
 
-def history(task_id: int) -> list[Event]:
-    """Every step of a task that the reader may see, in order."""
-    steps = select(Event).where(Event.subject == "task", Event.subject_id == task_id)
-    return list(db.session.scalars(steps.order_by(Event.at, Event.id)))
-
-
 def returns(task_id: int) -> list[tuple[Event, str | None]]:
     """退回追溯: every return of a task with the institution, in order."""
     steps = (

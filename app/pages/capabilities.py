@@ -32,14 +32,15 @@ from app.fabkit.filters import (
     in_own,
     is_number,
 )
-from app.fabkit.formats import badge, day, due, label, moment
+from app.fabkit.formats import badge, day, due, label
 from app.fabkit.forms import CascadeField, SearchSelectManyField, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import permitted
-from app.models import Capability, CatalogueItem, Event, MeasurementStandard
+from app.models import Capability, CatalogueItem, MeasurementStandard
+from app.pages import outcomes
 from app.pages.options import by_item
-from app.states import CAPABILITY_LABELS, DECLARE, DRAFT, PENDING, STEP_LABELS
+from app.states import CAPABILITY_LABELS, DECLARE, DRAFT, PENDING
 from app.workflow import Outcome
 
 DELIVERIES = {"sent": _l("Sent in"), "on_site": _l("On site"), "both": _l("Sent in or on site")}
@@ -309,10 +310,10 @@ def _plain(value: Any) -> Any:
 
 def told(done: str, outcome: Outcome) -> str:
     """Both numbers: what was done, and what was left."""
-    if outcome.skipped <= 0:
-        return done
-    left = _("%(number)s were left as they were: they are in another state.", number=outcome.skipped)
-    return f"{done} {left}"
+    return outcomes.told(done, outcome, _LEFT)
+
+
+_LEFT = _l("%(number)s were left as they were: they are in another state.")
 
 
 def _range(capability: Capability) -> str:
@@ -331,7 +332,7 @@ def show(capability_id: int) -> Show | None:
         state=state,
         state_badge=badge(CAPABILITY_LABELS)(state),
         sections=[Section("", _facts(found))],
-        timeline=[_entry(event) for event in capabilities.history(capability_id)],
+        timeline=outcomes.timeline("capability", capability_id, CAPABILITY_LABELS, _STYLES),
     )
 
 
@@ -356,16 +357,3 @@ def _facts(found: Particulars) -> list[tuple[Any, Any]]:
 
 
 _STYLES = {"pass": "success", "reject": "danger", "expire": "warning"}
-
-
-def _entry(event: Event) -> dict[str, Any]:
-    return {
-        "at": moment(event.at),
-        "step": STEP_LABELS.get(event.step, event.step),
-        "from_label": CAPABILITY_LABELS.get(event.from_state or ""),
-        "to_label": CAPABILITY_LABELS.get(event.to_state or ""),
-        "by": event.by_name,
-        "organization": event.by_organization,
-        "reason": event.reason,
-        "style": _STYLES.get(event.step, "neutral"),
-    }

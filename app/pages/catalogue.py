@@ -22,7 +22,8 @@ from app.fabkit.forms import trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.models import CatalogueItem
-from app.pages.publications import RevokeForm
+from app.pages import outcomes
+from app.pages.publications import PUBLICATION_STYLES, RevokeForm
 from app.states import PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
 from app.workflow import Outcome
 
@@ -160,7 +161,7 @@ class Catalogue(ModelPage):
             state_badge=badge(PUBLICATION_LABELS)(found.publication),
             sections=[Section("", [(name, value) for name, value in facts if value])],
             tables=[_versions(found)],
-            timeline=[_entry(event) for event in catalogue_versions.history(row_id)],
+            timeline=outcomes.timeline("catalogue_item", row_id, PUBLICATION_LABELS, PUBLICATION_STYLES),
         )
 
     # --- keeping it
@@ -233,11 +234,10 @@ def _also(condition: Any, more: Any) -> Any:
 
 
 def _told(done: str, outcome: Outcome) -> str:
-    if outcome.skipped <= 0:
-        return done
-    left = _("%(number)s were left as they were: not confirmed, no longer in force, or in another state.",
-             number=outcome.skipped)  # fmt: skip
-    return f"{done} {left}"
+    return outcomes.told(done, outcome, _LEFT)
+
+
+_LEFT = _l("%(number)s were left as they were: not confirmed, no longer in force, or in another state.")
 
 
 def _versions(found: CatalogueItem) -> Table:
@@ -253,16 +253,3 @@ def _versions(found: CatalogueItem) -> Table:
         for each in catalogue_versions.versions(found)
     ]
     return Table(_l("Versions"), heads, rows)
-
-
-def _entry(event: Any) -> dict[str, Any]:
-    return {
-        "at": moment(event.at),
-        "step": _("Publish") if event.step == "publish" else _("Revoke publication"),
-        "from_label": PUBLICATION_LABELS.get(event.from_state or ""),
-        "to_label": PUBLICATION_LABELS.get(event.to_state or ""),
-        "by": event.by_name,
-        "organization": event.by_organization,
-        "reason": event.reason,
-        "style": "success" if event.step == "publish" else "warning",
-    }

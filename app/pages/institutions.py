@@ -14,9 +14,10 @@ from app.fabkit.formats import badge, due, label, mask_phone, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.models import Capability, Institution, Organization, Region
+from app.pages import outcomes
 from app.pages.options import by_region
 from app.pages.organizations import DESIGNATIONS, LEVELS
-from app.pages.publications import RevokeForm, told
+from app.pages.publications import PUBLICATION_STYLES, RevokeForm, told
 from app.states import EFFECTIVE, PENDING, PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
 
 
@@ -96,7 +97,7 @@ class Institutions(ModelPage):
             state=house.publication,
             state_badge=badge(PUBLICATION_LABELS)(house.publication),
             sections=[Section("", facts)],
-            timeline=[_entry(event) for event in institutions.publications(row_id)],
+            timeline=outcomes.timeline("institution", row_id, PUBLICATION_LABELS, PUBLICATION_STYLES),
         )
 
     @form_action("publish", _l("Publish"), icon="world", style="primary", states=frozenset({UNPUBLISHED}))
@@ -119,16 +120,3 @@ class Institutions(ModelPage):
     @show_action("details", _l("Institution details"), icon="info-circle", template="show_dialog.html", size="lg")
     def all_details(self, row_id: int) -> dict[str, Any]:
         return {"show": self.details(row_id) or abort(404)}
-
-
-def _entry(event: Any) -> dict[str, Any]:
-    return {
-        "at": moment(event.at),
-        "step": _("Publish") if event.step == "publish" else _("Revoke publication"),
-        "from_label": PUBLICATION_LABELS.get(event.from_state or ""),
-        "to_label": PUBLICATION_LABELS.get(event.to_state or ""),
-        "by": event.by_name,
-        "organization": event.by_organization,
-        "reason": event.reason,
-        "style": "success" if event.step == "publish" else "warning",
-    }

@@ -15,15 +15,15 @@ from app.domain import instruments, photos, regions
 from app.domain.instruments import Particulars
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Search, in_own, is_number
-from app.fabkit.formats import badge, day, label, moment
+from app.fabkit.formats import badge, day, label
 from app.fabkit.lists import Column
 from app.fabkit.pages import Page, Section, Show, Table
-from app.models import CatalogueItem, Event, Instrument, Region, db
+from app.models import CatalogueItem, Instrument, Region, db
+from app.pages import outcomes
 from app.pages.options import by_item, by_region
 from app.states import (
     CERTIFICATE_LABELS,
     FILING_LABELS,
-    STEP_LABELS,
     TASK_LABELS,
     USE_LABELS,
     VERIFICATION_LABELS,
@@ -133,7 +133,7 @@ def show(instrument_id: int, state_of: Any) -> Show | None:
             *_pictures(instrument.id),
         ],
         tables=[_bookings(instrument.id), _certificates(instrument.id)],
-        timeline=[_entry(event) for event in instruments.history(instrument.id)],
+        timeline=outcomes.timeline("instrument", instrument.id, EVERY_STATE, _STYLES),
     )
 
 
@@ -181,19 +181,6 @@ def conclusion_in_sheet(passed: Any) -> Any:
 
 CONCLUSIONS = {"passed": _l("Passed"), "failed": _l("Failed")}
 _STYLES = {"send_back": "warning", "scrap": "danger", "fail": "danger", "verify": "success"}
-
-
-def _entry(event: Event) -> dict[str, Any]:
-    return {
-        "at": moment(event.at),
-        "step": STEP_LABELS.get(event.step, event.step),
-        "from_label": EVERY_STATE.get(event.from_state or ""),
-        "to_label": EVERY_STATE.get(event.to_state or ""),
-        "by": event.by_name,
-        "organization": event.by_organization,
-        "reason": event.reason,
-        "style": _STYLES.get(event.step, "neutral"),
-    }
 
 
 def found(instrument_id: int) -> Instrument:

@@ -42,7 +42,7 @@ from app.fabkit.pages import ModelPage, Show
 from app.fabkit.security import permitted, require
 from app.models import CatalogueItem, Instrument, db
 from app.pages import instruments as instrument_pages
-from app.pages import lots
+from app.pages import lots, outcomes
 from app.states import DRAFT, FAILED, FILED, IN_USE, OVERDUE, PENDING, SENT_BACK, STOPPED, UNVERIFIED, VERIFIED
 from app.workflow import Outcome
 
@@ -441,7 +441,7 @@ class Ledger(ModelPage):
 
 
 def _told(done: str, outcome: Outcome) -> str:
-    if outcome.skipped <= 0:
-        return done
-    left = _("%(number)s were left as they were: booked, or in another state.", number=outcome.skipped)
-    return f"{done} {left}"
+    return outcomes.told(done, outcome, _LEFT)
+
+
+_LEFT = _l("%(number)s were left as they were: booked, or in another state.")

@@ -40,6 +40,7 @@ from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Account, AuditEntry, Organization, Region, db
 from app.pages import audits as audit_pages
+from app.pages import outcomes
 from app.workflow import Outcome
 
 KINDS = {"authority": _l("Authority"), "institution": _l("Institution"), "using_unit": _l("Using unit")}
@@ -293,10 +294,10 @@ def _in_code(term: str) -> Found:
 
 def told(text: str, outcome: Outcome) -> str:
     """The message of an action on many: both numbers, done and left."""
-    if not outcome.skipped:
-        return text
-    left = _("%(number)s were left as they were: not yours to change, or already so.", number=outcome.skipped)
-    return f"{text} {left}"
+    return outcomes.told(text, outcome, _LEFT)
+
+
+_LEFT = _l("%(number)s were left as they were: not yours to change, or already so.")
 
 
 class Organizations(ModelPage):

@@ -26,6 +26,7 @@ from app.fabkit.security import permitted, require
 from app.models import Appointment, Certificate, Instrument, Organization, Region, Task, db
 from app.pages import certificates as certificate_pages
 from app.pages import instruments as instrument_pages
+from app.pages import outcomes
 from app.pages.certificates import CertificatePage
 from app.pages.options import by_region
 from app.states import (
@@ -58,13 +59,11 @@ class AutomaticForm(FlaskForm):
 
 def told(done: str, outcome: Outcome) -> str:
     """Both numbers: what was done, and what was left."""
-    if outcome.skipped <= 0:
-        return done
-    left = _("%(number)s were left as they were: void, in another state, or outside your jurisdiction.",
-             number=outcome.skipped)  # fmt: skip
-    return f"{done} {left}"
+    return outcomes.told(done, outcome, _LEFT)
 
 
+_LEFT = _l("%(number)s were left as they were: void, in another state, or outside your jurisdiction.")
+PUBLICATION_STYLES = {"publish": "success", "revoke": "warning"}
 PUBLICATION = Column(
     "publication",
     _l("Publication"),
@@ -124,8 +123,7 @@ class Publications(CertificatePage):
                conditions=lambda _late: (Certificate.publication == UNPUBLISHED) & publications.is_late()),
         certificate_pages.BY_STATE,
         certificate_pages.BY_CONCLUSION,
-        by_region(lambda code: within(regions.prefix(code))(Certificate),
-        ),
+        by_region(lambda code: within(regions.prefix(code))(Certificate)),
         certificate_pages.BY_ITEM,
         certificate_pages.BY_INSTITUTION,
         certificate_pages.BY_VERIFIED,

@@ -4,9 +4,7 @@ from typing import Any
 
 from flask import abort, g
 from flask_appbuilder import expose
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from markupsafe import Markup
 from sqlalchemy import Integer, and_, case, cast, func
 from sqlalchemy.orm import aliased
 
@@ -37,10 +35,11 @@ from app.fabkit.formats import (
 from app.fabkit.lists import Column
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
-from app.models import Appointment, CatalogueItem, Event, Instrument, Organization, Region, Task, db
+from app.models import Appointment, CatalogueItem, Instrument, Organization, Region, Task, db
+from app.pages import outcomes
 from app.pages.instruments import DELIVERIES, ORIGINS, PURPOSES
 from app.pages.options import by_item, by_region
-from app.states import AT_INSTITUTION, STEP_LABELS, TASK_LABELS, USE_LABELS, VERIFICATION_LABELS
+from app.states import AT_INSTITUTION, TASK_LABELS, USE_LABELS, VERIFICATION_LABELS
 from app.workflow import Outcome
 
 Kind = aliased(CatalogueItem, name="kind")
@@ -126,10 +125,10 @@ BY_APPLIED = Dates("applied", _l("Applied"), Task.applied_at)
 
 def told(done: str, outcome: Outcome) -> str:
     """Both numbers: what was done, and what was left because it had moved or is for another desk."""
-    if outcome.skipped <= 0:
-        return done
-    left = _("%(number)s were left as they were: their state or desk has changed.", number=outcome.skipped)
-    return f"{done} {left}"
+    return outcomes.told(done, outcome, _LEFT)
+
+
+_LEFT = _l("%(number)s were left as they were: their state or desk has changed.")
 
 
 class TaskPage(ModelPage):
@@ -170,7 +169,7 @@ def show(task_id: int, phone_url: str | None) -> Show | None:
         state_badge=badge(TASK_LABELS)(found.task.state),
         sections=[_task_section(found), instrument_section(found), appointment_section(found, phone_url)],
         tables=[siblings_table(found)],
-        timeline=[_entry(event) for event in tasks.history(task_id)],
+        timeline=outcomes.timeline("task", task_id, TASK_LABELS, _STYLES),
     )
 
 
@@ -253,18 +252,3 @@ _STYLES = {
     "approve": "success",
     "time_out": "warning",
 }
-
-
-def _entry(event: Event) -> dict[str, Any]:
-    institution = (event.payload or {}).get("institution")
-    step = STEP_LABELS.get(event.step, event.step)
-    return {
-        "at": moment(event.at),
-        "step": Markup("{} {}").format(step, institution) if institution else step,
-        "from_label": TASK_LABELS.get(event.from_state or ""),
-        "to_label": TASK_LABELS.get(event.to_state or ""),
-        "by": event.by_name,
-        "organization": event.by_organization,
-        "reason": event.reason,
-        "style": _STYLES.get(event.step, "neutral"),
-    }

@@ -1,0 +1,39 @@
+"""What a person hears of a deed afterwards, and reads of it in the history."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from app.domain import history
+from app.fabkit.formats import moment
+from app.models import Event
+from app.states import STEP_LABELS
+from app.workflow import Outcome
+
+
+def told(done: str, outcome: Outcome, left: Any) -> str:
+    """Both numbers: what was done and, by the sentence `left` with its %(number)s, what was left as it was."""
+    if outcome.skipped <= 0:
+        return done
+    return f"{done} {str(left) % {'number': outcome.skipped}}"
+
+
+def timeline(subject: str, id: int, states: Mapping[str, Any], styles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Every step of a row as the history shows it: when, which, from and to which of `states`, by whom, why."""
+    return [_entry(event, states, styles) for event in history.steps(subject, id)]
+
+
+def _entry(event: Event, states: Mapping[str, Any], styles: Mapping[str, str]) -> dict[str, Any]:
+    institution = (event.payload or {}).get("institution")
+    step = STEP_LABELS.get(event.step, event.step)
+    return {
+        "at": moment(event.at),
+        "step": Markup("{} {}").format(step, institution) if institution else step,
+        "from_label": states.get(event.from_state or ""),
+        "to_label": states.get(event.to_state or ""),
+        "by": event.by_name,
+        "organization": event.by_organization,
+        "reason": event.reason,
+        "style": styles.get(event.step, "neutral"),
+    }
