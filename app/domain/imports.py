@@ -1,6 +1,5 @@
 """器具批量导入: a sheet of instruments taken into the ledger of a using unit, whole or not at all (办法 Art 5)."""
 
-import tempfile
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from flask_babel import gettext as _
 
 from app import audit, files, spreadsheet
 from app.access import Principal, principal
-from app.domain import catalogue, jobs, ledger, regions
+from app.domain import catalogue, jobs, ledger, regions, sheets
 from app.domain.jobs import Finished
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES, TOLD, Entry, Key
 from app.errors import RuleError
@@ -215,10 +214,7 @@ def check(incoming: Incoming, by: Principal, tell: Tell = _to_nobody) -> Checked
     """Check every row by the rules for a single instrument, and against the ledgers. Changes nothing."""
     choices = _choices()
     asked = _fields(choices, by)
-    try:
-        matched = spreadsheet.match(incoming.headers, asked)
-    except Unreadable as reason:
-        raise RuleError(str(reason), field="file") from reason
+    matched = sheets.match(incoming, asked)
     if not incoming.rows:
         raise RuleError(_("There is no instrument in the sheet yet."), field="file")
     labels = {field.name: field.label for field in asked}
@@ -366,9 +362,7 @@ def _done(checked: Checked) -> str:
 
 def hand_back(incoming: Incoming, checked: Checked, name: str) -> Finished:
     """The sheet as it came, with what is wrong beside each row, kept to be taken away. Nothing was entered."""
-    with tempfile.TemporaryFile() as file:
-        spreadsheet.with_problems(incoming, checked.problems, file)
-        kept = files.keep_stream(file)
+    kept = sheets.keep_with_problems(incoming, checked.problems)
     text = ngettext(
         "%(num)s row has a problem. Nothing was imported.",
         "%(num)s rows have problems. Nothing was imported.",

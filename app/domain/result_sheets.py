@@ -1,7 +1,6 @@
 """批量录入表: the results of many tasks in one sheet, taken whole or not at all."""
 
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +8,12 @@ from datetime import date
 from typing import Any, BinaryIO
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 
-from app import files, spreadsheet
+from app import spreadsheet
 from app.access import Principal
-from app.domain import holidays, results
+from app.domain import holidays, results, sheets
 from app.domain.jobs import Finished
-from app.domain.results import LONGEST_FAILURE, MOST_AT_ONCE, SHORTEST_REASON, Findings
+from app.domain.results import CONCLUSIONS, KINDS, LONGEST_FAILURE, MOST_AT_ONCE, SHORTEST_REASON, SUBSEQUENT, Findings
 from app.errors import RuleError
 from app.models import StaffMember
 from app.spreadsheet import Field, Incoming, Unreadable
@@ -24,12 +22,6 @@ from app.workflow import Chosen, Outcome
 
 KIND = "record_results"
 MOST_BYTES = 5 * 1024 * 1024
-KINDS = {
-    "initial": _l("Initial verification"),
-    "subsequent": _l("Subsequent verification"),
-    "in_service": _l("In-service inspection"),
-}
-CONCLUSIONS = {"passed": _l("Passed"), "failed": _l("Failed")}
 _BETWEEN = re.compile(r"[;；、\n]+")
 
 
@@ -91,7 +83,8 @@ def sheet(chosen: Chosen, by: Principal) -> bytes:
         raise RuleError(_("None of the chosen tasks is being verified."))
     if len(tasks) > MOST_AT_ONCE:
         raise RuleError(_("At most %(most)s tasks can be done at once.", most=MOST_AT_ONCE))
-    people, usual = _people(by), _usual(chosen, by)
+    people = _people(by)
+    usual = _usual(chosen, people, by)
     rows = [
         {"task_id": str(task.id), "name": task.name, "model": task.model, "serial_no": task.serial_no, **usual}
         for task in tasks
@@ -103,13 +96,13 @@ def sheet(chosen: Chosen, by: Principal) -> bytes:
     return spreadsheet.template(_("Results"), _fields(people), notes, rows=MOST_AT_ONCE, filled=rows)
 
 
-def _usual(chosen: Chosen, by: Principal) -> dict[str, Any]:
+def _usual(chosen: Chosen, people: Mapping[str, int], by: Principal) -> dict[str, Any]:
     me, known = results.myself(by), results.regulations(chosen, by)
     usual = set(results.usual_standards(chosen, by))
     return {
         "verified_on": holidays.today(),
-        "verification_kind": str(KINDS["subsequent"]),
-        "verifier": next((name for name, id in _people(by).items() if me and id == me.id), None),
+        "verification_kind": str(KINDS[SUBSEQUENT]),
+        "verifier": next((name for name, id in people.items() if me and id == me.id), None),
         "regulation": known[0] if len(known) == 1 else None,
         "standards": "；".join(each.certificate_no for each in results.standards(by) if each.id in usual),
     }
@@ -129,19 +122,17 @@ def read(file: BinaryIO, name: str) -> Incoming:
 def check(incoming: Incoming, by: Principal) -> Checked:
     """Check every row by the rules for a single result. Changes nothing."""
     people = _people(by)
-    try:
-        matched = spreadsheet.match(incoming.headers, _fields(people))
-    except Unreadable as reason:
-        raise RuleError(str(reason), field="file") from reason
+    asked = _fields(people)
+    matched = sheets.match(incoming, asked)
     if not incoming.rows:
         raise RuleError(_("There is no result in the sheet yet."), field="file")
     rows = list(spreadsheet.taken(incoming, matched))
     ids = [int(str(values["task_id"])) for _row, values, _problems in rows if _is_id(values["task_id"])]
     tasks = {task.id: task for task in results.verifying(ids, MOST_AT_ONCE)}
     standards = {each.certificate_no: each.id for each in results.standards(by)}
-    checked = Checked()
+    checked, labels = Checked(), {field.name: field.label for field in asked}
     for number, values, problems in rows:
-        problems += _problems(number, values, tasks, standards, checked)
+        problems += _problems(values, tasks, standards, checked) + _too_long(values, labels)
         if problems:
             checked.problems[number] += problems
         else:
@@ -154,9 +145,7 @@ def _is_id(text: Any) -> bool:
     return isinstance(text, str) and text.isdecimal() and text.isascii() and len(text) <= 18
 
 
-def _problems(
-    number: int, values: dict[str, Any], tasks: dict[int, Any], standards: dict[str, int], checked: Checked
-) -> list[str]:
+def _problems(values: dict[str, Any], tasks: dict[int, Any], standards: dict[str, int], checked: Checked) -> list[str]:
     id = int(values["task_id"]) if _is_id(values["task_id"]) else 0
     task = tasks.get(id)
     found = []
@@ -177,14 +166,13 @@ def _problems(
     months = values.get("months")
     if months is not None and not (isinstance(months, int) and 1 <= months <= 240):
         found.append(_("The months are a whole number from 1 to 240."))
-    return found + _too_long(values)
+    return found
 
 
 _LONGEST = {"regulation": 100, "temperature": 40, "humidity": 40, "place": 200}
 
 
-def _too_long(values: dict[str, Any]) -> list[str]:
-    labels = {field.name: field.label for field in _fields({})}
+def _too_long(values: dict[str, Any], labels: Mapping[str, str]) -> list[str]:
     return [
         _("“%(column)s” has at most %(most)s characters.", column=labels[name], most=most)
         for name, most in _LONGEST.items()
@@ -235,8 +223,6 @@ def record(checked: Checked, by: Principal) -> Outcome:
 
 def hand_back(incoming: Incoming, checked: Checked) -> Finished:
     """The sheet as it came, with what is wrong beside each row, kept to be taken away. Nothing was recorded."""
-    with tempfile.TemporaryFile() as file:
-        spreadsheet.with_problems(incoming, checked.problems, file)
-        kept = files.keep_stream(file)
+    kept = sheets.keep_with_problems(incoming, checked.problems)
     text = _("%(number)s rows have problems. Nothing was recorded.", number=len(checked.problems))
     return Finished(text, kept, _("%(name)s with problems.xlsx", name=_("Results")), BROKEN)

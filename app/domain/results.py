@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import Date, and_, cast, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
@@ -35,7 +36,13 @@ from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
 MOST_AT_ONCE = 1000
 SHORTEST_REASON, LONGEST_REASON = 2, 500
 LONGEST_FAILURE = 1000
-INITIAL, SUBSEQUENT, IN_SERVICE = KINDS = ("initial", "subsequent", "in_service")
+INITIAL, SUBSEQUENT, IN_SERVICE = "initial", "subsequent", "in_service"
+KINDS = {
+    INITIAL: _l("Initial verification"),
+    SUBSEQUENT: _l("Subsequent verification"),
+    IN_SERVICE: _l("In-service inspection"),
+}
+CONCLUSIONS = {"passed": _l("Passed"), "failed": _l("Failed")}
 
 
 @dataclass(frozen=True)

@@ -333,6 +333,11 @@ class ModelPage(Page, ModelView):
         }
         return render_template(declared.template, dialog={**dialog, **shown.pop("dialog", {})}, form=form, **shown)
 
+    def dialog_again(self, name: str, form: FlaskForm, shown: dict[str, Any]) -> str:
+        """The dialog of an action on no rows once more, with what its form holds and more to show."""
+        declared, _method = self._declared(name)
+        return self._dialog(declared, Selection((), 0, ()), form, more=shown)
+
     def _summary(self, declared: FormAction, selection: Selection) -> str:
         if declared.without or declared.single:
             return ""

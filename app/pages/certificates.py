@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 from app import files
 from app.domain import certificates
 from app.domain.certificates import LONGEST_REASON, SHORTEST_REASON
+from app.domain.results import CONCLUSIONS
 from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import (
     Begins,
@@ -35,7 +36,7 @@ from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import permitted
 from app.models import Certificate, Instrument, Organization, db
 from app.pages import results as result_pages
-from app.pages.instruments import CONCLUSIONS, Item, Kind, conclusion, conclusion_in_sheet
+from app.pages.instruments import Item, Kind, conclusion, conclusion_in_sheet
 from app.pages.options import by_institution, by_item
 from app.pages.tasks import told
 from app.states import CERTIFICATE_LABELS, VALID

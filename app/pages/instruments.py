@@ -14,6 +14,7 @@ from app.access import within
 from app.domain import instruments, photos, regions
 from app.domain.instruments import Particulars
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
+from app.domain.results import CONCLUSIONS
 from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Search, in_own, is_number
 from app.fabkit.formats import badge, day, label
 from app.fabkit.lists import Column
@@ -179,7 +180,6 @@ def conclusion_in_sheet(passed: Any) -> Any:
     return case((passed, str(CONCLUSIONS["passed"])), else_=str(CONCLUSIONS["failed"]))
 
 
-CONCLUSIONS = {"passed": _l("Passed"), "failed": _l("Failed")}
 _STYLES = {"send_back": "warning", "scrap": "danger", "fail": "danger", "verify": "success"}
 
 

@@ -30,7 +30,7 @@ from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttribu
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from app import spreadsheet
-from app.domain import bookings, catalogue, holidays, imports, jobs, ledger, matching, photos, regions
+from app.domain import bookings, catalogue, holidays, imports, ledger, matching, photos, regions
 from app.domain.bookings import Order
 from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
 from app.errors import RuleError
@@ -42,11 +42,10 @@ from app.fabkit.pages import ModelPage, Show
 from app.fabkit.security import permitted, require
 from app.models import CatalogueItem, Instrument, db
 from app.pages import instruments as instrument_pages
-from app.pages import lots, outcomes
+from app.pages import lots, outcomes, sheets
 from app.states import DRAFT, FAILED, FILED, IN_USE, OVERDUE, PENDING, SENT_BACK, STOPPED, UNVERIFIED, VERIFIED
 from app.workflow import Outcome
 
-PROBLEMS_SHOWN = 10
 OWN_USE = frozenset({DRAFT, PENDING, FILED, SENT_BACK})
 DUE = {
     "30": _l("Due in 30 days"),
@@ -373,16 +372,9 @@ class Ledger(ModelPage):
             return "", 204, {"HX-Redirect": url_for("Jobs.index")}
         checked = imports.check(incoming, g.principal)
         if checked.problems:
-            return self._handed_back(form, imports.hand_back(incoming, checked, sheet.filename), checked.problems)
+            what = imports.hand_back(incoming, checked, sheet.filename)
+            return sheets.handed_back(self, "import", form, imports.KIND, what, checked.problems)
         return imports.apply(checked, sheet.filename, g.principal, file_now=file_now)
-
-    def _handed_back(self, form: ImportForm, what: jobs.Finished, problems: dict[int, list[str]]) -> Any:
-        """The dialog again, with the first problems and the person's own sheet to take away."""
-        kept = jobs.keep(imports.KIND, g.principal, what)
-        db.session.commit()
-        shown = {"kept": kept, "problems": list(problems.items())[:PROBLEMS_SHOWN], "number": len(problems)}
-        declared, _method = self._declared("import")
-        return self._dialog(declared, Selection((), 0, ()), form, more=shown), 422
 
     @expose("/template", methods=["GET"])
     @permitted("list")

@@ -25,8 +25,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 from app import files
 from app.domain import certificates, holidays, jobs, result_sheets, results
 from app.domain.jobs import Finished
-from app.domain.result_sheets import KINDS
-from app.domain.results import LONGEST_REASON, SHORTEST_REASON, Findings
+from app.domain.results import KINDS, LONGEST_REASON, SHORTEST_REASON, Findings
 from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import Choice, is_number
 from app.fabkit.formats import day
@@ -34,13 +33,13 @@ from app.fabkit.forms import reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show
 from app.models import MeasurementStandard, Result, Task, db
+from app.pages import sheets
 from app.pages import tasks as task_pages
 from app.pages.instruments import conclusion
 from app.states import IN_REVIEW, TASK_LABELS, TO_APPROVE, TO_CHECK, VERIFYING
 
 MOST_ROWS = 200
 IN_HAND = (VERIFYING, TO_CHECK, TO_APPROVE)
-PROBLEMS_SHOWN = 10
 
 
 class FailuresField(Field):
@@ -263,17 +262,10 @@ class Results(task_pages.TaskPage):
         incoming = result_sheets.read(form.file.data.stream, form.file.data.filename)
         checked = result_sheets.check(incoming, g.principal)
         if checked.problems:
-            return self._handed_back(form, result_sheets.hand_back(incoming, checked), checked.problems)
+            what = result_sheets.hand_back(incoming, checked)
+            return sheets.handed_back(self, "record_sheet", form, result_sheets.KIND, what, checked.problems)
         outcome = result_sheets.record(checked, g.principal)
         return task_pages.told(_("Recorded %(done)s results.", done=outcome.done), outcome)
-
-    def _handed_back(self, form: SheetForm, what: Finished, problems: dict[int, list[str]]) -> Any:
-        """The dialog again, with the first problems and the person's own sheet to take away."""
-        kept = jobs.keep(result_sheets.KIND, g.principal, what)
-        db.session.commit()
-        shown = {"kept": kept, "problems": sorted(problems.items())[:PROBLEMS_SHOWN], "number": len(problems)}
-        declared, _method = self._declared("record_sheet")
-        return self._dialog(declared, Selection((), 0, ()), form, more=shown), 422
 
     @form_action("check", _l("Check"), icon="checklist", states=frozenset({TO_CHECK}))
     def check(self, selection: Selection, _form: Any) -> str:
