@@ -164,8 +164,10 @@ def _at_home(cls: Any, here: str, apart: str) -> ColumnElement[bool]:
     return and_(cls.region_code.like(here), func.left(cls.region_code, 4) != apart)
 
 
-def at_home(cls: Any, jurisdiction: str) -> ColumnElement[bool]:
-    """The condition that an organization is at home in a jurisdiction."""
+def at_home(cls: Any, jurisdiction: str | None) -> ColumnElement[bool]:
+    """The condition that an organization is at home in a jurisdiction; who has none has nobody at home."""
+    if jurisdiction is None:
+        return false()
     if not jurisdiction:
         return true()
     return _at_home(cls, f"{jurisdiction}%", ENCLAVES.get(jurisdiction, _NO_ENCLAVE))

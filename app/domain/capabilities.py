@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
 from app import audit
-from app.access import Principal, covers
-from app.domain import catalogue, holidays, reasons, regions
+from app.access import Principal
+from app.domain import catalogue, holidays, institutions, reasons, regions
 from app.domain.ledger import LARGEST, accuracy_value, range_text
 from app.errors import RuleError, Stale
 from app.models import (
@@ -25,7 +25,6 @@ from app.models import (
     Event,
     Institution,
     MeasurementStandard,
-    Organization,
     Region,
     ServiceRegion,
     db,
@@ -245,7 +244,7 @@ def recall(chosen: Chosen, by: Principal) -> Outcome:
 
 def pass_(chosen: Chosen, by: Principal) -> Outcome:
     """审核通过: institutions in one's jurisdiction may verify what they declared, as long as what it rests on holds."""
-    own = _of_own_jurisdiction(chosen, by)
+    own = _of_own_jurisdiction(by)
     _refuse_unfounded(is_chosen(Capability.id, chosen), Capability.state == PENDING, own)
     return fire(PASS_CAPABILITY, chosen, by, only=own)
 
@@ -253,15 +252,12 @@ def pass_(chosen: Chosen, by: Principal) -> Outcome:
 def reject(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     """审核拒绝: the institutions correct what they declared, and declare it again."""
     text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
-    return fire(REJECT_CAPABILITY, chosen, by, reason=text, only=_of_own_jurisdiction(chosen, by))
+    return fire(REJECT_CAPABILITY, chosen, by, reason=text, only=_of_own_jurisdiction(by))
 
 
-def _of_own_jurisdiction(chosen: Chosen, by: Principal) -> ColumnElement[bool]:
+def _of_own_jurisdiction(by: Principal) -> ColumnElement[bool]:
     """The condition that an institution is the authority's to review. Everybody else has no jurisdiction."""
-    declaring = select(Capability.institution_id).where(is_chosen(Capability.id, chosen))
-    houses = select(Organization.id, Organization.region_code).where(Organization.id.in_(declaring))
-    own = [id for id, region_code in db.session.execute(houses) if covers(by.jurisdiction, region_code)]
-    return Capability.institution_id.in_(own)
+    return Capability.institution_id.in_(institutions.of_jurisdiction(by))
 
 
 # What a capability lacks that it must rest on (细则 Art 27, 28).

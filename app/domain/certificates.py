@@ -12,14 +12,13 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
 from app import audit, ciphers, files, papers, signatures
-from app.access import EVERYTHING, Principal, seeing
+from app.access import EVERYTHING, Principal, principal, seeing
 from app.domain import deadlines, holidays, issuing_rules, jobs, publications, reasons, scans
 from app.domain.instruments import WARNED_BEFORE
 from app.domain.jobs import Finished
 from app.domain.results import IN_SERVICE, held, myself
 from app.errors import RuleError
 from app.models import (
-    Account,
     Appointment,
     Certificate,
     Institution,
@@ -223,12 +222,9 @@ def ask_for_documents(by: Principal) -> None:
 
 def make_documents(job: Job) -> Finished:
     """Make, sign and keep the documents of one's own institution that are missing."""
-    ids = _missing(Certificate.institution_id == _institution_of(job))
-    for number, id in enumerate(ids):
-        if number % 10 == 0:
-            jobs.progress(job, number, len(ids))
+    ids = _missing(Certificate.institution_id == principal().organization_id)
+    for id in jobs.step_by_step(job, ids):
         _made(id)
-    jobs.progress(job, len(ids), len(ids))
     return Finished(_("%(number)s documents were made and signed.", number=len(ids)))
 
 
@@ -248,11 +244,6 @@ def _missing(which: Any) -> list[int]:
     """Certificates issued here whose document is missing; those from before this system have none until asked for."""
     missing = select(Certificate.id).where(Certificate.file.is_(None), Certificate.about.is_not(None), which)
     return list(db.session.scalars(missing.order_by(Certificate.id)))
-
-
-def _institution_of(job: Job) -> int:
-    home = select(Organization.id).join(Account, Account.organization_id == Organization.id)
-    return int(db.session.scalar(home.where(Account.id == job.account_id)) or 0)
 
 
 def _made(certificate_id: int) -> str:
@@ -396,12 +387,9 @@ def make_zip(job: Job) -> Finished:
     found = list(db.session.scalars(asked))
     with TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for number, certificate in enumerate(found):
-                if number % 10 == 0:
-                    jobs.progress(job, number, len(found))
+            for certificate in jobs.step_by_step(job, found):
                 archive.writestr(file_name(certificate), files.read(certificate.file or _made(certificate.id)))
         kept = files.keep_stream(file)
-    jobs.progress(job, len(found), len(found))
     text = _("%(number)s certificates in one file.", number=len(found))
     return Finished(text, kept, f"{_('Certificates')}-{holidays.today():%Y%m%d}.zip")
 

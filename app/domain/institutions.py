@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 
 from app import access
 from app.access import Principal
@@ -50,7 +50,12 @@ def refresh_mean_days() -> int:
 
 def at_home(by: Principal) -> ColumnElement[bool]:
     """The condition that an organization is at home in a person's jurisdiction."""
-    return access.at_home(Organization, by.jurisdiction or "")
+    return access.at_home(Organization, by.jurisdiction)
+
+
+def of_jurisdiction(by: Principal) -> Select[int]:
+    """The ids of the institutions at home in a person's jurisdiction, as a statement."""
+    return select(Organization.id).where(Organization.kind == "institution", at_home(by))
 
 
 def publication() -> Any:

@@ -1,9 +1,10 @@
 """Long work for somebody (后台任务): asked for in a page, done by the worker, looked at and cancelled meanwhile."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from flask_babel import gettext as _
 from sqlalchemy import delete, func, select, text, update
@@ -17,6 +18,8 @@ from app.states import CANCELLED, DONE, RUNNING, WAITING
 KEPT = timedelta(days=7)
 UNFINISHED = (WAITING, RUNNING)
 MOST_AT_ONCE = 5
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,15 @@ def progress(job: Job, done: int, total: int) -> None:
         beside.commit()
     if wanted is None:
         raise Cancelled
+
+
+def step_by_step(job: Job, items: Sequence[Item]) -> Iterator[Item]:
+    """The items one after the other, while the job says how far it is."""
+    for number, item in enumerate(items):
+        if number % 10 == 0:
+            progress(job, number, len(items))
+        yield item
+    progress(job, len(items), len(items))
 
 
 def keep(kind: str, by: Principal, what: Finished) -> Job:

@@ -8,8 +8,8 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, Date, cast, func, select
 
 from app import audit
-from app.access import EVERYTHING, Principal, covers
-from app.domain import holidays, reasons
+from app.access import EVERYTHING, Principal
+from app.domain import holidays, institutions, reasons
 from app.errors import RuleError, Stale
 from app.models import Certificate, Event, Institution, Organization, PublicationRule, db
 from app.states import (
@@ -19,7 +19,7 @@ from app.states import (
     REVOKE_INSTITUTION,
     VALID,
 )
-from app.workflow import Chosen, Outcome, fire, is_chosen
+from app.workflow import Chosen, Outcome, fire
 
 SHORTEST_REASON, LONGEST_REASON = 4, 500
 # Working days in which what is to be disclosed is disclosed (政府信息公开条例 Art 26).
@@ -130,19 +130,15 @@ def publish_issued(certificate_ids: Sequence[int]) -> Outcome:
 
 def publish_institutions(chosen: Chosen, by: Principal) -> Outcome:
     """发布: show institutions at home in one's jurisdiction, and what they can verify, to everybody."""
-    return fire(PUBLISH_INSTITUTION, chosen, by, only=_at_home(chosen, by), published_at=func.now())
+    return fire(PUBLISH_INSTITUTION, chosen, by, only=_at_home(by), published_at=func.now())
 
 
 def revoke_institutions(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     """撤销发布: show the institutions to nobody any more, at once."""
     text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
-    return fire(REVOKE_INSTITUTION, chosen, by, reason=text, only=_at_home(chosen, by), published_at=None)
+    return fire(REVOKE_INSTITUTION, chosen, by, reason=text, only=_at_home(by), published_at=None)
 
 
-def _at_home(chosen: Chosen, by: Principal) -> ColumnElement[bool]:
-    houses = select(Organization.id, Organization.region_code).where(
-        is_chosen(Organization.id, chosen), Organization.kind == "institution"
-    )
-    own = [id for id, region_code in db.session.execute(houses) if covers(by.jurisdiction, region_code)]
-    among: ColumnElement[bool] = Institution.__table__.c.organization_id.in_(own)
-    return among
+def _at_home(by: Principal) -> ColumnElement[bool]:
+    own: ColumnElement[bool] = Institution.__table__.c.organization_id.in_(institutions.of_jurisdiction(by))
+    return own

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from markupsafe import Markup
-from sqlalchemy import case, select
+from sqlalchemy import case
 
 from app.domain import capabilities, institutions
 from app.domain.capabilities import LACKS, LONGEST_REASON, SHORTEST_REASON
@@ -46,11 +46,6 @@ def _warning(code: str | None) -> Any:
 _OWN = {column.name: column for column in Capabilities.columns}
 
 
-def _at_home() -> Any:
-    houses = select(Organization.id).where(Organization.kind == "institution", institutions.at_home(g.principal))
-    return Capability.institution_id.in_(houses)
-
-
 class CapabilityReviews(ModelPage):
     """机构项目审核."""
 
@@ -71,7 +66,7 @@ class CapabilityReviews(ModelPage):
             (MeasurementStandard, MeasurementStandard.id == Capability.standard_id),
             (Institution, Institution.organization_id == Capability.institution_id),
         ),
-        where=lambda: [_at_home()],
+        where=lambda: [Capability.institution_id.in_(institutions.of_jurisdiction(g.principal))],
         first=lambda: Capability.state == PENDING,
         descending=True,
     )
