@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from app import audit
 from app.access import Principal
 from app.domain import catalogue, holidays, institutions, reasons, regions
-from app.domain.ledger import LARGEST, accuracy_value, range_text
+from app.domain.ledger import LARGEST, accuracy_value, against_kind, range_text
 from app.errors import RuleError, Stale
 from app.models import (
     Capability,
@@ -184,12 +184,8 @@ def _checked(offer: Offer, by: Principal) -> CatalogueItem:
     item = catalogue.kind(offer.catalogue_item_id)
     if item is None:
         raise RuleError(_("Please choose a kind of the catalogue."), field="catalogue_item_id")
-    if "V" not in (item.supervision or ""):
-        text = _("This kind only needs a type approval; it is not verified (SAMR 2020 No. 42).")
-        raise RuleError(text, field="catalogue_item_id")
-    if item.range_units and offer.range_unit not in item.range_units:
-        text = _("A range of this kind is given in %(units)s.", units="、".join(item.range_units))
-        raise RuleError(text, field="range_unit")
+    for refusal in against_kind(item, offer.range_unit):
+        raise refusal
     if not (offer.range_low.is_finite() and offer.range_high.is_finite()):
         raise RuleError(_("Please give a number."), field="range_high")
     if offer.range_low > offer.range_high:

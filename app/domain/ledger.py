@@ -146,7 +146,7 @@ def serials(first: str, quantity: int) -> list[str]:
 
 def refusals(told: Mapping[str, Any], item: CatalogueItem | None, *, is_county: bool) -> list[RuleError]:
     """What speaks against an instrument as it is told of, each with its field; what is not told is left alone."""
-    found = _against_kind(item, told["range_unit"]) if item is not None else []
+    found = against_kind(item, told["range_unit"]) if item is not None else []
     found += _against_range(told["range_low"], told["range_high"])
     if told["region_code"] is not None and not is_county:
         found.append(RuleError(_("Please choose the county in which it is used."), field="region_code"))
@@ -161,7 +161,8 @@ def refusals(told: Mapping[str, Any], item: CatalogueItem | None, *, is_county: 
     return found + [_too_long(name) for name, most in LONGEST.items() if told[name] and len(told[name]) > most]
 
 
-def _against_kind(item: CatalogueItem, range_unit: str | None) -> list[RuleError]:
+def against_kind(item: CatalogueItem, range_unit: str | None) -> list[RuleError]:
+    """What speaks against verifying a kind, or against a unit for its range."""
     if "V" not in (item.supervision or ""):
         text = _("This kind only needs a type approval; it is not verified (SAMR 2020 No. 42).")
         return [RuleError(text, field="catalogue_item_id")]

@@ -74,9 +74,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Switch(Choice):
-    """One of a few conditions that are not values of a column."""
+    """One of a few conditions that are not values of a column. `otherwise` holds while none is chosen."""
 
     conditions: Callable[[str], Condition] | None = None
+    otherwise: Callable[[], Condition] | None = None
+
+    def bind(self, args: Args) -> Bound:
+        bound = super().bind(args)
+        if bound.condition is None and self.otherwise is not None:
+            bound.condition = self.otherwise()
+        return bound
 
     def condition(self, known: list[str]) -> Condition:
         if self.conditions is None:

@@ -123,16 +123,10 @@ class Catalogue(ModelPage):
         Switch("confirmed", _l("Confirmed"), None, CONFIRMED, multiple=False,
                conditions=lambda value: CatalogueItem.confirmed_at.is_(None) == (value == "no")),
         Switch("version", _l("Versions"), None, VERSIONS, multiple=False,
-               conditions=lambda _old: CatalogueItem.valid_until.is_not(None)),
+               conditions=lambda _old: CatalogueItem.valid_until.is_not(None),
+               otherwise=lambda: CatalogueItem.valid_until.is_(None)),
     )  # fmt: skip
     search = Search((in_own("name", _l("Name"), ContainsChinese(CatalogueItem.name)),), placeholder=_l("Search"))
-
-    def query(self, args: Any) -> Any:
-        """What is in force, unless what was is asked for."""
-        query = super().query(args)
-        if not any(bound.name == "version" and bound.condition is not None for bound in query.filters):
-            query.filters[0].condition = _also(query.filters[0].condition, CatalogueItem.valid_until.is_(None))
-        return query
 
     def details(self, row_id: int) -> Show | None:
         found = catalogue_versions.find(row_id)
@@ -227,10 +221,6 @@ class Catalogue(ModelPage):
     def below(self, selection: Selection, _form: RevokeForm) -> dict[str, Any]:
         """What goes with the ticked categories."""
         return {"below": catalogue_versions.published_below(selection.ids)}
-
-
-def _also(condition: Any, more: Any) -> Any:
-    return more if condition is None else condition & more
 
 
 def _told(done: str, outcome: Outcome) -> str:
