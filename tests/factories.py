@@ -346,3 +346,12 @@ def certificate(of: Task, **values: Any) -> Certificate:
             using_unit_id=of.using_unit_id, institution_id=of.institution_id, **filled,
         )
     )  # fmt: skip
+
+
+def able_institution(name: str = "西湖所", *, standard: dict[str, Any] | None = None, **values: Any) -> Organization:
+    """An institution of 西湖区 that verifies water meters, due again after 24 months, with its `standard`."""
+    kind().cycle_months = 24
+    new: Any = institution(name=name)
+    new.standard = measurement_standard(new, **(standard or {}))
+    capability(new, "330106", standard_id=new.standard.id, **values)
+    return new

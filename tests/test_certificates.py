@@ -28,15 +28,14 @@ from app.states import (
     VOID,
 )
 from tests.factories import (
+    able_institution,
     appointment,
     authority,
-    capability,
     certificate,
     institution,
     instrument,
     issuing_rule,
     kind,
-    measurement_standard,
     result,
     staff_member,
     states,
@@ -50,10 +49,7 @@ YEAR = TODAY.year
 
 @pytest.fixture
 def lab(rows):
-    kind().cycle_months = 24
-    found = institution(name="西湖区计量检定所")
-    found.standard = measurement_standard(found)
-    capability(found, "330106", standard_id=found.standard.id)
+    found = able_institution("西湖区计量检定所")
     issuing_rule(found, "浙检{year}-{number:4}").seal = files.keep(demo_seal("西湖区计量检定所"))
     certificates.keyring().make_authority("测试根证书")
     return found

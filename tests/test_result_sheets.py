@@ -12,11 +12,11 @@ from app.domain import holidays
 from app.models import Result, db
 from app.states import TO_CHECK, VERIFYING
 from tests.factories import (
+    able_institution,
     appointment,
     capability,
     institution,
     instrument,
-    kind,
     measurement_standard,
     staff_member,
     states,
@@ -29,11 +29,7 @@ TODAY = holidays.today()
 
 @pytest.fixture
 def lab(rows):
-    kind().cycle_months = 24
-    found = institution(name="西湖所")
-    found.standard = measurement_standard(found, certificate_no="浙量标1号")
-    capability(found, "330106", standard_id=found.standard.id)
-    return found
+    return able_institution(standard={"certificate_no": "浙量标1号"})
 
 
 @pytest.fixture

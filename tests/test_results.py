@@ -10,6 +10,7 @@ from app.models import CatalogueItem, Result, db
 from app.states import CERTIFIED, TASK_STATES, TO_APPROVE, TO_CHECK, VERIFYING
 from tests.factories import (
     BLOOD_PRESSURE,
+    able_institution,
     appointment,
     authority,
     capability,
@@ -31,11 +32,7 @@ TODAY = holidays.today()
 
 @pytest.fixture
 def lab(rows):
-    """西湖所, able to verify water meters, which are due again after 24 months here."""
-    kind().cycle_months = 24
-    found = institution(name="西湖所")
-    found.standard = measurement_standard(found)
-    capability(found, "330106", standard_id=found.standard.id)
+    found = able_institution()
     issuing_rule(found)
     return found
 
