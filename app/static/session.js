@@ -91,9 +91,11 @@ document.addEventListener("submit", ({ target }) => {
 });
 
 tabs.addEventListener("message", () => {
+  over = true; // what the clock says meanwhile leads nowhere else
   leave();
   setTimeout(async () => {
     await ask();
     if (left() <= 0) location.assign("/login/");
+    else over = false;
   }, 2000);
 });
