@@ -22,6 +22,11 @@ from app.models import Account, Organization, db
 from config import Config
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser's driver holds the event loop of its process, in which nothing could be signed: it comes last."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def database_url(worker_id: str) -> Iterator[str]:
     """A database of this test process alone, with tables, regions, catalogue and roles."""
@@ -32,8 +37,10 @@ def database_url(worker_id: str) -> Iterator[str]:
         connection.execute(text(f'DROP DATABASE IF EXISTS "{name}"'))
         connection.execute(text(f'CREATE DATABASE "{name}"'))
     yield f"{url.rsplit('/', 1)[0]}/{name}"
+    left = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND usename = current_user"
     with server.connect() as connection:
-        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        connection.execute(text(left), {"name": name})
+        connection.execute(text(f'DROP DATABASE "{name}"'))  # waits for autovacuum, which only a superuser may end
     server.dispose()
 
 
