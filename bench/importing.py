@@ -73,11 +73,11 @@ def by_sql(path: str, filed: bool) -> Work:
         rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).iter_rows()
         next(rows)
         ids = sql.all_rows(connection, _IDS)
-        lines = StringIO("".join(_line(row, id, unit_id, kinds, filed) for row, (id,) in zip(rows, ids, strict=True)))
+        lines = StringIO("".join(_line(row, id, unit_id, kinds) for row, (id,) in zip(rows, ids, strict=True)))
         with connection.cursor() as cursor:
             cursor.copy_expert(f"COPY instrument ({COLUMNS}) FROM STDIN (NULL 'None')", lines)
             if filed:
-                cursor.execute(_HISTORY, (unit_id,))
+                cursor.execute(_FILE, (unit_id,))
         connection.commit()
 
     return work
@@ -87,13 +87,15 @@ _IDS = f"SELECT nextval(pg_get_serial_sequence('instrument', 'id')) FROM generat
 COLUMNS = (
     "id, instrument_no, using_unit_id, city_code, region_code, name, catalogue_item_id, model, range_low, range_high,"
     " measuring_range, range_unit, accuracy_class, accuracy_value, type_approval_no, serial_no, serial_key,"
-    " manufacturer, origin, use_place, purpose, delivery, started_on, cycle_months, filing_state"
+    " manufacturer, origin, use_place, purpose, delivery, started_on, cycle_months"
 )
-_HISTORY = """
+_FILE = """
+WITH filed AS (
+  UPDATE instrument SET filing_state = 'filed' WHERE using_unit_id = %s AND filing_state = 'draft' RETURNING *)
 INSERT INTO event (subject, subject_id, city_code, region_code, using_unit_id, step, from_state, to_state, by_id,
                    by_name, by_organization_id, by_organization)
 SELECT 'instrument', id, city_code, region_code, using_unit_id, 'file', 'draft', 'filed', 1, 'bench', 1, 'bench'
-  FROM instrument WHERE using_unit_id = %s"""
+  FROM filed"""
 
 
 def _unit_and_kinds(connection: Any) -> tuple[int, dict[str, tuple[int, int]]]:
@@ -102,13 +104,13 @@ def _unit_and_kinds(connection: Any) -> tuple[int, dict[str, tuple[int, int]]]:
     return unit_id, {name: (id, cycle) for name, id, cycle in found}
 
 
-def _line(row: list[Any], id: int, unit_id: int, kinds: dict[str, tuple[int, int]], filed: bool) -> str:
+def _line(row: list[Any], id: int, unit_id: int, kinds: dict[str, tuple[int, int]]) -> str:
     name, _category, kind, model, low, high, unit, accuracy, approval, serial, maker = row[:11]
     item_id, cycle = kinds[kind]
     values = (
         id, f"QJ{REGION}{id:010d}", unit_id, CITY, REGION, name, item_id, model, low, high,
         f"({low:g}～{high:g}){unit}", unit, accuracy, _class(accuracy), approval, serial, serial.replace("-", ""),
-        maker, "domestic", row[13], "trade", "sent", row[16], cycle, "filed" if filed else "draft",
+        maker, "domestic", row[13], "trade", "sent", row[16], cycle,
     )  # fmt: skip
     return "\t".join(map(str, values)) + "\n"
 
@@ -137,11 +139,12 @@ def by_stock(path: str, filed: bool) -> Work:
         rows: Any = openpyxl.load_workbook(path, read_only=True).worksheets[0].iter_rows(min_row=2, values_only=True)
         with Session(engine) as session:
             for number, row in enumerate(rows, FIRST_OF_STOCK):
-                line = _line([*row[:-1], row[-1].date()], number, unit_id, kinds, filed)
+                line = _line([*row[:-1], row[-1].date()], number, unit_id, kinds)
                 values = [None if value == "None" else value for value in line[:-1].split("\t")]
                 instrument = Instrument(**dict(zip(names, values, strict=True)))
                 session.add(instrument)
                 if filed:
+                    instrument.filing_state = "filed"
                     session.add(Event(**_filed(instrument)))
             session.commit()
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from flask_babel import Babel  # pyright: ignore[reportAttributeAccessIssue]  # 
 from openpyxl.worksheet.formula import ArrayFormula
 
 from app import spreadsheet
-from app.spreadsheet import Dependent, Field, Unreadable, cells
+from app.spreadsheet import Dependent, Field, Unreadable, cells, plain_rows
 
 ROOT = Path(__file__).parent.parent
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -249,6 +250,149 @@ def test_one_row_too_many():
     for sheet, name in ((data, "a.xlsx"), (b"no\n" + b"1\n" * 11, "a.csv")):
         assert len(read(sheet, name, most_rows=11).rows) == 11
         assert refusal(sheet, name, most_rows=10) == "The sheet has more than 10 rows. Divide it into several files."
+
+
+# --- Rows found by pattern -----------------------------------------------------------------------
+
+
+def cell(place: str, content: object, more: str = "") -> str:
+    return f'<c r="{place}"{more}><v>{content}</v></c>'
+
+
+STYLES = (
+    f'<styleSheet xmlns="{MAIN}"><numFmts><numFmt numFmtId="170" formatCode="00000"/></numFmts>'
+    '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/></cellXfs></styleSheet>'
+)
+STYLED = (
+    f'<Relationships xmlns="{PACKAGE}"><Relationship Id="r1" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
+    f'<Relationship Id="r2" Type="{OFFICE}/sharedStrings" Target="sharedStrings.xml"/>'
+    f'<Relationship Id="r3" Type="{OFFICE}/styles" Target="styles.xml"/></Relationships>'
+)
+STRINGS = f'<sst xmlns="{MAIN}">{"".join(f"<si><t>文{number}</t></si>" for number in range(10))}</sst>'
+
+
+def outcome(xml: str) -> Any:
+    parts = {"xl/styles.xml": STYLES, "xl/_rels/workbook.xml.rels": STYLED}
+    try:
+        return read(package(xml, strings=STRINGS, **parts))
+    except Unreadable as refused:
+        return str(refused)
+
+
+def parsed(xml: str) -> Any:
+    """What the parser alone makes of it: before a comment no row is plain."""
+    return outcome(xml.replace("<sheetData>", "<!-- --><sheetData>", 1))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        cell("A2", 7) + cell("B2", "0.30000000000000004") + cell("C2", "1.5E2") + cell("D2", "1e400"),
+        cell("A2", 45000, ' s="1"')
+        + cell("B2", 45000.5, ' s="1"')
+        + cell("C2", 0, ' s="1"')
+        + cell("D2", -1, ' s="1"'),
+        cell("A2", 123, ' s="2"') + cell("B2", 1.5, ' s="2"') + cell("C2", 45000, ' s="9"'),
+        cell("A2", 3, ' s="1" t="s"') + cell("C2", 9, ' t="s"') + '<c r="D2" s="1"/>' + cell("AA2", 1, ' t="s"'),
+        cell("A2", 10, ' t="s"'),
+        cell("A2", "１", ' t="s"'),
+        cell("A2", 1, ' t="b"') + cell("B2", "#N/A", ' t="e"') + cell("C2", "2026-01-31", ' t="d"'),
+        cell("A2", "=1+1", ' t="str"') + cell("B2", "_x0041_甲", ' t="str"') + cell("C2", "a&amp;b", ' t="str"'),
+        cell("A2", "12345678901234567") + cell("B2", "1" * 400) + cell("C2", ""),
+        text_cell("A2", "甲&lt;") + cell("B2", 2),
+        '<c r="A2"><f>1+1</f><v>2</v></c>' + cell("B2", 3),
+        cell("B2", 1) + cell("A2", 2),
+        cell("A2", 1) + cell("A2", 2),
+        cell("XFE2", 1),
+        cell("A2", 1) + "<!-- " + cell("B2", 2) + " -->",
+        cell("A2", "<![CDATA[7]]>"),
+        "<c><v>5</v></c><c t='s'><v>5</v></c>",
+        "",
+    ],
+)
+def test_a_row_found_by_pattern_is_what_the_parser_reads(row):
+    for rows in (
+        f'<row r="2">{row}</row>',
+        f'<row r="2" spans="1:4" ht="15">\n{row}</row>\n<row r="3">{cell("A3", 1)}</row>',
+    ):
+        xml = sheet_xml(HEAD + rows)
+        assert outcome(xml) == parsed(xml)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        f'<row r="3">{cell("A3", 1)}</row><row r="2">{cell("A2", 1)}</row>',
+        f'<row r="3">{cell("A3", 1)}</row><row r="3">{cell("A3", 2)}</row>',
+        f'<row r="2" s="1"/><row r="3">{cell("A3", 1)}</row>',
+        f'<row>{cell("A2", 1)}</row><row r="5">{cell("A5", 1)}</row><row>{cell("A6", 1)}</row>',
+        f'<!-- <row r="2">{cell("A2", 1)}</row> --><row r="3">{cell("A3", 1)}</row>',
+        f'<row r="2"><row r="3">{cell("A3", 1)}</row></row>',
+        f'<row r="2">{cell("A2", 1)}</row><row r="3">{cell("A3", 1)}',
+        f'<row r="9999999">{cell("A2", 1)}</row>',
+        "".join(f'<row r="{row}">{cell(f"A{row}", row)}{cell(f"B{row}", 3)}</row>' for row in range(2, 900)),
+        "".join(
+            f'<row r="{row}">{text_cell(f"A{row}", "甲" * (row % 97))}{cell(f"B{row}", 3)}</row>'
+            for row in range(2, 900)
+        ),
+    ],
+)
+def test_rows_of_both_kinds_keep_their_order(rows):
+    xml = sheet_xml(HEAD + rows, '<mergeCells><mergeCell ref="Z1:Z2"/></mergeCells>')
+
+    assert outcome(xml) == parsed(xml)
+
+
+def test_what_a_sheet_program_writes_is_found_by_pattern():
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        sheet = book.add_worksheet()
+        for row in range(5000):
+            sheet.write_row(row, 0, [f"甲{row}", row, row / 8, "", "末"])
+    taken: list[Any] = []
+    with zipfile.ZipFile(file) as archive:
+        chunks = iter(archive.read("xl/worksheets/sheet1.xml").partition(b"zzz")[:1])
+        left = b"".join(plain_rows.left_over(chunks, lambda row, cells: taken.append((row, len(cells)))))
+
+    assert taken == [(row, 4) for row in range(1, 5001)]
+    assert b"<c " not in left
+    assert left.endswith(b"</worksheet>")
+
+
+def test_a_sheet_that_is_changed_anywhere_is_read_as_the_parser_reads_it_if_it_does():
+    dice = random.Random(1)
+    rows = [cell("A2", 7) + cell("B2", 3, ' t="s"'), cell("A3", 45000, ' s="1"') + '<c r="B3" s="1"/>' + cell("C3", 1)]
+    whole = sheet_xml(HEAD + "".join(f'<row r="{number}">{row}</row>' for number, row in enumerate(rows, 2)))
+    pieces = [
+        "<",
+        ">",
+        "/",
+        '"',
+        "&",
+        "<!--",
+        "-->",
+        "</row>",
+        "<row>",
+        "</c>",
+        "<v>",
+        "</v>",
+        " ",
+        "7",
+        "A",
+        "s",
+        "\x01",
+    ]
+    start, end = whole.index("<sheetData>") + 11, whole.index("</sheetData>")
+    read_by_both = 0
+    for _ in range(1500):
+        place, length = dice.randrange(start, end), dice.choice((0, 0, 1, 4, 9))
+        xml = whole[:place] + dice.choice(pieces) + whole[place + length :]
+        by_parser = parsed(xml)
+        if isinstance(by_parser, spreadsheet.Incoming):
+            assert outcome(xml) == by_parser, xml
+            read_by_both += 1
+
+    assert read_by_both > 100
 
 
 # --- CSV -----------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from flask_babel import force_locale, get_locale, ngettext  # pyright: ignore[reportAttributeAccessIssue]  # not in __all__
 from flask_babel import gettext as _
@@ -194,7 +195,7 @@ class Checked:
 
     items: dict[int, CatalogueItem]
     left_out: list[str]
-    new: list[tuple[Entry, str]] = field(default_factory=list)
+    new: list[tuple[Key, Entry, str]] = field(default_factory=list)
     unchanged: int = 0
     problems: dict[int, list[str]] = field(default_factory=dict)
     rows: dict[Key, int] = field(default_factory=dict)
@@ -299,11 +300,14 @@ def _compare(chunk: list[Row], checked: Checked, labels: dict[str, str]) -> None
         elif row.key in own:
             checked.unchanged += 1
         else:
-            checked.new.append((_entry(row), row.told["serial_no"]))
+            checked.new.append((cast(Key, row.key), _entry(row), row.told["serial_no"]))
 
 
 def _entry(row: Row) -> Entry:
-    return Entry._make(row.told[name] for name in TOLD)
+    return Entry(*_TOLD(row.told))
+
+
+_TOLD = itemgetter(*TOLD)
 
 
 def _known(
@@ -335,9 +339,9 @@ def _told_otherwise(row: Row, found: Any, checked: Checked, labels: dict[str, st
 def apply(checked: Checked, name: str, by: Principal, *, file_now: bool, tell: Tell = _to_nobody) -> str:
     """Enter the instruments of a sheet in which nothing is wrong, and file them if asked; gives what was done."""
     ids = ledger.next_ids(len(checked.new))
-    new = [(id, entry, serial) for id, (entry, serial) in zip(ids, checked.new, strict=True)]
     # In one order for everybody, so that two who enter the same instruments do not wait for each other in a circle.
-    new.sort(key=lambda each: ledger.key_of(each[1].region_code, each[1].manufacturer, each[2]))
+    by_key = sorted((*each, id) for each, id in zip(checked.new, ids, strict=True))
+    new = [(id, entry, serial) for _key, entry, serial, id in by_key]
     for start in range(0, len(new), CHUNK):
         chunk = new[start : start + CHUNK]
         ledger.enter(chunk, checked.items, by)

@@ -3,11 +3,13 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from io import StringIO
+from itertools import islice
 from typing import Any, NamedTuple
 
 from flask_babel import gettext as _
@@ -89,6 +91,7 @@ ROUTING = ("catalogue_item_id", "region_code")
 # --- Numbers and words ---------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=16)
 def serial_key(text: str) -> str:
     """A serial number without what people write now this way, now that: width, case, blanks and dashes."""
     key = _IDLE.sub("", unicodedata.normalize("NFKC", text).upper())
@@ -289,8 +292,8 @@ def number_of(region_code: str, id: int) -> str:
 def next_ids(count: int) -> list[int]:
     """Ids for new instruments, in order."""
     sequence = func.pg_get_serial_sequence("instrument", "id")
-    each = select(func.nextval(sequence)).select_from(func.generate_series(1, count).alias("each"))
-    return list(db.session.scalars(each))
+    each = select(func.nextval(sequence).label("id")).select_from(func.generate_series(1, count)).subquery()
+    return list(db.session.scalar(select(func.array_agg(each.c.id))) or ())
 
 
 def enter(new: Sequence[tuple[int, Entry, str]], items: Mapping[int, CatalogueItem], by: Principal) -> None:
@@ -298,13 +301,13 @@ def enter(new: Sequence[tuple[int, Entry, str]], items: Mapping[int, CatalogueIt
 
     Of two people who enter the same instrument at once the second is refused.
     """
-    rows = [
+    rows = (
         _columns(entry, serial, items[entry.catalogue_item_id])
         | {"id": id, "instrument_no": number_of(entry.region_code, id), "using_unit_id": by.organization_id}
         for id, entry, serial in new
-    ]
+    )
     try:
-        _copy(rows)
+        _copy([row[name] for name in _WRITTEN] for row in rows)
     except UniqueViolation as double:
         text = _("Somebody has entered one of these instruments at the same moment. Nothing was changed.")
         raise RuleError(text) from double
@@ -312,15 +315,32 @@ def enter(new: Sequence[tuple[int, Entry, str]], items: Mapping[int, CatalogueIt
         raise OperationalError("COPY instrument", {}, waited) from waited
 
 
-def _copy(rows: list[dict[str, Any]]) -> None:
+_WRITTEN = (
+    *TOLD, "id", "instrument_no", "using_unit_id", "city_code", "serial_no", "serial_key", "measuring_range",
+    "accuracy_value", "cycle_months",
+)  # fmt: skip
+
+
+def _copy(rows: Iterator[list[Any]]) -> None:
     """COPY takes two thirds of the time of the fastest INSERT."""
-    lines = StringIO()
-    csv.writer(lines, lineterminator="\n").writerows(row.values() for row in rows)
-    lines.seek(0)
     driver: Any = db.session.connection().connection
+    columns = ", ".join(_WRITTEN)
     with driver.cursor() as cursor:
-        names = ", ".join(rows[0])
-        cursor.copy_expert(f"COPY instrument ({names}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (range_unit))", lines)
+        cursor.copy_expert(
+            f"COPY instrument ({columns}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (range_unit))", _Sent(rows)
+        )
+
+
+@dataclass
+class _Sent:
+    """A file that is written while it is read: the database works on the rows before meanwhile."""
+
+    rows: Iterator[list[Any]]
+
+    def read(self, _size: int) -> str:
+        lines = StringIO()
+        csv.writer(lines, lineterminator="\n").writerows(islice(self.rows, 100))
+        return lines.getvalue()
 
 
 def _columns(entry: Entry, serial_no: str, item: CatalogueItem) -> dict[str, Any]:

@@ -55,16 +55,12 @@ def _from_first_row(chunks: Iterator[bytes], take: Take) -> Iterator[bytes]:
 
 
 def _without_plain_rows(rows: str, take: Take) -> Iterator[bytes]:
-    left = ""
     for row in rows.split("</row>")[:-1]:
         number, cells = _row(row)
-        if not number:
-            left += row + "</row>"
-            continue
-        yield left.encode()
-        left = ""
-        take(number, cells)
-    yield left.encode()
+        if number:
+            take(number, cells)
+        else:
+            yield f"{row}</row>".encode()
 
 
 def _row(row: str) -> tuple[int, list[Cell]]:

@@ -445,7 +445,7 @@ class _Cells(_Text):
             if kind == "s":
                 value = strings[int(content)] if content.isdecimal() else None
             elif kind or (value := numbers.get((style, content))) is None:
-                value = self._of(content, kind or "n", style or "0")
+                value = self._of(content, kind, style)
             if value is not None and len(values) + 1 == column <= self.most_columns:
                 values.append(value)
             else:
@@ -453,12 +453,12 @@ class _Cells(_Text):
         self._finish()
 
     def _of(self, content: str, kind: str, style: str) -> Value:
-        self.kind, self.style = kind, style
+        self.kind, self.style = kind or "n", style or "0"
         self.pieces.append(content)
         value = self._value()
-        # Nothing is wrong with it unless it became a text; the same few numbers and days come again and again.
-        if kind == "n" and not isinstance(value, str) and len(self.numbers) < _MOST_NAMES:
-            self.numbers[style if style != "0" else "", content] = value
+        # The same few numbers and days come again and again. Of one that became a text something is marked.
+        if not kind and not isinstance(value, str) and len(self.numbers) < _MOST_NAMES:
+            self.numbers[style, content] = value
         return value
 
     def _take(self) -> None:
