@@ -42,6 +42,9 @@ class Config:
     MAX_CONTENT_LENGTH = 2 * 1024 * 1024
     MAX_FORM_PARTS = 6000
     EXPORT_ROWS = 50_000
+    # How often everybody may ask, for each address: searches of the portal and questions of programs in a minute
+    # (more with an access key), and checks of certificates in ten minutes.
+    PORTAL_RATE, OPEN_DATA_RATE, OPEN_DATA_KEY_RATE, CHECK_RATE = 120, 60, 600, 30
 
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ):
         self.SQLALCHEMY_DATABASE_URI = _required(environment, "DATABASE_URL")

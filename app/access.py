@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import g, has_app_context
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, and_, event, exists, false, func, inspect, or_, select, true
+from sqlalchemy import ColumnElement, and_, event, exists, false, func, inspect, literal, or_, select, true
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -21,8 +21,12 @@ from app.models import (
     Account,
     Appointment,
     AuditEntry,
+    Capability,
+    CatalogueItem,
+    Certificate,
     Institution,
     Instrument,
+    Model,
     OfferedByInstitution,
     Organization,
     OwnedByAccount,
@@ -60,6 +64,8 @@ class Principal:
 
 
 NOBODY = Principal()
+# Everybody: sees what is published, on the portal and in the open data, whoever asks there.
+PUBLIC = Principal(kind="public")
 # For commands, the worker and tests; never for a request.
 EVERYTHING = Principal(kind="everything", name="system", organization="system")
 
@@ -113,6 +119,8 @@ def _rules_of_data(who: Principal) -> tuple[tuple[type, Rule], ...]:
         return _rules_of_institution(who.organization_id)
     if who.kind == "using_unit" and who.organization_id is not None:
         return _rules_of_using_unit(who.organization_id)
+    if who.kind == "public":
+        return _rules_of_public()
     tables = (WithinRegion, OwnedByInstitution, OfferedByInstitution, Organization, Institution, UsingUnit)
     return tuple((table, lambda cls: false()) for table in tables)
 
@@ -286,17 +294,66 @@ def _rules_of_using_unit(own_id: int) -> tuple[tuple[type, Rule], ...]:
     )
 
 
+# --- Everybody -----------------------------------------------------------------------------------
+
+
+disclosed = Certificate.__table__.alias("disclosed").c
+office = Institution.__table__.alias("office").c
+category = CatalogueItem.__table__.alias("category").c
+
+
+def _rules_of_public() -> tuple[tuple[type, Rule], ...]:
+    """Valid certificates that are published and what stands behind them, published institutions with what they can
+    verify, the published catalogue (政府信息公开条例 Art 15, 个人信息保护法 Art 25). Of all other tables no row."""
+    shown: dict[type, Rule] = {
+        Certificate: _is_disclosed,
+        Instrument: lambda cls: _one(disclosed.instrument_id == cls.id, _is_disclosed(disclosed)),
+        UsingUnit: lambda cls: _one(disclosed.using_unit_id == cls.organization_id, _is_disclosed(disclosed)),
+        Organization: lambda cls: or_(
+            and_(cls.kind == "institution", _is_published_institution(cls.id)),
+            and_(cls.kind == "using_unit", _one(disclosed.using_unit_id == cls.id, _is_disclosed(disclosed))),
+        ),
+        Institution: lambda cls: cls.publication == "published",
+        Capability: lambda cls: and_(cls.state == "effective", _is_published_institution(cls.institution_id)),
+        CatalogueItem: lambda cls: and_(
+            cls.publication == "published",
+            or_(cls.parent_id.is_(None), _one(category.id == cls.parent_id, category.publication == "published")),
+        ),
+    }
+    return (*shown.items(), *((table, lambda cls: false()) for table in _narrowed_tables() if table not in shown))
+
+
+def _is_disclosed(certificate: Any) -> ColumnElement[bool]:
+    return and_(certificate.publication == "published", certificate.state == "valid")
+
+
+def _is_published_institution(id: Any) -> ColumnElement[bool]:
+    return _one(office.organization_id == id, office.publication == "published")
+
+
+def _one(*conditions: Any) -> ColumnElement[bool]:
+    """There is one such row. As a value it is looked up row by row: few are asked about, and EXISTS read them all."""
+    return select(literal(True)).where(*conditions).limit(1).scalar_subquery().is_not(None)
+
+
+def _narrowed_tables() -> list[type]:
+    """Every table whose rows belong to somebody; one that is added later is among them by its mixin."""
+    mixins = (WithinRegion, OwnedByInstitution, OfferedByInstitution)
+    return [mapper.class_ for mapper in Model.registry.mappers if issubclass(mapper.class_, mixins)]
+
+
 def visible(statement: Any, *entities: Any, who: Principal | None = None) -> Any:
     """The statement narrowed to the rows of `entities` (classes or aliases) that may be seen.
 
     For what the session cannot reach: Core, COPY, and writes that read what they write.
     """
-    for entity in entities:
-        table = inspect(entity).mapper.class_
-        for owner, rule in rules(who or principal()):
-            if issubclass(table, owner):
-                statement = statement.where(rule(entity))
-    return statement
+    return statement.where(*(seen(entity, who or principal()) for entity in entities))
+
+
+def seen(entity: Any, who: Principal) -> ColumnElement[bool]:
+    """The condition that somebody may see a row; for the ON of outer joins, where the session cannot reach."""
+    table = inspect(entity).mapper.class_
+    return and_(true(), *(rule(entity) for owner, rule in rules(who) if issubclass(table, owner)))
 
 
 @lru_cache(maxsize=4096)

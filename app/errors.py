@@ -1,8 +1,9 @@
 """RuleError, and how each error reaches the person: rolled back, told in a sentence, nothing lost."""
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, flash, redirect, render_template, request
+from flask import Flask, current_app, flash, redirect, render_template, request
 from flask.globals import request_ctx
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
@@ -34,6 +35,20 @@ def wants_fragment() -> bool:
     return "HX-Request" in request.headers
 
 
+# How an error is told below a path: (status, the sentence, the error) -> answer.
+Teller = Callable[[int, str, Exception], Any]
+
+
+def tell_below(app: Flask, path: str, teller: Teller) -> None:
+    """Let errors of addresses below a path be told in their own way."""
+    app.extensions.setdefault("tellers", {})[path] = teller
+
+
+def _teller() -> Teller | None:
+    tellers: dict[str, Teller] = current_app.extensions.get("tellers", {})
+    return next((teller for path, teller in tellers.items() if request.path.startswith(path)), None)
+
+
 def install(app: Flask) -> None:
     app.register_error_handler(RuleError, _rule)
     app.register_error_handler(CSRFError, _csrf)
@@ -44,6 +59,8 @@ def install(app: Flask) -> None:
 
 def _rule(error: RuleError) -> Any:
     db.session.rollback()
+    if tell := _teller():
+        return tell(422, str(error), error)
     if wants_fragment():
         return render_template("alert.html", text=str(error), style="danger"), 422
     flash(str(error), "danger")
@@ -68,6 +85,8 @@ def _operational(error: OperationalError) -> Any:
         text = _("This took too long and was stopped. Please narrow the filter.")
     else:
         raise error
+    if tell := _teller():
+        return tell(503, text, error)
     body = render_template("alert.html", text=text, style="warning") if wants_fragment() else _page(409, text)
     return body, 409
 
@@ -86,6 +105,8 @@ def _http(error: HTTPException) -> Any:
         413: _("That is too much for one request. Please choose fewer rows or a smaller file."),
     }
     text = texts.get(error.code, error.description or "")
+    if tell := _teller():
+        return tell(error.code, text, error)
     if error.code == 403:
         _told_refusal()
     if wants_fragment():
@@ -100,9 +121,11 @@ def _told_refusal() -> None:
     db.session.commit()
 
 
-def _defect(_error: Exception) -> Any:
+def _defect(error: Exception) -> Any:
     db.session.rollback()
     text = _("Something went wrong on our side. It has been recorded; nothing was changed.")
+    if tell := _teller():
+        return tell(500, text, error)
     if wants_fragment():
         return render_template("alert.html", text=text, style="danger"), 500
     return _page(500, text), 500

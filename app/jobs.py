@@ -17,6 +17,7 @@ from app.domain import (
     audits,
     certificates,
     clockwork,
+    dumps,
     history,
     holidays,
     imports,
@@ -78,6 +79,7 @@ def make_queue(app: Flask) -> App:
     periodic("40 4 * * *", notifications.forget_old)
     periodic("*/5 * * * *", notifications.mail)
     periodic("*/10 * * * *", certificates.make_left_over)
+    periodic("*/15 * * * *", dumps.renew)
     periodic("5 0 * * *", begin_day)
     queue.task(name="long_work", queue="long")(partial(long_work, app))
     queue.periodic(cron="*/5 * * * *")(

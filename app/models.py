@@ -142,6 +142,7 @@ class Organization(Model):
             postgresql_using="gin",
             postgresql_ops={"name": "gin_trgm_ops"},
         ),
+        Index("organization_name_bigrams", text("bigrams(name)"), postgresql_using="gin"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -542,6 +543,8 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         Index("instrument_due", "using_unit_id", "valid_until", "id", postgresql_where=_DUE),
         Index("instrument_runs_out", "valid_until", postgresql_where=_DUE),
         Index("instrument_no", "instrument_no", postgresql_ops={"instrument_no": "text_pattern_ops"}),
+        Index("instrument_serial_key", "serial_key"),
+        Index("instrument_of_kind", "catalogue_item_id", "region_code", "id"),
         # Filings under review, for each width of jurisdiction.
         Index("instrument_pending", "city_code", "region_code", "id", postgresql_where=_PENDING),
         *_searchable("instrument_serial", "serial_no"),
@@ -805,6 +808,8 @@ class Certificate(SharedByParties, Findings, Big, Model):
             for level, place in _PLACE_OF_WIDTH.items()
             for name, which in (("to_publish", _TO_PUBLISH), ("published", _NO_LONGER))
         ),
+        Index("certificate_published_by", "institution_id", "issued_at", "id", postgresql_where=_NO_LONGER),
+        Index("certificate_published_verified", "verified_on", "id", postgresql_where=_NO_LONGER),
         Index(
             "certificate_without_file",
             "institution_id",
@@ -841,6 +846,7 @@ class Event(SharedByParties, Big, Model):
         PrimaryKeyConstraint("id", "city_code", "at"),
         Index("event_of_subject", "subject", "subject_id", "at"),
         Index("event_at", "at", postgresql_using="brin"),
+        Index("event_revoked", "at", postgresql_where=text("step = 'revoke'")),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 
@@ -1100,6 +1106,29 @@ class ClockRun(Model):
     at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     moved: Mapped[dict[str, int]] = mapped_column(JSONB)
     by_name: Mapped[str] = mapped_column(String(60))
+
+
+class Dump(Model):
+    """A file of all that is published of a kind (开放数据), made each night; `file` is its SHA-256 and its name.
+
+    `revocations` is how many the last day had known when it was made, from `since` on: as soon as there are more, it
+    is handed out no longer.
+    """
+
+    __tablename__ = "dump"
+    __table_args__ = (
+        CheckConstraint(_one_of("kind", ("certificates", "institutions", "catalogue")), name="known_kind"),
+        Index("dump_of_kind", "kind", "made_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    made_at: Mapped[datetime] = mapped_column(Moment)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    file: Mapped[str] = mapped_column(String(64))
+    since: Mapped[datetime] = mapped_column(Moment)
+    revocations: Mapped[int] = mapped_column(BigInteger)
 
 
 # --- Audit ---------------------------------------------------------------------------------------

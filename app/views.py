@@ -3,10 +3,11 @@
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
-from app import fabkit
+from app import errors, fabkit
 from app.domain import notifications
+from app.fabkit.open_api import BadParameter
 from app.fabkit.shell import MenuGroup, MenuPage
-from app.pages import login
+from app.pages import login, open_data, portal
 from app.pages.accounts import Accounts
 from app.pages.appointments import Appointments
 from app.pages.assignments import Assignments
@@ -28,8 +29,10 @@ from app.pages.jobs import Jobs
 from app.pages.ledger import Ledger
 from app.pages.login import LoginView
 from app.pages.notifications import Notifications
+from app.pages.open_data import OpenData, OpenDataPage
 from app.pages.options import Options
 from app.pages.organizations import Organizations
+from app.pages.portal import Crawlers, Portal
 from app.pages.profile import MyAccount
 from app.pages.progress import Progress
 from app.pages.province_rules import ProvinceRules
@@ -95,11 +98,18 @@ WITHOUT_MENU = (
     Options,
     Photos,
     Scans,
+    Portal,
+    OpenDataPage,
+    OpenData,
+    Crawlers,
 )
 
 
 def register(app: Flask) -> None:
     app.extensions["menu"] = MENU
     app.before_request(login.hold_back)
+    errors.tell_below(app, "/portal", portal.tell)
+    errors.tell_below(app, "/open/", open_data.tell)
+    app.register_error_handler(BadParameter, open_data.tell_parameter)
     app.context_processor(lambda: {"unread": notifications.unread})
     fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in IN_MENU)), MENU)

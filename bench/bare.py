@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, render_template_string, request, send_file
 
-from bench import sql
+from bench import portal, sql
 
 EMPTY = "<!doctype html><title>bare</title><ul>{% for p, v in held %}<li>{{ p }} {{ v }}{% endfor %}</ul>"
 TABLE = """<!doctype html><title>bare</title><p>{{ total }}</p><table>
@@ -25,6 +25,8 @@ def create_app() -> Flask:
     app.add_url_rule("/page", view_func=page)
     app.add_url_rule("/search", view_func=search)
     app.add_url_rule("/assign", view_func=assign, methods=["POST"])
+    app.add_url_rule("/portal", view_func=portal_search)
+    app.add_url_rule("/check", view_func=portal_check)
     app.add_url_rule("/export", view_func=export, methods=["POST"])
     return app
 
@@ -61,6 +63,14 @@ def page() -> str:
 def search() -> str:
     term = {"serial": sql.serial, "name": sql.name}[request.values["field"]](request.values["q"])
     return _table(sql.SEARCHES[request.values["plan"]](_connection(), _area(), term))
+
+
+def portal_search() -> str:
+    return _table((portal.search(_connection(), request.values["q"]), 0))
+
+
+def portal_check() -> str:
+    return _table((portal.check(_connection(), request.values["no"], request.values["code"]), 0))
 
 
 def assign() -> str:

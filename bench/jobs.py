@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from flask import Flask
 
-from bench import importing, prepare, sql
+from bench import importing, portal, prepare, sql
 from bench.prepare import ALL, PROVINCE, Person
 from bench.servers import Answer, Server
 
@@ -86,6 +86,7 @@ def every(bench: Bench) -> list[Job]:
     return [
         *light,
         *searches,
+        *public(bench),
         assign_some(bench),
         assign_all(bench),
         export(bench, "csv"),
@@ -188,6 +189,15 @@ def agree(name: str, answer: sql.Answer, requests: dict[str, Callable[[], Answer
     stock = re.findall(r":</strong>\s*(\d+)", requests["stock"]().text)
     if said != [str(total)] or not stock or min(int(stock[0]), sql.COUNT_CAP) != min(total, sql.COUNT_CAP):
         raise AssertionError(f"{name}: {total} by hand, {said} ours, {stock} stock")
+
+
+def public(bench: Bench) -> list[Job]:
+    """What everybody may ask; stock Flask-AppBuilder has nothing of the kind."""
+    asked = portal.requests(bench.connection, bench.bare, bench.ours[PROVINCE])
+    return [
+        Job(name, {"sql": partial(by_hand, by_sql), **web(requests)}, "ours <= 5 x bare")
+        for name, (by_sql, requests) in asked.items()
+    ]
 
 
 # --- Assigning -----------------------------------------------------------------------------------

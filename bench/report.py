@@ -54,7 +54,7 @@ def is_met(result: Result, results: Results) -> bool | None:
         return None
     if name == "page shell":
         return ours <= 5 and (result.told("ours", "statements") or 0) <= 4
-    if name.startswith("list"):
+    if name.startswith(("list", "portal")):
         return ours <= 5 * bare
     if name.startswith("search"):
         shell = _median(results, "page shell", "ours")

@@ -25,6 +25,7 @@ from app.models import (
     ServiceRegion,
     StaffMember,
     Task,
+    UsingUnit,
     db,
 )
 from app.states import (
@@ -34,6 +35,7 @@ from app.states import (
     DRAFT,
     EFFECTIVE,
     OFFERED,
+    PUBLISHED,
     RETURNED,
     UNASSIGNED,
     WITH_REASON,
@@ -355,3 +357,39 @@ def able_institution(name: str = "西湖所", *, standard: dict[str, Any] | None
     new.standard = measurement_standard(new, **(standard or {}))
     capability(new, "330106", standard_id=new.standard.id, **values)
     return new
+
+
+# --- What is published ---------------------------------------------------------------------------
+
+
+def published() -> dict[str, Any]:
+    """What makes a certificate or an institution published."""
+    return {"publication": PUBLISHED, "published_at": datetime.now(UTC)}
+
+
+def unit_of(nature: str = "enterprise", region: str = "330106", name: str | None = None, **values: Any) -> Organization:
+    """A using unit with what it has told of itself."""
+    new = using_unit(region, name)
+    filled: dict[str, Any] = {"address": "文三路9号", "contact": "张三", "phone": "13812345678", **values}
+    _added(UsingUnit(organization_id=new.id, nature=nature, **filled))
+    return new
+
+
+def published_kind(name: str = WATER_METER) -> CatalogueItem:
+    """The kind, published with its category."""
+    found = kind(name)
+    for item in (db.session.get_one(CatalogueItem, found.parent_id), found):
+        item.confirmed_at = item.confirmed_at or datetime.now(UTC)
+        item.publication, item.published_at = PUBLISHED, datetime.now(UTC)
+    db.session.flush()
+    return found
+
+
+def published_certificate(
+    unit: Organization | None = None, lab: Organization | None = None, what: Any = None, **values: Any
+) -> Certificate:
+    """A published certificate, valid for long unless said otherwise."""
+    owner = unit or unit_of()
+    done = task(CERTIFIED, owner.region_code, to=lab or institution(**published()), unit=owner, what=what)
+    filled = {**published(), "valid_until": FAR, **values}
+    return certificate(done, **filled)

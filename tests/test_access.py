@@ -44,6 +44,26 @@ OPEN_TO_ALL = {
     "HomeView.health",
     "SessionView.token",
     "SessionView.language",
+    "Portal.index",
+    "Portal.instruments",
+    "Portal.certificate",
+    "Portal.institutions",
+    "Portal.institution",
+    "Portal.catalogue",
+    "Portal.check",
+    "OpenDataPage.data",
+    "OpenData.certificates",
+    "OpenData.certificate",
+    "OpenData.institutions",
+    "OpenData.institution",
+    "OpenData.catalogue",
+    "OpenData.regions",
+    "OpenData.dumps",
+    "OpenData.dump",
+    "OpenData.checksum",
+    "OpenData.openapi",
+    "Crawlers.robots",
+    "Crawlers.sitemap",
 }
 FOR_THE_SIGNED_IN = {"Options", "SessionView", "MyAccount", "Photos"}
 LEVELS = {
@@ -409,7 +429,7 @@ def test_an_account_of_a_disabled_organization_sees_no_rows(sign_in, rows):
     assert "没有待处理的任务" in person.get("/assignments/").text
 
 
-@pytest.mark.parametrize("kind", ["authority", "institution", "using_unit", "nobody"])
+@pytest.mark.parametrize("kind", ["authority", "institution", "using_unit", "public", "nobody"])
 @pytest.mark.parametrize("jurisdiction", ["", "33", "3301", "330106", "65"])
 def test_around_a_rule_stand_only_plain_values(kind, jurisdiction):
     """SQLAlchemy would take one function around a rule for another, and so one person's rows for another's."""

@@ -70,6 +70,9 @@ BEYOND_ANY_PERSON = {
     "domain/tallies.py": "folds and proves for everybody",
     "domain/certificates.py": "prints a certificate with the seal of its institution, whoever takes it away",
     "domain/scans.py": "shows everybody the few facts of a sealed code",
+    "domain/portal.py": "asks as the public, whoever looks",
+    "domain/certificate_checks.py": "answers whoever holds the number and the code of a certificate",
+    "domain/dumps.py": "writes what the public sees, and asks what was taken back since",
     "domain/ledger.py": "asks whether an instrument is in somebody's ledger already, and tells the place only",
     "domain/organizations.py": "counts what an organization still has to do, wherever it is",
     "domain/mergers.py": "refuses a merger whose rows the person does not all see; tallies follow their tasks",
@@ -238,7 +241,7 @@ def test_every_table_has_a_mixin_or_is_for_everybody_on_purpose():
     for_everybody = {
         "region", "organization", "institution", "using_unit", "catalogue_item", "deadline", "holiday",
         "service_region", "captcha", "attempt", "audit_chain", "workday", "province_rule", "clock_run",
-        "publication_rule",
+        "publication_rule", "dump",
     }  # fmt: skip
     ours = {name for name in Model.metadata.tables if not name.startswith("ab_")}
     from app.models import AuditEntry, OfferedByInstitution, OwnedByAccount, OwnedByInstitution, WithinRegion

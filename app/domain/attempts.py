@@ -4,6 +4,7 @@ Names are counted whether an account has them or not: a stranger learns nothing 
 """
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
 
 from flask_babel import gettext as _
 from sqlalchemy import case, delete, func, literal, select
@@ -76,6 +77,11 @@ def drop_stale() -> int:
 
 def too_many(key: str, most: int, span: timedelta) -> bool:
     """Count one more use of something that is not to be used more than `most` times within `span`."""
+    return wait_after_use(key, most, span) is not None
+
+
+def wait_after_use(key: str, most: int, span: timedelta) -> timedelta | None:
+    """Count one more use; how long one must wait if that was more than `most` within `span`."""
     now = datetime.now(UTC)
     fresh = Attempt.last_at < now - span
     counted = insert(Attempt).values(key=key, failures=1, last_at=now)
@@ -86,5 +92,15 @@ def too_many(key: str, most: int, span: timedelta) -> bool:
             # The span begins with the first use, so that somebody who keeps asking is served again in time.
             "last_at": case((fresh, now), else_=Attempt.last_at),
         },
-    ).returning(Attempt.failures)
-    return int(db.session.scalar(used) or 0) > most
+    ).returning(Attempt.failures, Attempt.last_at)
+    number, since = db.session.execute(used).one()
+    return since + span - now if number > most else None
+
+
+def of_network(address: str) -> str:
+    """Where a request comes from: the address, of IPv6 the network, for whoever has one of it has all of it."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address

@@ -13,6 +13,8 @@ from app.models import Appointment, CatalogueItem, Certificate, Instrument, Orga
 
 INSTRUMENT, CERTIFICATE, APPOINTMENT = "i", "c", "a"
 _SEAL = 12  # hexadecimal digits: 48 bits
+# Using units that bear a person's name.
+PERSONS = ("person", "sole_trader")
 
 
 def address(kind: str, id: int) -> str:
@@ -88,7 +90,7 @@ def instrument(instrument_id: int) -> PublicInstrument | None:
         kind=kind,
         model=row.model,
         serial_no=masked(row.serial_no),
-        using_unit=f"{unit[:1]}**" if nature == "person" else unit,
+        using_unit=f"{unit[:1]}**" if nature in PERSONS else unit,
         county=county,
         verification_state=row.verification_state,
         use_state=row.use_state,

@@ -6,9 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, abort, current_app, request, url_for
+from flask import Flask, Response, abort, current_app, g, request, url_for
 from flask_appbuilder import AppBuilder
 
+from . import public
 from .pages import ModelPage
 from .security import AccountSecurityManager, identify, note_use
 from .shell import Menu, context
@@ -29,7 +30,8 @@ class Kit(AppBuilder):
 
 def install(app: Flask, session: Any) -> None:
     """Put Flask-AppBuilder, with our security manager, on the application. Needs an application context."""
-    app.extensions["kit"] = Kit(app, session, security_manager_class=AccountSecurityManager)
+    kit = app.extensions["kit"] = Kit(app, session, security_manager_class=AccountSecurityManager)
+    public.install(app, kit.bm.get_locale)
     app.before_request(_allow_uploads)
     app.before_request(identify)
     app.before_request(_refuse_nul)
@@ -42,6 +44,7 @@ def register(app: Flask, pages: tuple[type, ...], menu: Menu) -> None:
     """Add the pages, and the menu that leads to them."""
     for page in pages:
         app.extensions["kit"].add_view_no_menu(page)
+    public.open_paths(app, pages)
     app.context_processor(lambda: context(menu))
 
 
@@ -88,7 +91,7 @@ def _protect(response: Response) -> Response:
     response.headers.setdefault("Referrer-Policy", "same-origin")
     if current_app.config["SESSION_COOKIE_SECURE"]:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    if not (request.endpoint or "").endswith("static"):
+    if not (request.endpoint or "").endswith("static") and "is_kept" not in g:
         response.headers["Cache-Control"] = "no-store"
         response.headers.pop("Expires", None)
     return response

@@ -26,6 +26,8 @@ from app.ciphers import hashed_token
 from app.errors import wants_fragment
 from app.models import AccessKey, Account, AccountSession, Organization, db
 
+from .public import is_public
+
 
 class AccountSecurityManager(SecurityManager):
     """Accounts with an organization, sessions that end, permissions read once a request, no view that leaks."""
@@ -126,6 +128,8 @@ class AccountSecurityManager(SecurityManager):
 def identify() -> None:
     """Before each request: who is it."""
     g.principal = NOBODY
+    if is_public():
+        return
     if request.endpoint not in (None, "static") and current_user.is_authenticated:
         g.principal = principal_of(g.user, g.roles)
 
@@ -178,11 +182,18 @@ def _used(before: datetime) -> Any:
 UNNOTED = {"SessionView.remaining"}
 
 
+def is_key_known() -> bool | None:
+    """Whether a request for what is for everybody bears an access key that is good; None if it bears none."""
+    if "Authorization" not in request.headers:
+        return None
+    return bool(current_user.is_authenticated)
+
+
 class Protection(CSRFProtect):
     """The token that a form must carry; a program with an access key has no cookie that others could misuse."""
 
     def protect(self, **options: Any) -> None:
-        if "access_key" in g:
+        if "access_key" in g or is_public():
             return
         if g.principal is NOBODY and request.headers.get("Authorization", "").lower().startswith("bearer "):
             abort(401)  # a program whose key is wrong or has ended is to be told that, not of a form
