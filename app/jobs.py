@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any
 
 from flask import Flask, current_app
-from flask_babel import force_locale  # pyright: ignore[reportAttributeAccessIssue]  # not in its __all__
-from flask_babel import gettext as _
+from flask_babel import (
+    force_locale,  # pyright: ignore[reportAttributeAccessIssue]  # not in its __all__
+    gettext as _,
+)
 from procrastinate import App, JobContext, PsycopgConnector
 from sqlalchemy.engine import make_url
 

@@ -34,12 +34,12 @@ from app.models import (
     Instrument,
     Notification,
     Organization,
+    Role as AccountRole,
     Tally,
     Task,
     db,
     held_role,
 )
-from app.models import Role as AccountRole
 from app.states import DRAFT, WITH_REASON, Step
 
 Chosen = Collection[int] | Select[int]

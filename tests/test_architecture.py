@@ -56,7 +56,7 @@ BEYOND_THE_SESSION = {
     "domain/holidays.py": "counts the calendar, which is for everybody",
     "pages/session.py": "asks whether the database answers",
     "spreadsheet": "streams what pages have narrowed",
-    "models.py": "declares indexes and constraints",
+    "models": "declares indexes and constraints",
     "migrations": "are the tables",
     "seeding": "loads demo data by COPY",
 }
@@ -120,7 +120,7 @@ def test_only_fabkit_and_the_tables_know_flask_appbuilder():
         str(path.relative_to(APP))
         for path in modules()
         if any(name.startswith("flask_appbuilder.") and name != "flask_appbuilder.expose" for name in imports(path))
-        and path.relative_to(APP).parts[0] not in {"fabkit", "models.py", "demo.py"}
+        and path.relative_to(APP).parts[0] not in {"fabkit", "models", "demo.py"}
     }
 
     assert knowing == set()

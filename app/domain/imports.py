@@ -10,8 +10,7 @@ from operator import itemgetter
 from pathlib import PurePath
 from typing import Any, BinaryIO, cast
 
-from flask_babel import force_locale, get_locale, ngettext  # pyright: ignore[reportAttributeAccessIssue]  # not in __all__
-from flask_babel import gettext as _
+from flask_babel import force_locale, get_locale, gettext as _, ngettext  # pyright: ignore[reportAttributeAccessIssue]  # not in __all__
 
 from app import audit, files, spreadsheet
 from app.access import Principal, principal

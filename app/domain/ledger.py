@@ -12,8 +12,7 @@ from io import StringIO
 from itertools import islice
 from typing import Any, NamedTuple
 
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from psycopg2 import OperationalError as DriverError
 from psycopg2.errors import UniqueViolation
 from sqlalchemy import ColumnElement, Text, and_, exists, func, literal, select

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask_babel import force_locale  # pyright: ignore[reportAttributeAccessIssue]  # not in its __all__
-from flask_babel import gettext as _
+from flask_babel import (
+    force_locale,  # pyright: ignore[reportAttributeAccessIssue]  # not in its __all__
+    gettext as _,
+)
 from sqlalchemy import delete, func, insert, select, update
 
 from app import outside

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import render_template
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from markupsafe import Markup
 from wtforms import Field, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Regexp, ValidationError

@@ -7,9 +7,7 @@ from typing import Any
 
 from flask import abort, g
 from flask_appbuilder import expose
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
+from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import aliased
 from wtforms import DateField, DecimalField, HiddenField, RadioField, SelectField, StringField

@@ -3,8 +3,7 @@
 from typing import Any
 
 from flask import abort, g
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from sqlalchemy import func, select
 
 from app.domain import institutions, publications, regions

@@ -4,8 +4,7 @@ from typing import Any
 
 from flask import abort, g, send_file, url_for
 from flask_appbuilder import expose
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy import Text, case, cast, func, literal
 

@@ -9,9 +9,7 @@ from typing import Any
 
 from flask import abort, flash, g, render_template, request, send_file, url_for
 from flask_appbuilder import expose
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
+from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired, MultipleFileField
 from sqlalchemy import and_, case
@@ -41,8 +39,7 @@ from app.fabkit.lists import Source
 from app.fabkit.pages import ModelPage, Show
 from app.fabkit.security import permitted, require
 from app.models import CatalogueItem, Instrument, db
-from app.pages import instruments as instrument_pages
-from app.pages import lots, outcomes, sheets
+from app.pages import instruments as instrument_pages, lots, outcomes, sheets
 from app.states import DRAFT, FAILED, FILED, IN_USE, OVERDUE, PENDING, SENT_BACK, STOPPED, UNVERIFIED, VERIFIED
 from app.workflow import Outcome
 

@@ -4,8 +4,7 @@ from typing import Any
 
 from flask import abort, current_app, g, redirect, request, session, url_for
 from flask_appbuilder import expose
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from flask_login import current_user, login_user, logout_user
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, StringField

@@ -3,8 +3,7 @@
 from typing import Any
 
 from flask import g
-from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
+from flask_babel import lazy_gettext as _l, ngettext
 from markupsafe import Markup
 from sqlalchemy import Text, case, cast, func, literal
 

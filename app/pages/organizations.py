@@ -6,8 +6,7 @@ from typing import Any
 
 from flask import abort, g, request, url_for
 from flask_appbuilder import expose
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import and_, case, select
@@ -39,8 +38,7 @@ from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Account, AuditEntry, Organization, Region, db
-from app.pages import audits as audit_pages
-from app.pages import outcomes
+from app.pages import audits as audit_pages, outcomes
 from app.workflow import Outcome
 
 KINDS = {"authority": _l("Authority"), "institution": _l("Institution"), "using_unit": _l("Using unit")}

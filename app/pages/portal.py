@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Response, abort, current_app, make_response, render_template, request, url_for
 from flask_appbuilder import expose
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 
 from app import outside
 from app.domain import certificate_checks, portal, regions

@@ -3,16 +3,14 @@
 from typing import Any
 
 from flask import g
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 
 from app.domain import bookings, matching
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Choice
 from app.fabkit.lists import Source
 from app.models import Task
-from app.pages import lots
-from app.pages import tasks as task_pages
+from app.pages import lots, tasks as task_pages
 from app.pages.lots import LotsForm
 from app.pages.options import by_institution
 from app.states import DRAFT, RETURNED, TASK_LABELS, WITHDRAW

@@ -7,8 +7,7 @@ from typing import Any
 
 from flask import abort, flash, g, redirect, render_template, request
 from flask_appbuilder import expose
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import and_, case
@@ -24,9 +23,7 @@ from app.fabkit.forms import reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.security import permitted, require
 from app.models import Appointment, Certificate, Instrument, Organization, Region, Task, db
-from app.pages import certificates as certificate_pages
-from app.pages import instruments as instrument_pages
-from app.pages import outcomes
+from app.pages import certificates as certificate_pages, instruments as instrument_pages, outcomes
 from app.pages.certificates import CertificatePage
 from app.pages.options import by_region
 from app.states import (

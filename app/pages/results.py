@@ -5,8 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from flask import g, url_for
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
 from wtforms import (
@@ -33,8 +32,7 @@ from app.fabkit.forms import reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show
 from app.models import MeasurementStandard, Result, Task, db
-from app.pages import sheets
-from app.pages import tasks as task_pages
+from app.pages import sheets, tasks as task_pages
 from app.pages.instruments import conclusion
 from app.states import IN_REVIEW, TASK_LABELS, TO_APPROVE, TO_CHECK, VERIFYING
 

@@ -4,8 +4,7 @@ from typing import Any
 
 from flask import abort, g, redirect, render_template
 from flask_appbuilder import expose
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 
 from app.domain import scans
 from app.domain.scans import APPOINTMENT, CERTIFICATE, INSTRUMENT, PublicCertificate, PublicInstrument

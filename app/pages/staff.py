@@ -5,8 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from flask import abort, g
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import case, exists, func, select

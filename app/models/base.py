@@ -1,0 +1,81 @@
+"""What all tables share: the database, the mixins that say who sees a row, and what is spread by city."""
+
+from typing import Any
+
+from flask_appbuilder.models.sqla.base import SQLA
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    PrimaryKeyConstraint,
+    String,
+)
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+db = SQLA()
+
+Moment = DateTime(timezone=True)
+RegionCode = String(6)
+
+
+def one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+def any_of(column: str, values: frozenset[str]) -> str:
+    return one_of(column, tuple(sorted(values)))
+
+
+# --- Who sees a row ------------------------------------------------------------------------------
+
+
+class WithinRegion:
+    """Rows at a place: an authority sees those of its jurisdiction.
+
+    `city_code` (four digits of the region and '00') is the key by which the big tables are spread over
+    machines, so it stands in each of their primary, unique and foreign keys.
+    """
+
+    city_code: Mapped[str] = mapped_column(RegionCode)
+    region_code: Mapped[str] = mapped_column(RegionCode)
+
+
+class SharedByParties(WithinRegion):
+    """The using unit sees its own, the institution what is or was given to it."""
+
+    using_unit_id: Mapped[int | None] = mapped_column(BigInteger)
+    institution_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class OwnedByUsingUnit(WithinRegion):
+    """The using unit sees its own, an institution those behind a task of its own."""
+
+    using_unit_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class OwnedByInstitution:
+    """The institution sees its own; authorities see all, for work may cross a border (细则 Art 13)."""
+
+    institution_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+
+
+class OfferedByInstitution:
+    """As what it owns; and using units see what is in force, by its `state`, to choose an institution."""
+
+    institution_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    state: Mapped[str] = mapped_column(String(20))
+
+
+def big(*constraints: Any) -> tuple[Any, ...]:
+    return (PrimaryKeyConstraint("id", "city_code"), *constraints)
+
+
+class Big:
+    """A table that may be spread by city: key (id, city_code) in the database, `id` alone in Python."""
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), sort_order=-10)
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"primary_key": [cls.id]}

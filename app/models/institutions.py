@@ -1,0 +1,171 @@
+"""What institutions can do and with whom, and how they number their certificates."""
+
+from datetime import date
+from decimal import Decimal
+
+from flask_appbuilder import Model
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app import states
+from app.models.base import OfferedByInstitution, OwnedByInstitution, one_of
+from app.models.reference import CatalogueItem
+
+
+class MeasurementStandard(OfferedByInstitution, Model):
+    """Public measurement standard (社会公用计量标准): two certificates, two dates (细则 Art 8)."""
+
+    __tablename__ = "measurement_standard"
+    __table_args__ = (CheckConstraint(one_of("state", states.STANDARD_STATES), name="known_state"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    code: Mapped[str] = mapped_column(String(40))
+    certificate_no: Mapped[str] = mapped_column(String(60))
+    valid_until: Mapped[date]
+    public_certificate_no: Mapped[str] = mapped_column(String(60))
+    public_valid_until: Mapped[date]
+    measuring_range: Mapped[str | None] = mapped_column(String(200))
+    uncertainty: Mapped[str | None] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
+
+
+class Capability(OfferedByInstitution, Model):
+    """What an institution may verify (机构项目): a kind of instrument, a range, an accuracy, a place, a time.
+
+    `accuracy_value` orders classes within a kind: a smaller number is finer, and an institution able to verify
+    1.0 is able to verify 1.6.
+    """
+
+    __tablename__ = "capability"
+    __table_args__ = (
+        CheckConstraint(one_of("state", states.CAPABILITY_STATES), name="known_state"),
+        CheckConstraint(one_of("delivery", ("sent", "on_site", "both")), name="known_delivery"),
+        CheckConstraint("range_low <= range_high", name="range_in_order"),
+        CheckConstraint("valid_from <= valid_until", name="validity_in_order"),
+        CheckConstraint("state <> 'rejected' OR length(reason) >= 2", name="reason_given"),
+        Index(
+            "capability_effective",
+            "catalogue_item_id",
+            "institution_id",
+            postgresql_where=text("state = 'effective'"),
+        ),
+        Index("capability_of_institution", "institution_id", "catalogue_item_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    catalogue_item_id: Mapped[int] = mapped_column(ForeignKey("catalogue_item.id"))
+    range_low: Mapped[Decimal] = mapped_column(Numeric(18, 6))
+    range_high: Mapped[Decimal] = mapped_column(Numeric(18, 6))
+    range_unit: Mapped[str] = mapped_column(String(20))
+    accuracy_class: Mapped[str] = mapped_column(String(50))
+    accuracy_value: Mapped[Decimal] = mapped_column(Numeric(12, 6))
+    regulation: Mapped[str] = mapped_column(String(100))
+    delivery: Mapped[str] = mapped_column(String(10))
+    standard_id: Mapped[int | None] = mapped_column(ForeignKey("measurement_standard.id"))
+    valid_from: Mapped[date]
+    valid_until: Mapped[date]
+    state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    catalogue_item: Mapped[CatalogueItem] = relationship()
+    standard: Mapped[MeasurementStandard | None] = relationship()
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+
+class ServiceRegion(Model):
+    """A place that a capability serves (授权区域): a county, a city, a province, or '000000' for all."""
+
+    __tablename__ = "service_region"
+    __table_args__ = (Index("service_region_place", "region_code", "capability_id"),)
+
+    capability_id: Mapped[int] = mapped_column(ForeignKey("capability.id", ondelete="CASCADE"), primary_key=True)
+    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"), primary_key=True)
+
+
+class StaffMember(OwnedByInstitution, Model):
+    """Somebody who verifies, checks or approves (检定员、核验员、批准人); perhaps with an account of the system."""
+
+    __tablename__ = "staff_member"
+    __table_args__ = (Index("staff_of_institution", "institution_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), unique=True)
+    approves: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Qualification(OwnedByInstitution, Model):
+    """A certificate of qualification (计量检定员证): what a member of staff may verify, and until when (办法 Art 11).
+
+    `catalogue_item_ids` holds categories (项别) or kinds (种别).
+    """
+
+    __tablename__ = "qualification"
+    __table_args__ = (
+        CheckConstraint("valid_from <= valid_until", name="validity_in_order"),
+        UniqueConstraint("institution_id", "certificate_no", name="one_qualification_per_no"),
+        Index("qualification_of_staff", "staff_member_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    staff_member_id: Mapped[int] = mapped_column(ForeignKey("staff_member.id", ondelete="CASCADE"))
+    certificate_no: Mapped[str] = mapped_column(String(60))
+    catalogue_item_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    valid_from: Mapped[date]
+    valid_until: Mapped[date]
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    staff_member: Mapped[StaffMember] = relationship()
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    def __str__(self) -> str:
+        return self.certificate_no
+
+
+class IssuingRule(OwnedByInstitution, Model):
+    """How an institution issues its certificates: the pattern of their numbers, and its seal.
+
+    In the pattern {year} and {month} stand for the day of issue, {number:6} for a running number of six digits.
+    """
+
+    __tablename__ = "issuing_rule"
+    __table_args__ = (UniqueConstraint("institution_id", name="one_rule_per_institution"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    pattern: Mapped[str] = mapped_column(String(40))
+    seal: Mapped[str | None] = mapped_column(String(64))
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+
+class CertificateNumber(OwnedByInstitution, Model):
+    """The last number given out in a series; its row is held while numbers are taken, so that none is lost."""
+
+    __tablename__ = "certificate_number"
+
+    institution_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True)
+    series: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last: Mapped[int]

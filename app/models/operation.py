@@ -1,0 +1,154 @@
+"""What the system tells and does by itself, and the audit log."""
+
+from datetime import date, datetime
+from typing import Any
+
+from flask_appbuilder import Model
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Identity,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app import states
+from app.models.accounts import OwnedByAccount
+from app.models.base import Moment, RegionCode, one_of
+
+
+class Notification(OwnedByAccount, Model):
+    """What an account should know: `kind` is the step that happened to `amount` rows of `subject`.
+
+    `subject_id` is set if it was one row. `reason` is what the step was done for.
+    """
+
+    __tablename__ = "notification"
+    __table_args__ = (
+        Index("notification_of_account", "account_id", "id"),
+        Index("notification_unread", "account_id", postgresql_where=text("read_at IS NULL")),
+        Index("notification_unmailed", "id", postgresql_where=text("mailed_at IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    party: Mapped[str] = mapped_column(String(20))
+    subject: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[int | None] = mapped_column(BigInteger)
+    amount: Mapped[int]
+    reason: Mapped[str | None] = mapped_column(String(500))
+    at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    read_at: Mapped[datetime | None] = mapped_column(Moment)
+    mailed_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Job(OwnedByAccount, Model):
+    """Long work for somebody: what is asked, how far it is, and the file that came out of it."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        CheckConstraint(one_of("state", states.JOB_STATES), name="known_state"),
+        Index("job_of_account", "account_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(20), server_default=states.WAITING)
+    asked: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    done: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    total: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    message: Mapped[str | None] = mapped_column(String(1000))
+    file: Mapped[str | None] = mapped_column(String(64))
+    file_name: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ClockRun(Model):
+    """A run of the clockwork for a day: what each of its hands moved."""
+
+    __tablename__ = "clock_run"
+    __table_args__ = (Index("clock_run_day", "day", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    day: Mapped[date]
+    at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    moved: Mapped[dict[str, int]] = mapped_column(JSONB)
+    by_name: Mapped[str] = mapped_column(String(60))
+
+
+class Dump(Model):
+    """A file of all that is published of a kind (开放数据), made each night; `file` is its SHA-256 and its name.
+
+    `revocations` is how many the last day had known when it was made, from `since` on: as soon as there are more, it
+    is handed out no longer.
+    """
+
+    __tablename__ = "dump"
+    __table_args__ = (
+        CheckConstraint(one_of("kind", ("certificates", "institutions", "catalogue")), name="known_kind"),
+        Index("dump_of_kind", "kind", "made_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    made_at: Mapped[datetime] = mapped_column(Moment)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    file: Mapped[str] = mapped_column(String(64))
+    since: Mapped[datetime] = mapped_column(Moment)
+    revocations: Mapped[int] = mapped_column(BigInteger)
+
+
+# --- Audit ---------------------------------------------------------------------------------------
+
+
+class AuditEntry(Model):
+    """审计日志: who did what, when, from where. Appended by audit.py, never changed: the database refuses.
+
+    Every entry seals the one before it in its chain (one for each province, '00' for strangers and the nation).
+    `region_code` is the place of the acting person's organization: auditors see those of their jurisdiction.
+    """
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        UniqueConstraint("chain", "number", name="one_entry_per_place_in_chain"),
+        Index("audit_entry_at", "at", "id"),
+        Index("audit_entry_place", text("left(region_code, 2)"), "at", "id"),
+        Index("audit_entry_subject", "subject", "subject_id", "at"),
+        Index("audit_entry_by", "by_id", "at"),
+        Index("audit_entry_by_name", "by_name", "at", postgresql_ops={"by_name": "text_pattern_ops"}),
+        Index("audit_entry_subject_name", "subject_name", "at", postgresql_ops={"subject_name": "text_pattern_ops"}),
+        Index("audit_entry_action", "action", "at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    chain: Mapped[str] = mapped_column(String(2))
+    number: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(Moment)
+    action: Mapped[str] = mapped_column(String(40))
+    region_code: Mapped[str] = mapped_column(RegionCode)
+    by_id: Mapped[int | None] = mapped_column(BigInteger)
+    by_name: Mapped[str] = mapped_column(String(128))
+    by_organization: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str] = mapped_column(String(45))
+    subject: Mapped[str] = mapped_column(String(30))
+    subject_id: Mapped[int | None] = mapped_column(BigInteger)
+    subject_name: Mapped[str] = mapped_column(String(200))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    seal: Mapped[str] = mapped_column(String(64))
+
+
+class AuditChain(Model):
+    """The end of a chain: how many entries it has, and the seal of the last."""
+
+    __tablename__ = "audit_chain"
+
+    chain: Mapped[str] = mapped_column(String(2), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    seal: Mapped[str] = mapped_column(String(64))
