@@ -513,7 +513,9 @@ ROLES = {
         _l("Catalogue officer"),
         "authority",
         BUSINESS,
-        _permissions(Catalogue="can_list can_show can_export add edit publish revoke confirm"),
+        _permissions(
+            Catalogue="can_list can_show can_export add edit withdraw_announced import publish revoke confirm"
+        ),
         level="nation",
     ),
     "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export", **_LOOKER),

@@ -4,17 +4,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
+from app.domain import holidays
 from app.models import CatalogueItem, db
 
 MOST_FOUND = 50
 
 
+def in_force() -> ColumnElement[bool]:
+    """The condition that an item of the catalogue holds today."""
+    return and_(CatalogueItem.valid_until.is_(None), CatalogueItem.valid_from <= holidays.today())
+
+
 def children(parent_id: int | None) -> list[CatalogueItem]:
     """Level 1 if no parent is given, else the kinds of a level 1 item."""
-    items = select(CatalogueItem).where(CatalogueItem.valid_until.is_(None))
+    items = select(CatalogueItem).where(in_force())
     if parent_id is None:
         items = items.where(CatalogueItem.level == 1)
     else:
@@ -25,7 +31,8 @@ def children(parent_id: int | None) -> list[CatalogueItem]:
 def kind(item_id: int) -> CatalogueItem | None:
     """The kind (种别) with this id that is in force."""
     item: CatalogueItem | None = db.session.get(CatalogueItem, item_id)
-    return item if item and item.level == 2 and item.valid_until is None else None
+    holds = item and item.level == 2 and item.valid_until is None and item.valid_from <= holidays.today()
+    return item if holds else None
 
 
 def way_to(item_id: int) -> list[tuple[str, str]]:
@@ -46,7 +53,7 @@ def kinds_of(item_id: int) -> list[int]:
 def named(term: str) -> dict[str, str]:
     """The first few categories and kinds in force whose name contains the term: their full names by id."""
     above = aliased(CatalogueItem)
-    found = _full_names(above).where(CatalogueItem.valid_until.is_(None)).limit(MOST_FOUND)
+    found = _full_names(above).where(in_force()).limit(MOST_FOUND)
     if term:
         contains = [name.icontains(term, autoescape=True) for name in (CatalogueItem.name, above.name)]
         found = found.where(or_(*contains))
@@ -81,7 +88,7 @@ def kinds() -> list[tuple[str, CatalogueItem]]:
     found = (
         select(category.name, CatalogueItem)
         .join(category, category.id == CatalogueItem.parent_id)
-        .where(CatalogueItem.valid_until.is_(None))
+        .where(in_force())
         .order_by(category.number, CatalogueItem.number)
     )
     return [(name, kind) for name, kind in db.session.execute(found)]

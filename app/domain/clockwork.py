@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Date, Select, exists, literal, or_, select
 
 from app.access import Principal
-from app.domain import holidays, notifications
+from app.domain import catalogue_versions, holidays, notifications
 from app.domain.instruments import WARNED_BEFORE
 from app.errors import RuleError
 from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
@@ -75,6 +75,7 @@ def _time_out(day: date, by: Principal) -> int:
 
 
 HANDS: dict[str, Callable[[date, Principal], int]] = {
+    "announced": catalogue_versions.begin,
     "run_out": _run_out,
     "fall_due": _fall_due,
     "expire": _expire,

@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 
 from app.access import PUBLIC, seeing, within
 from app.domain import holidays, ledger, regions
+from app.domain.catalogue import in_force
 from app.domain.regions import NATION
 from app.errors import RuleError
 from app.models import (
@@ -448,7 +449,7 @@ def catalogue_rows() -> Any:
             CatalogueItem.scope,
             CatalogueItem.valid_from,
         )
-        .where(CatalogueItem.valid_until.is_(None))
+        .where(in_force())
         .order_by(func.coalesce(number, CatalogueItem.number), CatalogueItem.level, CatalogueItem.number)
     )
 

@@ -74,7 +74,7 @@ def _kind(row: dict[str, str], parent_id: int) -> dict[str, object]:
         "parent_id": parent_id,
         "supervision": row["supervision"],
         "verification_mode": row["verification_mode"],
-        "cycle_months": int(cycle.group()) if cycle else None,
+        "cycle_months": int(cycle.group()) or None if cycle else None,  # 0 of some means verified once
         "cycle_note": row["cycle_months"] or None,
         "scope": row["scope"] or None,
         "source": row["source"],

@@ -43,6 +43,7 @@ from app.models.operation import (
     Notification as Notification,
 )
 from app.models.reference import (
+    AnnouncedChange as AnnouncedChange,
     CatalogueItem as CatalogueItem,
     Deadline as Deadline,
     Holiday as Holiday,

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from flask_appbuilder import Model
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Numeric,
     String,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -145,6 +147,7 @@ class CatalogueItem(Model):
         CheckConstraint("(level = 2) = (parent_id IS NOT NULL)", name="parent_of_level_2"),
         CheckConstraint(one_of("supervision", ("P", "V", "P+V")), name="known_supervision"),
         CheckConstraint("valid_until IS NULL OR valid_until >= valid_from", name="validity_in_order"),
+        CheckConstraint("cycle_months BETWEEN 1 AND 240", name="cycle_in_months"),
         CheckConstraint(one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
         CheckConstraint("publication = 'unpublished' OR confirmed_at IS NOT NULL", name="confirmed_before_published"),
         CheckConstraint("(publication = 'published') = (published_at IS NOT NULL)", name="published_has_time"),
@@ -175,6 +178,22 @@ class CatalogueItem(Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AnnouncedChange(Model):
+    """A change of an entry of the catalogue that begins on a day to come: then it is made, and this row is gone.
+
+    `told` holds what changes, by the names of the columns.
+    """
+
+    __tablename__ = "announced_change"
+    __table_args__ = (Index("announced_change_day", "valid_from"),)
+
+    item_id: Mapped[int] = mapped_column(ForeignKey("catalogue_item.id"), primary_key=True)
+    valid_from: Mapped[date]
+    told: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    announced_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    by_name: Mapped[str] = mapped_column(String(60))
 
 
 class Deadline(Model):

@@ -1,18 +1,23 @@
 """强制检定器具目录: the categories and kinds that must be verified, as a tree, with what was in force before."""
 
+from datetime import date
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, g
+from flask import abort, g, send_file
+from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
+from flask_wtf.file import FileField, FileRequired
 from sqlalchemy import case, func
 from sqlalchemy.orm import aliased
 from wtforms import DateField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app.domain import catalogue_versions, holidays
+from app import spreadsheet
+from app.domain import catalogue_sheets, catalogue_versions, holidays
 from app.domain.catalogue_versions import Entry
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, Switch, in_own
@@ -20,8 +25,9 @@ from app.fabkit.formats import badge, day, label, moment
 from app.fabkit.forms import trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
-from app.models import CatalogueItem
-from app.pages import outcomes
+from app.fabkit.security import permitted, require
+from app.models import AnnouncedChange, CatalogueItem
+from app.pages import outcomes, sheets
 from app.pages.publications import PUBLICATION_STYLES, RevokeForm
 from app.states import PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
 from app.workflow import Outcome
@@ -29,11 +35,8 @@ from app.workflow import Outcome
 SUPERVISIONS = {"P": _l("Type approval"), "V": _l("Verification"), "P+V": _l("Type approval and verification")}
 LEVELS = {"1": _l("Category"), "2": _l("Kind")}
 CONFIRMED = {"yes": _l("Confirmed"), "no": _l("To be confirmed")}
+ANNOUNCED = {"yes": _l("Begins on a day to come")}
 VERSIONS = {"old": _l("No longer in force")}
-
-
-def _listed(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").replace("；", ";").split(";") if part.strip()]
 
 
 def _text(title: Any, longest: int, **how: Any) -> StringField:
@@ -43,12 +46,12 @@ def _text(title: Any, longest: int, **how: Any) -> StringField:
 class ItemForm(FlaskForm):
     """A category or a kind; of a category the name alone is asked."""
 
-    name = StringField(_l("Name"), [DataRequired(_l("Please give the name.")), Length(max=100)], filters=[trimmed])
+    name = StringField(_l("Name of the entry"), [DataRequired(_l("Please give a name.")), Length(max=100)], filters=[trimmed])
     valid_from = DateField(
         _l("In force from"),
         [InputRequired(_l("Please give the day."))],
         default=holidays.today,
-        description=_l("Certificates of days before it keep what held then."),
+        description=_l("Certificates of days before it keep what held then. A day to come announces the change."),
     )
     supervision = SelectField(_l("Supervision"), choices=[SelectChoice(*pair) for pair in SUPERVISIONS.items()],
                               default="P+V")  # fmt: skip
@@ -74,9 +77,25 @@ class ItemForm(FlaskForm):
             cycle_months=self.cycle_months.data,
             cycle_note=self.cycle_note.data or None,
             scope=self.scope.data or None,
-            range_units=_listed(self.range_units.data),
-            accuracy_classes=_listed(self.accuracy_classes.data),
+            range_units=catalogue_versions.listed(self.range_units.data),
+            accuracy_classes=catalogue_versions.listed(self.accuracy_classes.data),
         )
+
+
+class ImportForm(FlaskForm):
+    file = FileField(
+        _l("Edited sheet"),
+        [FileRequired(_l("Please choose a file."))],
+        description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s rows.",
+                       size=catalogue_sheets.MOST_BYTES // 2**20, rows=catalogue_sheets.MOST_ROWS),
+        render_kw={"accept": ".xlsx,.csv"},
+    )  # fmt: skip
+    valid_from = DateField(
+        _l("In force from"),
+        [InputRequired(_l("Please give the day."))],
+        default=holidays.today,
+        description=_l("For every change and every new entry of the sheet."),
+    )
 
 
 Above = aliased(CatalogueItem, name="above")
@@ -95,12 +114,15 @@ class Catalogue(ModelPage):
     source = Source(
         CatalogueItem,
         key=catalogue_versions.place_in_tree(),
-        outer_joins=((Above, Above.id == CatalogueItem.parent_id),),
+        outer_joins=(
+            (Above, Above.id == CatalogueItem.parent_id),
+            (AnnouncedChange, AnnouncedChange.item_id == CatalogueItem.id),
+        ),
     )
     columns = (
         Column("publication", _l("Publication"), CatalogueItem.publication, badge(PUBLICATION_LABELS), css="nowrap",
                fixed=True),
-        Column("name", _l("Name"), _IN_TREE, fixed=True),
+        Column("name", _l("Name of the entry"), _IN_TREE, fixed=True),
         Column("supervision", _l("Supervision"), CatalogueItem.supervision, label(SUPERVISIONS), css="nowrap"),
         Column("mode", _l("Mode of verification"), CatalogueItem.verification_mode, css="narrow"),
         Column("cycle", _l("Cycle (months)"), CatalogueItem.cycle_months, css="number"),
@@ -108,6 +130,7 @@ class Catalogue(ModelPage):
         Column("scope", _l("Scope"), CatalogueItem.scope, css="wide"),
         Column("valid_from", _l("In force from"), CatalogueItem.valid_from, day, css="nowrap"),
         Column("valid_until", _l("In force until"), CatalogueItem.valid_until, day, css="nowrap", hidden=True),
+        Column("announced", _l("Change announced for"), AnnouncedChange.valid_from, day, css="nowrap"),
         Column("confirmed", _l("Confirmed"), _CONFIRMED, badge(CONFIRMED), css="nowrap"),
         Column("published_at", _l("Published at"), CatalogueItem.published_at, moment, css="nowrap"),
         Column("category", _l("Category"), func.coalesce(Above.name, CatalogueItem.name), hidden=True),
@@ -121,11 +144,13 @@ class Catalogue(ModelPage):
         Choice("supervision", _l("Supervision"), CatalogueItem.supervision, SUPERVISIONS),
         Switch("confirmed", _l("Confirmed"), None, CONFIRMED, multiple=False,
                conditions=lambda value: CatalogueItem.confirmed_at.is_(None) == (value == "no")),
+        Switch("announced", _l("Announced"), None, ANNOUNCED, multiple=False,
+               conditions=lambda _yes: catalogue_versions.is_announced()),
         Switch("version", _l("Versions"), None, VERSIONS, multiple=False,
                conditions=lambda _old: CatalogueItem.valid_until.is_not(None),
                otherwise=lambda: CatalogueItem.valid_until.is_(None)),
     )  # fmt: skip
-    search = Search((in_own("name", _l("Name"), ContainsChinese(CatalogueItem.name)),), placeholder=_l("Search"))
+    search = Search((in_own("name", _l("Name of the entry"), ContainsChinese(CatalogueItem.name)),), placeholder=_l("Search"))
 
     def details(self, row_id: int) -> Show | None:
         found = catalogue_versions.find(row_id)
@@ -134,7 +159,7 @@ class Catalogue(ModelPage):
         facts = [
             (_l("Level"), LEVELS[str(found.level)]),
             (_l("Category"), found.parent.name if found.parent else None),
-            (_l("Name"), found.name),
+            (_l("Name of the entry"), found.name),
             (_l("Supervision"), label(SUPERVISIONS)(found.supervision)),
             (_l("Mode of verification"), found.verification_mode),
             (_l("Verification cycle (months)"), found.cycle_months),
@@ -164,8 +189,8 @@ class Catalogue(ModelPage):
     def add(self, selection: Selection, form: ItemForm) -> str:
         parent_id = selection.only_id() if selection.asked else None
         entry = form.entry(is_kind=parent_id is not None)
-        catalogue_versions.add(entry, parent_id, form.valid_from.data or holidays.today(), g.principal)
-        return _("Added.")
+        new = catalogue_versions.add(entry, parent_id, form.valid_from.data or holidays.today(), g.principal)
+        return _("Added.") if new.valid_from <= holidays.today() else _announced(new.valid_from)
 
     @form_action("edit", _l("Edit"), icon="edit", form=ItemForm, single=True, template="catalogue/form.html",
                  size="lg", submit=_l("Save"), context="asked")  # fmt: skip
@@ -174,7 +199,39 @@ class Catalogue(ModelPage):
         entry, from_day = form.entry(is_kind=before.level == 2), form.valid_from.data or holidays.today()
         if catalogue_versions.edit(before.id, entry, from_day, form.revision.data or "", g.principal) is None:
             abort(404)
-        return _("Saved.")
+        return _("Saved.") if from_day <= holidays.today() else _announced(from_day)
+
+    @form_action(
+        "import",
+        _l("Import"),
+        icon="upload",
+        form=ImportForm,
+        without=True,
+        template="catalogue/import.html",
+        size="lg",
+        submit=_l("Import"),
+        most_bytes=catalogue_sheets.MOST_BYTES + 2**16,
+    )
+    def import_sheet(self, _selection: Selection, form: ImportForm) -> Any:
+        incoming = catalogue_sheets.read(form.file.data.stream, form.file.data.filename)
+        checked = catalogue_sheets.check(incoming, form.valid_from.data or holidays.today())
+        if checked.problems:
+            what = catalogue_sheets.hand_back(incoming, checked)
+            return sheets.handed_back(self, "import", form, catalogue_sheets.KIND, what, checked.problems)
+        return catalogue_sheets.apply(checked, g.principal)
+
+    @expose("/sheet", methods=["GET"])
+    @permitted("list")
+    def sheet(self) -> Any:
+        """The catalogue as a sheet to edit."""
+        require("import", self.class_permission_name)
+        content, name = BytesIO(catalogue_sheets.sheet()), _("Catalogue of mandatory verification")
+        return send_file(content, mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=f"{name}.xlsx")
+
+    @form_action("withdraw_announced", _l("Withdraw the announced change"), icon="calendar-off")
+    def withdraw_announced(self, selection: Selection, _form: Any) -> str:
+        outcome = catalogue_versions.withdraw_announced(selection.ids, g.principal)
+        return outcomes.told(_("Withdrew %(done)s announced changes.", done=outcome.done), outcome, _NOTHING_ANNOUNCED)
 
     def prefill(self, declared: Any, selection: Selection) -> Any:
         if declared.name != "edit":
@@ -185,7 +242,7 @@ class Catalogue(ModelPage):
             **{name: getattr(found, name) for name in same},
             range_units=";".join(found.range_units),
             accuracy_classes=";".join(found.accuracy_classes),
-            valid_from=holidays.today(),
+            valid_from=max(holidays.today(), found.valid_from),
         )
 
     def asked(self, selection: Selection, _form: ItemForm) -> dict[str, Any]:
@@ -194,6 +251,11 @@ class Catalogue(ModelPage):
         editing = "revision" in _form and bool(_form.revision.data)
         if editing and found:
             note = _("A change makes a new version from the day given; what held before is kept with its last day.")
+            coming = catalogue_versions.announced(found.id)
+            if coming:
+                day_text = coming.valid_from.isoformat()
+                note += _("A change from %(day)s is announced already: another one announced takes its place.",
+                          day=day_text)  # fmt: skip
             return {"is_kind": found.level == 2, "note": note}
         if found is None:
             return {"is_kind": False, "note": _("Nothing is ticked: a new category is added.")}
@@ -229,8 +291,15 @@ def _told(done: str, outcome: Outcome) -> str:
 _LEFT = _l("%(number)s were left as they were: not confirmed, no longer in force, or in another state.")
 
 
+_NOTHING_ANNOUNCED = _l("%(number)s were left as they were: no change of them is announced.")
+
+
+def _announced(day: date) -> str:
+    return _("Announced: it begins on %(day)s.", day=day.isoformat())
+
+
 def _versions(found: CatalogueItem) -> Table:
-    heads = [_l("In force from"), _l("In force until"), _l("Name"), _l("Supervision"), _l("Cycle (months)")]
+    heads = [_l("In force from"), _l("In force until"), _l("Name of the entry"), _l("Supervision"), _l("Cycle (months)")]
     rows = [
         [
             day(each.valid_from),
@@ -241,4 +310,9 @@ def _versions(found: CatalogueItem) -> Table:
         ]
         for each in catalogue_versions.versions(found)
     ]
+    coming = catalogue_versions.announced(found.id)
+    if coming:
+        told = {name: coming.told.get(name, getattr(found, name)) for name in ("name", "supervision", "cycle_months")}
+        names = [told["name"], label(SUPERVISIONS)(told["supervision"]), told["cycle_months"]]
+        rows.insert(0, [day(coming.valid_from), _("announced"), *names])
     return Table(_l("Versions"), heads, rows)

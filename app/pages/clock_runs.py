@@ -14,6 +14,7 @@ from app.fabkit.pages import ModelPage
 from app.models import ClockRun
 
 HANDS = {
+    "announced": _l("changes of the catalogue begun"),
     "run_out": _l("overdue"),
     "fall_due": _l("due soon"),
     "expire": _l("capabilities expired"),

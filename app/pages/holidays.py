@@ -16,7 +16,7 @@ from app.models import Holiday
 
 class HolidayForm(FlaskForm):
     day = DateField(_l("Day"), [InputRequired(_l("Please give the day."))])
-    name = StringField(_l("Name"), [InputRequired(_l("Please give the name.")), Length(max=40)], filters=[trimmed])
+    name = StringField(_l("Name of the day"), [InputRequired(_l("Please give a name.")), Length(max=40)], filters=[trimmed])
     working = BooleanField(_l("A weekend day that is worked"))
     revision = HiddenField()
 
@@ -32,7 +32,7 @@ class Holidays(EditablePage):
     source = Source(Holiday, key=Holiday.day, descending=True)
     columns = (
         Column("day", _l("Day"), Holiday.day, day, css="nowrap", fixed=True),
-        Column("name", _l("Name"), Holiday.name),
+        Column("name", _l("Name of the day"), Holiday.name),
         Column("working", _l("A weekend day that is worked"), Holiday.working, yes_no),
     )
     filters = (Dates("day", _l("Day"), Holiday.day),)

@@ -30,6 +30,7 @@ STATES = {
 KINDS = {
     "import_instruments": _l("Import of instruments"),
     "record_results": _l("Results by sheet"),
+    "import_catalogue": _l("Catalogue by sheet"),
     "certificate_documents": _l("Certificates as PDF"),
     "certificate_zip": _l("Certificates as one file"),
 }
