@@ -176,7 +176,10 @@ VALUES = {"pk": "1", "name": "refuse", "code": "zh", "token": "x", "kind": "png"
 
 def urls(app):
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.split(".")[0] not in OPEN_ANYWAY and rule.endpoint != "MyAccount.password":
+        opens_anyway = rule.endpoint.split(".")[0] in OPEN_ANYWAY or rule.rule.startswith(
+            app.extensions["public_paths"]
+        )
+        if not opens_anyway and rule.endpoint != "MyAccount.password":
             values = {argument: VALUES.get(argument, "1") for argument in rule.arguments}
             yield from (
                 (method, app.url_map.bind("x").build(rule.endpoint, values))

@@ -46,7 +46,9 @@ def _text(title: Any, longest: int, **how: Any) -> StringField:
 class ItemForm(FlaskForm):
     """A category or a kind; of a category the name alone is asked."""
 
-    name = StringField(_l("Name of the entry"), [DataRequired(_l("Please give a name.")), Length(max=100)], filters=[trimmed])
+    name = StringField(
+        _l("Name of the entry"), [DataRequired(_l("Please give a name.")), Length(max=100)], filters=[trimmed]
+    )
     valid_from = DateField(
         _l("In force from"),
         [InputRequired(_l("Please give the day."))],
@@ -150,7 +152,9 @@ class Catalogue(ModelPage):
                conditions=lambda _old: CatalogueItem.valid_until.is_not(None),
                otherwise=lambda: CatalogueItem.valid_until.is_(None)),
     )  # fmt: skip
-    search = Search((in_own("name", _l("Name of the entry"), ContainsChinese(CatalogueItem.name)),), placeholder=_l("Search"))
+    search = Search(
+        (in_own("name", _l("Name of the entry"), ContainsChinese(CatalogueItem.name)),), placeholder=_l("Search")
+    )
 
     def details(self, row_id: int) -> Show | None:
         found = catalogue_versions.find(row_id)
@@ -299,7 +303,8 @@ def _announced(day: date) -> str:
 
 
 def _versions(found: CatalogueItem) -> Table:
-    heads = [_l("In force from"), _l("In force until"), _l("Name of the entry"), _l("Supervision"), _l("Cycle (months)")]
+    named = [_l("Name of the entry"), _l("Supervision"), _l("Cycle (months)")]
+    heads = [_l("In force from"), _l("In force until"), *named]
     rows = [
         [
             day(each.valid_from),

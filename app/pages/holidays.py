@@ -16,7 +16,9 @@ from app.models import Holiday
 
 class HolidayForm(FlaskForm):
     day = DateField(_l("Day"), [InputRequired(_l("Please give the day."))])
-    name = StringField(_l("Name of the day"), [InputRequired(_l("Please give a name.")), Length(max=40)], filters=[trimmed])
+    name = StringField(
+        _l("Name of the day"), [InputRequired(_l("Please give a name.")), Length(max=40)], filters=[trimmed]
+    )
     working = BooleanField(_l("A weekend day that is worked"))
     revision = HiddenField()
 

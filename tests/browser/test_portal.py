@@ -201,10 +201,7 @@ def test_on_paper_stands_only_what_was_found(visit, address, register):
     assert (page.locator(".menu").is_visible(), page.locator(".facts").first.is_visible()) == (False, True)
 
 
-LIGHTHOUSE = os.environ.get("LIGHTHOUSE")
-
-
-@pytest.mark.skipif(not LIGHTHOUSE, reason="LIGHTHOUSE names no program; see README")
+@pytest.mark.lighthouse
 @pytest.mark.parametrize("device", ["mobile", "desktop"])
 def test_lighthouse_has_little_to_say(address, register, device):
     """Too heavy for every run: accessibility and best practices of each page, 95 of 100 at least."""
@@ -213,7 +210,7 @@ def test_lighthouse_has_little_to_say(address, register, device):
         if name == "error":
             continue  # Lighthouse refuses to look at what is not there
         told = subprocess.run(
-            [str(LIGHTHOUSE), address + quote(path, safe="/?&="), "--quiet", "--output=json",
+            [os.environ["LIGHTHOUSE"], address + quote(path, safe="/?&="), "--quiet", "--output=json",
              "--only-categories=accessibility,best-practices", f"--chrome-flags=--headless=new {' '.join(QUIET)}",
              *(["--preset=desktop"] if device == "desktop" else [])],
             capture_output=True, check=True,
