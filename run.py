@@ -212,6 +212,7 @@ def serve(options: argparse.Namespace) -> int:
     refuse_taken_port(options)
     with database("postgres") as url, ExitStack() as stack:
         env = surroundings(url) | (PRODUCTION if options.production else {})
+        env.setdefault("PUBLIC_URL", f"http://127.0.0.1:{options.port}")
         prepare(env, options.production)
         with undisturbed():
             children = {

@@ -7,8 +7,9 @@ from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import Select, distinct, func, select
 
 from app import ciphers, files, seeding
-from app.domain import certificates
-from app.models import Account, IssuingRule, Organization, RoleGrant, StaffMember, Task, db
+from app.access import EVERYTHING
+from app.domain import catalogue_versions, certificates
+from app.models import Account, CatalogueItem, IssuingRule, Organization, RoleGrant, StaffMember, Task, db
 from app.seeding import staff
 from app.seeding.seals import demo_seal
 from app.states import OFFERED
@@ -93,6 +94,7 @@ def create_unless_there() -> None:
     if not db.session.scalar(select(Organization.id).limit(1)):
         seeding.seed(INSTRUMENTS, SEED)
     if not db.session.scalar(select(Account.id).where(Account.demo).limit(1)):
+        _publish_catalogue()
         _add_accounts()
         _join_staff()
         _seal()
@@ -112,6 +114,13 @@ def accounts() -> list[tuple[str, str, str]]:
         (account.username, PASSWORD, f"{organization} {account.position} {account.first_name}")
         for account, organization in db.session.execute(rows)
     ]
+
+
+def _publish_catalogue() -> None:
+    """As if the nation had vouched for it: else the portal had nothing to choose from."""
+    everything = list(db.session.scalars(select(CatalogueItem.id)))
+    catalogue_versions.confirm(everything, EVERYTHING)
+    catalogue_versions.publish(everything, EVERYTHING)
 
 
 def _add_accounts() -> None:

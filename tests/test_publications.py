@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.domain import certificates, holidays, publications
 from app.models import Certificate, Event, Institution, PublicationRule, db
@@ -279,6 +279,13 @@ def test_the_list_and_publishing_cost_the_same_statements(office, statements, co
         office.act("publications", "publish", ids)
 
     assert (len(listed), len(published)) == (5, 7)
+
+
+def test_a_part_of_the_list_in_which_none_can_match_is_not_read(rows):
+    asked = select(Certificate.id).where(Certificate.publication == UNPUBLISHED, Certificate.publication != UNPUBLISHED)
+    literal = asked.compile(db.engine, compile_kwargs={"literal_binds": True})
+
+    assert "One-Time Filter: false" in "".join(rows.scalars(text(f"EXPLAIN {literal}")))
 
 
 # --- Institutions ---------------------------------------------------------------------------------

@@ -32,7 +32,11 @@ from app.pages.publications import PUBLICATION_STYLES, RevokeForm
 from app.states import PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
 from app.workflow import Outcome
 
-SUPERVISIONS = {"P": _l("Type approval"), "V": _l("Verification"), "P+V": _l("Type approval and verification")}
+SUPERVISIONS = {
+    "P": _l("Type approval"),
+    "V": _l("Mandatory verification"),
+    "P+V": _l("Type approval and verification"),
+}
 LEVELS = {"1": _l("Category"), "2": _l("Kind")}
 CONFIRMED = {"yes": _l("Confirmed"), "no": _l("To be confirmed")}
 ANNOUNCED = {"yes": _l("Begins on a day to come")}
