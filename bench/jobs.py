@@ -192,12 +192,18 @@ def agree(name: str, answer: sql.Answer, requests: dict[str, Callable[[], Answer
 
 
 def public(bench: Bench) -> list[Job]:
-    """What everybody may ask; stock Flask-AppBuilder has nothing of the kind."""
-    asked = portal.requests(bench.connection, bench.bare, bench.ours[PROVINCE])
-    return [
-        Job(name, {"sql": partial(by_hand, by_sql), **web(requests)}, "ours <= 5 x bare")
-        for name, (by_sql, requests) in asked.items()
-    ]
+    """What everybody may ask, one after the other and many at once; stock Flask-AppBuilder has nothing of the kind."""
+    jobs = []
+    for asked in portal.questions(bench.connection, bench.bare, bench.ours[PROVINCE]):
+        alone = {way: partial(server.get, url) for way, (server, url) in asked.ways.items()}
+        jobs.append(Job(asked.name, {"sql": partial(by_hand, asked.by_hand), **web(alone)}, "ours <= 5 x bare"))
+        many: dict[str, Way] = {way: partial(by_many, *where) for way, where in asked.ways.items()}
+        jobs.append(Job(f"{asked.name}, {portal.AT_ONCE} at once", many, "ours <= 5 x bare"))
+    return jobs
+
+
+def by_many(server: Server, url: str) -> Sample:
+    return Sample(portal.under_load(server, url) * 1e3)
 
 
 # --- Assigning -----------------------------------------------------------------------------------

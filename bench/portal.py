@@ -2,7 +2,10 @@
 
 import hmac
 import re
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -10,8 +13,9 @@ from urllib.parse import urlencode
 from bench import sql
 
 if TYPE_CHECKING:
-    from bench.servers import Answer
+    from bench.servers import Server
 
+AT_ONCE, EACH = 8, 10
 TERM, PROVINCE = "医院", "33"
 MOST_UNITS, PAGE_SIZE = 2000, 20
 NAMED = "('enterprise', 'public_institution', 'government')"
@@ -29,6 +33,15 @@ _JOINS = """
     LEFT JOIN (organization issuer JOIN institution house ON house.organization_id = issuer.id
                AND house.publication = 'published') ON issuer.id = c.institution_id
     LEFT JOIN catalogue_item kind ON kind.id = i.catalogue_item_id AND kind.publication = 'published'"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What everybody may ask: the SQL for it by hand, and for each web application where it is asked."""
+
+    name: str
+    by_hand: Callable[[], list[tuple[Any, ...]]]
+    ways: "dict[str, tuple[Server, str]]"
 
 
 def search(connection: Any, term: str) -> list[tuple[Any, ...]]:
@@ -61,36 +74,52 @@ def paper(connection: Any) -> tuple[str, str]:
     return found[0][0], found[0][1]
 
 
-def requests(connection: Any, bare: Any, ours: Any) -> dict[str, tuple[Callable[[], Any], dict[str, Any]]]:
-    """Of each job: the SQL by hand, and the same asked of the web applications."""
+def questions(connection: Any, bare: "Server", ours: "Server") -> "list[Question]":
+    """Each with the same SQL by hand, and where it is asked of the web applications."""
     asked, (no, code) = {"unit": TERM, "region": f"{PROVINCE}0000"}, paper(connection)
     one = {"no": no, "code": code}
-    jobs: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
-        f"portal search {TERM}, province": (
+    asked_of = [
+        Question(
+            f"portal search {TERM}, province",
             partial(search, connection, TERM),
             {
-                "bare": partial(bare.get, f"/portal?{urlencode({'q': TERM})}"),
-                "ours": partial(ours.get, f"/portal/instruments?{urlencode(asked)}"),
+                "bare": (bare, f"/portal?{urlencode({'q': TERM})}"),
+                "ours": (ours, f"/portal/instruments?{urlencode(asked)}"),
             },
         ),
-        "portal check of a certificate": (
+        Question(
+            "portal check of a certificate",
             partial(check, connection, no, code),
-            {
-                "bare": partial(bare.get, f"/check?{urlencode(one)}"),
-                "ours": partial(ours.get, f"/portal/check?{urlencode(one)}"),
-            },
+            {"bare": (bare, f"/check?{urlencode(one)}"), "ours": (ours, f"/portal/check?{urlencode(one)}")},
         ),
-    }
-    for name, (by_hand, ways) in jobs.items():
-        agree(name, by_hand(), ways)
-    return jobs
+    ]
+    for question in asked_of:
+        agree(question)
+    return asked_of
 
 
-def agree(name: str, rows: list[tuple[Any, ...]], ways: "dict[str, Callable[[], Answer]]") -> None:
+def agree(question: "Question") -> None:
     """All ways must show the same rows, else there is nothing to compare."""
+    rows = question.by_hand()
     numbers = [row[1] for row in rows]
     ids = [str(row[0]) for row in rows]
-    shown, bare = ways["ours"]().text, ways["bare"]().text
+    shown, bare = (server.get(url).text for server, url in (question.ways["ours"], question.ways["bare"]))
     ours_agrees = re.findall(r'href="/portal/certificates/(\d+)', shown) == ids or all(no in shown for no in numbers)
     if not rows or not ours_agrees or re.findall(r'<tr data-id="(\d+)"', bare) != ids:
-        raise AssertionError(f"{name}: the ways show different rows")
+        raise AssertionError(f"{question.name}: the ways show different rows")
+
+
+def under_load(server: "Server", url: str) -> float:
+    """Seconds for an answer when many ask at the same time, again and again: the whole time by the answers."""
+    people = [replace(server) for _ in range(AT_ONCE)]
+
+    def ask(person: "Server") -> None:
+        for _ in range(EACH):
+            answer = person.get(url)
+            if answer.status != 200:
+                raise RuntimeError(f"{answer.status}: {answer.text[:2000]}")
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(ask, people))
+    return (time.perf_counter() - started) / (AT_ONCE * EACH)

@@ -46,6 +46,8 @@ def is_met(result: Result, results: Results) -> bool | None:
     """Whether our way reaches its target; None if what it is compared with was not measured."""
     ours, by_sql, bare = (result.median(way) for way in ("ours", "sql", "bare"))
     name = result.job.name
+    if name.startswith(("list", "portal")):
+        return ours <= 5 * bare if ours is not None and bare is not None else None
     if ours is None or by_sql is None or (bare is None and "bare" in result.job.ways):
         return None
     if name.startswith("import"):
@@ -54,8 +56,6 @@ def is_met(result: Result, results: Results) -> bool | None:
         return None
     if name == "page shell":
         return ours <= 5 and (result.told("ours", "statements") or 0) <= 4
-    if name.startswith(("list", "portal")):
-        return ours <= 5 * bare
     if name.startswith("search"):
         shell = _median(results, "page shell", "ours")
         return ours <= 2 * by_sql + shell if shell is not None else None
