@@ -455,7 +455,10 @@ _PUBLISHER = {
     "CapabilityReviews": "can_list can_show can_export pass reject",
     "Catalogue": "can_list can_show can_export",
 }
-_LOOKER = dict.fromkeys(("Publications", "Institutions", "Catalogue"), "can_list can_show can_export")
+# 社公标: who enters them, and who reviews them; an account may do both, but not with the same standard.
+_STANDARD_CLERK = {"Standards": "can_list can_show can_export add edit delete submit recall seal abolish"}
+_STANDARD_REVIEWER = {"StandardReviews": "can_list can_show can_export pass send_back"}
+_LOOKER = dict.fromkeys(("Publications", "Institutions", "Catalogue", "Standards"), "can_list can_show can_export")
 _ADMINISTRATOR = {
     "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
     "reset_password reset_second_factor",
@@ -471,7 +474,8 @@ _OWN_ADMINISTRATOR = {
 
 _OF_UNITS = {"UsingUnitAdministrator", "UsingUnitClerk"}
 _OF_INSTITUTIONS = {"InstitutionAdministrator", "InstitutionClerk", "InstitutionVerifier", "InstitutionApprover"}
-_IN_A_COUNTY = {"Supervisor", "AssignmentOfficer", "PublicationOfficer", "Analyst", *_OF_INSTITUTIONS, *_OF_UNITS}
+_OFFICERS = {"Supervisor", "AssignmentOfficer", "PublicationOfficer", "StandardOfficer", "Analyst"}
+_IN_A_COUNTY = {*_OFFICERS, *_OF_INSTITUTIONS, *_OF_UNITS}
 _IN_A_CITY = {"CountyAdministrator", *_IN_A_COUNTY}
 _IN_A_PROVINCE = {"CityAdministrator", "Auditor", *_IN_A_CITY}
 _IN_THE_NATION = {"NationalAdministrator", "ProvincialAdministrator", "CatalogueOfficer", *_IN_A_PROVINCE}
@@ -506,9 +510,12 @@ ROLES = {
         Deadlines="can_list",
         ProvinceRules="can_list",
         **_PUBLISHER,
+        **_STANDARD_CLERK,
+        **_STANDARD_REVIEWER,
     ),
     "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER, Filings=_REVIEWER),
     "PublicationOfficer": _officer(_l("Publication officer"), Assignments=_READ, **_PUBLISHER),
+    "StandardOfficer": _officer(_l("Measurement standard officer"), **_STANDARD_CLERK, **_STANDARD_REVIEWER),
     "CatalogueOfficer": Role(
         _l("Catalogue officer"),
         "authority",
@@ -594,6 +601,7 @@ _DESKS = {
     ("instrument", "using_unit"): "Ledger",
     ("capability", "institution"): "Capabilities",
     ("institution", "institution"): "Capabilities",
+    ("measurement_standard", "institution"): "Capabilities",
     ("qualification", "institution"): "Staff",
 }
 

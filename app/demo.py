@@ -69,6 +69,8 @@ PEOPLE = (
     Person("xihu", "方晓敏", "计量科 科长", "Supervisor", _authority(COUNTY)),
     Person("xihu-fenpei", "吴佳怡", "检定任务分配岗", "AssignmentOfficer", _authority(COUNTY)),
     Person("hangzhou-gongshi", "许文婷", "信息公示岗", "PublicationOfficer", _authority("3301")),
+    Person("xihu-biaozhun", "邵丽萍", "社公标管理岗", "StandardOfficer", _authority(COUNTY)),
+    Person("hangzhou-biaozhun", "顾建华", "社公标审核岗", "StandardOfficer", _authority("3301")),
     Person("guojia-mulu", "韩晓东", "强检目录管理岗", "CatalogueOfficer", _authority("")),
     Person("zhejiang-fenxi", "何俊杰", "统计分析岗", "Analyst", _authority("33")),
     Person("guojia-shenji", "宋明远", "审计岗", "Auditor", _authority("")),

@@ -128,11 +128,42 @@ REJECT_CAPABILITY = _of_capability("reject", {PENDING}, REJECTED, needs_reason=T
 EXPIRE = _of_capability("expire", {EFFECTIVE}, EXPIRED, tells=_tells(INSTITUTION))
 CAPABILITY_STEPS = (DECLARE, RECALL, PASS_CAPABILITY, REJECT_CAPABILITY, EXPIRE)
 
-# Measurement standard (社会公用计量标准).
+# Measurement standard (社会公用计量标准). A change of one that is in force is a version of its own until it has passed.
 SUBMITTED = "submitted"
 APPROVED = "approved"
 SENT_BACK = "sent_back"
-STANDARD_STATES = (DRAFT, SUBMITTED, APPROVED, SENT_BACK)
+SEALED = "sealed"
+ABOLISHED = "abolished"
+SUPERSEDED = "superseded"
+STANDARD_STATES = (DRAFT, SUBMITTED, APPROVED, SENT_BACK, EXPIRED, SEALED, ABOLISHED, SUPERSEDED)
+# Versions that are being written.
+UNFINISHED = frozenset({DRAFT, SENT_BACK})
+
+
+def _of_standard(name: str, sources: set[str], target: str, **more: Any) -> Step:
+    return Step(name, frozenset(sources), target, of="measurement_standard", **more)
+
+
+SUBMIT_STANDARD = _of_standard("submit", {DRAFT, SENT_BACK}, SUBMITTED)
+RECALL_STANDARD = _of_standard("recall", {SUBMITTED}, DRAFT)
+PASS_STANDARD = _of_standard("pass", {SUBMITTED}, APPROVED, tells=_tells(INSTITUTION))
+PASS_CHANGE = _of_standard("pass", {SUBMITTED}, SUPERSEDED)
+CHANGE_STANDARD = _of_standard("change", {APPROVED, EXPIRED}, APPROVED, tells=_tells(INSTITUTION))
+SEND_BACK_STANDARD = _of_standard("send_back", {SUBMITTED}, SENT_BACK, needs_reason=True)
+EXPIRE_STANDARD = _of_standard("expire", {APPROVED}, EXPIRED, tells=_tells(INSTITUTION))
+SEAL = _of_standard("seal", {APPROVED, EXPIRED}, SEALED, needs_reason=True, tells=_tells(INSTITUTION))
+ABOLISH = _of_standard("abolish", {APPROVED, EXPIRED, SEALED}, ABOLISHED, needs_reason=True, tells=_tells(INSTITUTION))
+STANDARD_STEPS = (
+    SUBMIT_STANDARD,
+    RECALL_STANDARD,
+    PASS_STANDARD,
+    PASS_CHANGE,
+    CHANGE_STANDARD,
+    SEND_BACK_STANDARD,
+    EXPIRE_STANDARD,
+    SEAL,
+    ABOLISH,
+)
 
 # Publication (公示) of certificates, institutions and catalogue items.
 UNPUBLISHED = "unpublished"
@@ -285,6 +316,9 @@ STEP_LABELS = {
     "revoke": _l("Revoke publication"),
     "void": _l("Voided"),
     "replace": _l("Replaced"),
+    "change": _l("Changed"),
+    "seal": _l("Seal up"),
+    "abolish": _l("Abolish"),
 }
 USE_LABELS = {IN_USE: _l("In use"), STOPPED: _l("Out of use"), SCRAPPED: _l("Scrapped")}
 VERIFICATION_LABELS = {
@@ -306,6 +340,16 @@ CAPABILITY_LABELS = {
     EFFECTIVE: _l("Effective"),
     REJECTED: _l("Rejected"),
     EXPIRED: _l("Expired"),
+}
+STANDARD_LABELS = {
+    DRAFT: _l("Not reviewed"),
+    SUBMITTED: _l("Under review"),
+    APPROVED: _l("Approved"),
+    SENT_BACK: _l("Not passed"),
+    EXPIRED: _l("Expired"),
+    SEALED: _l("Sealed up"),
+    ABOLISHED: _l("Abolished"),
+    SUPERSEDED: _l("Earlier version"),
 }
 PUBLICATION_LABELS = {UNPUBLISHED: _l("Unpublished"), PUBLISHED: _l("Published")}
 CERTIFICATE_LABELS = {VALID: _l("Valid"), VOID: _l("Void"), REPLACED: _l("Replaced")}

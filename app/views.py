@@ -42,6 +42,8 @@ from app.pages.results import Results
 from app.pages.scans import Scans
 from app.pages.session import HomeView, SessionView
 from app.pages.staff import Staff
+from app.pages.standard_reviews import StandardReviews
+from app.pages.standards import Standards
 
 MENU = (
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
@@ -54,6 +56,14 @@ MENU = (
             MenuPage(_l("Information on institutions"), Institutions, "building-bank"),
             MenuPage(_l("Review of capabilities"), CapabilityReviews, "rosette-discount-check"),
             MenuPage(_l("Catalogue of mandatory verification"), Catalogue, "book"),
+        ),
+    ),
+    MenuGroup(
+        _l("Measurement standards"),
+        "scale",
+        (
+            MenuPage(_l("Entry of measurement standards"), Standards, "writing"),
+            MenuPage(_l("Review of measurement standards"), StandardReviews, "check"),
         ),
     ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),

@@ -32,6 +32,7 @@ from app.models import (
     Event,
     Institution,
     Instrument,
+    MeasurementStandard,
     Notification,
     Organization,
     Role as AccountRole,
@@ -156,6 +157,7 @@ MODELS: dict[str, Any] = {
     "instrument": Instrument,
     "certificate": Certificate,
     "capability": Capability,
+    "measurement_standard": MeasurementStandard,
     "institution": Institution,
     "catalogue_item": CatalogueItem,
 }
@@ -222,6 +224,7 @@ _PLACES = {
     "instrument": _own_place,
     "certificate": _own_place,
     "capability": _institutions_place,
+    "measurement_standard": _institutions_place,
     "institution": _institutions_place,
     "catalogue_item": _no_place,
 }

@@ -281,6 +281,8 @@ def measurement_standard(holder: Organization, **values: Any) -> MeasurementStan
         "public_valid_until": FAR,
         "measuring_range": "(0.01～20)m³/h",
         "uncertainty": "U=0.2%（k=2）",
+        "issued_on": date(2024, 1, 1),
+        "public_issued_on": date(2024, 1, 1),
         "state": APPROVED,
         **values,
     }

@@ -49,6 +49,7 @@ BEYOND_THE_SESSION = {
     "domain/bookings.py": "drafts tasks of instruments that the session has narrowed",
     "domain/ledger.py": "asks of an instrument what its province has settled, and whether it is booked",
     "domain/catalogue_versions.py": "asks of the catalogue, which is for everybody, what can be published",
+    "domain/standards.py": "asks of a standard, in the statement that moves it, whose institution it is",
     "domain/publications.py": "asks of a certificate its state, and the rule of the nearest authority",
     "domain/certificates.py": "an instrument stands as its newest certificate says, whoever issued it",
     "domain/jobs.py": "speaks to the worker's queue",

@@ -26,7 +26,8 @@ REASON = "本辖区唯一在建机构，经研究决定"
 
 
 def standard(holder, rows, **values):
-    filled = {"valid_until": FAR, "public_valid_until": FAR, "state": "approved", **values}
+    days = {name: date(2020, 1, 1) for name in ("issued_on", "public_issued_on")}
+    filled = {"valid_until": FAR, "public_valid_until": FAR, "state": "approved", **days, **values}
     new = MeasurementStandard(
         institution_id=holder.id,
         name="水表检定装置",

@@ -28,7 +28,7 @@ from app.models import (
     ServiceRegion,
     db,
 )
-from app.states import APPROVED, DECLARE, DRAFT, PASS_CAPABILITY, PENDING, RECALL, REJECT_CAPABILITY
+from app.states import APPROVED, DECLARE, DRAFT, EXPIRED, PASS_CAPABILITY, PENDING, RECALL, REJECT_CAPABILITY
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500
@@ -102,8 +102,10 @@ def particulars(capability_id: int) -> Particulars | None:
 
 
 def standards(by: Principal) -> list[MeasurementStandard]:
-    """The measurement standards of one's own institution, whatever their state."""
-    own = select(MeasurementStandard).where(MeasurementStandard.institution_id == by.organization_id)
+    """The measurement standards of one's own institution, whatever their state; a change of one is not another."""
+    own = select(MeasurementStandard).where(
+        MeasurementStandard.institution_id == by.organization_id, MeasurementStandard.replaces_id.is_(None)
+    )
     return list(db.session.scalars(own.order_by(MeasurementStandard.name, MeasurementStandard.id)))
 
 
@@ -202,7 +204,7 @@ def _check_standard(offer: Offer, by: Principal) -> None:
     if offer.standard_id is None:
         return
     found: MeasurementStandard | None = db.session.get(MeasurementStandard, offer.standard_id)
-    if found is None or found.institution_id != by.organization_id:
+    if found is None or found.institution_id != by.organization_id or found.replaces_id is not None:
         raise RuleError(_("Please choose a measurement standard of your institution."), field="standard_id")
 
 
@@ -272,7 +274,7 @@ def lacks() -> ColumnElement[str | None]:
     today = func.timezone(str(holidays.ZONE), func.now()).cast(Date)
     return case(
         (MeasurementStandard.id.is_(None), "no_standard"),
-        (MeasurementStandard.state != APPROVED, "standard_not_approved"),
+        (MeasurementStandard.state.not_in((APPROVED, EXPIRED)), "standard_not_approved"),
         (standard_until < today, "standard_expired"),
         (Capability.valid_until < today, "over"),
         (Institution.organization_id.is_(None), "no_authorization"),

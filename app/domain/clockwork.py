@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Date, Select, exists, literal, or_, select
 
 from app.access import Principal
-from app.domain import catalogue_versions, holidays, notifications
+from app.domain import catalogue_versions, holidays, notifications, standards
 from app.domain.instruments import WARNED_BEFORE
 from app.errors import RuleError
 from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
@@ -78,6 +78,7 @@ HANDS: dict[str, Callable[[date, Principal], int]] = {
     "announced": catalogue_versions.begin,
     "run_out": _run_out,
     "fall_due": _fall_due,
+    "expire_standards": standards.expire,
     "expire": _expire,
     "time_out": _time_out,
 }
@@ -98,4 +99,13 @@ def _qualification(day: date) -> int:
     return notifications.remind(rows, "qualification", "qualification", "institution")
 
 
-REMINDERS: dict[str, Callable[[date], int]] = {"near_deadline": _near_deadline, "qualification": _qualification}
+def _standard(day: date) -> int:
+    """Institutions hear of measurement standards that end in six months and in one."""
+    return notifications.remind(standards.running_out(day), "standard", "measurement_standard", "institution")
+
+
+REMINDERS: dict[str, Callable[[date], int]] = {
+    "near_deadline": _near_deadline,
+    "qualification": _qualification,
+    "standard": _standard,
+}

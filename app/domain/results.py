@@ -75,9 +75,9 @@ def verifiers(by: Principal) -> list[StaffMember]:
 
 
 def standards(by: Principal) -> list[MeasurementStandard]:
-    """The approved standards of one's own institution."""
+    """The standards of one's own institution that are approved, or were until they expired."""
     of_own = select(MeasurementStandard).where(
-        MeasurementStandard.institution_id == by.organization_id, MeasurementStandard.state == APPROVED
+        MeasurementStandard.institution_id == by.organization_id, MeasurementStandard.state.in_((APPROVED, EXPIRED))
     )
     return list(db.session.scalars(of_own.order_by(MeasurementStandard.name, MeasurementStandard.id)))
 
@@ -218,7 +218,7 @@ def _check_standards(findings: Findings, by: Principal) -> list[MeasurementStand
     own = select(MeasurementStandard).where(
         MeasurementStandard.id.in_(findings.standard_ids),
         MeasurementStandard.institution_id == by.organization_id,
-        MeasurementStandard.state == APPROVED,
+        MeasurementStandard.state.in_((APPROVED, EXPIRED)),  # the day of the verification decides
     )
     found = list(db.session.scalars(own.order_by(MeasurementStandard.id)))
     if not found or len(found) < len(set(findings.standard_ids)):

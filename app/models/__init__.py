@@ -33,6 +33,7 @@ from app.models.institutions import (
     Qualification as Qualification,
     ServiceRegion as ServiceRegion,
     StaffMember as StaffMember,
+    StandardDocument as StandardDocument,
 )
 from app.models.operation import (
     AuditChain as AuditChain,

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
@@ -24,21 +24,83 @@ from app.models.reference import CatalogueItem
 
 
 class MeasurementStandard(OfferedByInstitution, Model):
-    """Public measurement standard (社会公用计量标准): two certificates, two dates (细则 Art 8)."""
+    """Public measurement standard (社会公用计量标准): two certificates, two dates (细则 Art 8).
+
+    `institution_id` is who set it up (建标单位), `kinds` are the kinds it verifies. A change of one that is in force is
+    a row of its own with `replaces_id`; when it has passed, the two exchange what they say, and the row that
+    capabilities refer to is always the one in force. `entered_by_id` is the account that wrote it.
+    """
 
     __tablename__ = "measurement_standard"
-    __table_args__ = (CheckConstraint(one_of("state", states.STANDARD_STATES), name="known_state"),)
+    __table_args__ = (
+        CheckConstraint(one_of("state", states.STANDARD_STATES), name="known_state"),
+        CheckConstraint(one_of("rank", ("highest", "other")), name="known_rank"),
+        CheckConstraint(
+            "state NOT IN ('sent_back', 'sealed', 'abolished') OR length(reason) >= 2", name="reason_given"
+        ),
+        CheckConstraint(
+            "state IN ('draft', 'sent_back') OR issued_on IS NOT NULL AND public_issued_on IS NOT NULL",
+            name="complete_if_submitted",
+        ),
+        CheckConstraint(
+            "issued_on <= valid_until AND public_issued_on <= public_valid_until", name="validity_in_order"
+        ),
+        CheckConstraint("warn_days BETWEEN 1 AND 1000", name="warned_in_time"),
+        CheckConstraint("state <> 'superseded' OR replaces_id IS NOT NULL", name="supersedes_one"),
+        Index("measurement_standard_of_institution", "institution_id", "id"),
+        Index(
+            "measurement_standard_change",
+            "replaces_id",
+            unique=True,
+            postgresql_where=text("state IN ('draft', 'submitted', 'sent_back')"),
+        ),
+        Index("measurement_standard_to_review", "institution_id", "id", postgresql_where=text("state = 'submitted'")),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     code: Mapped[str] = mapped_column(String(40))
     certificate_no: Mapped[str] = mapped_column(String(60))
+    issuer: Mapped[str] = mapped_column(String(100), server_default="")
+    issued_on: Mapped[date | None]
     valid_until: Mapped[date]
     public_certificate_no: Mapped[str] = mapped_column(String(60))
+    public_issuer: Mapped[str] = mapped_column(String(100), server_default="")
+    public_issued_on: Mapped[date | None]
     public_valid_until: Mapped[date]
+    service_area: Mapped[str] = mapped_column(String(200), server_default="")
+    authorization_no: Mapped[str] = mapped_column(String(60), server_default="")
+    examined_by: Mapped[str] = mapped_column(String(100), server_default="")
+    examined_with: Mapped[str | None] = mapped_column(String(100))
     measuring_range: Mapped[str | None] = mapped_column(String(200))
     uncertainty: Mapped[str | None] = mapped_column(String(200))
+    rank: Mapped[str | None] = mapped_column(String(10))
+    category: Mapped[str] = mapped_column(String(20), server_default="")
+    keeper: Mapped[str] = mapped_column(String(60), server_default="")
+    kinds: Mapped[list[int]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
+    warn_days: Mapped[int | None]
+    remark: Mapped[str | None] = mapped_column(String(500))
     state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    replaces_id: Mapped[int | None] = mapped_column(ForeignKey("measurement_standard.id"))
+    entered_by_id: Mapped[int | None] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.certificate_no}"
+
+
+class StandardDocument(OwnedByInstitution, Model):
+    """A scan that belongs to a measurement standard (附件); `file` is its SHA-256 and its name in the store."""
+
+    __tablename__ = "standard_document"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    standard_id: Mapped[int] = mapped_column(ForeignKey("measurement_standard.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(120))
+    kind: Mapped[str] = mapped_column(String(10))
+    size: Mapped[int]
+    file: Mapped[str] = mapped_column(String(64))
 
 
 class Capability(OfferedByInstitution, Model):

@@ -345,6 +345,12 @@ class Certificate(SharedByParties, Findings, Big, Model):
         Index("certificate_published_by", "institution_id", "issued_at", "id", postgresql_where=_NO_LONGER),
         Index("certificate_published_verified", "verified_on", "id", postgresql_where=_NO_LONGER),
         Index(
+            "certificate_standards",
+            "standards",
+            postgresql_using="gin",
+            postgresql_ops={"standards": "jsonb_path_ops"},
+        ),
+        Index(
             "certificate_without_file",
             "institution_id",
             "id",

@@ -25,7 +25,7 @@ from app.fabkit.formats import badge, day, label, moment
 from app.fabkit.forms import trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
-from app.fabkit.security import permitted, require
+from app.fabkit.security import permitted
 from app.models import AnnouncedChange, CatalogueItem
 from app.pages import outcomes, sheets
 from app.pages.publications import PUBLICATION_STYLES, RevokeForm
@@ -229,10 +229,9 @@ class Catalogue(ModelPage):
         return catalogue_sheets.apply(checked, g.principal)
 
     @expose("/sheet", methods=["GET"])
-    @permitted("list")
+    @permitted("export")
     def sheet(self) -> Any:
         """The catalogue as a sheet to edit."""
-        require("import", self.class_permission_name)
         content, name = BytesIO(catalogue_sheets.sheet()), _("Catalogue of mandatory verification")
         return send_file(content, mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=f"{name}.xlsx")
 

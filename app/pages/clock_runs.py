@@ -17,10 +17,12 @@ HANDS = {
     "announced": _l("changes of the catalogue begun"),
     "run_out": _l("overdue"),
     "fall_due": _l("due soon"),
+    "expire_standards": _l("measurement standards expired"),
     "expire": _l("capabilities expired"),
     "time_out": _l("not answered in time"),
     "near_deadline": _l("reminded of deadlines"),
     "qualification": _l("reminded of qualifications"),
+    "standard": _l("reminded of measurement standards"),
 }
 
 

@@ -15,8 +15,8 @@ from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage
 from app.models import Notification
 
-# What is said of a step, to a party.
-TEXTS = {
+# What is said of a step, to a party; the third word tells of what, where it is not what usually is.
+TEXTS: dict[tuple[str, ...], Any] = {
     ("submit", "institution"): _l("Tasks were offered to you"),
     ("resubmit", "institution"): _l("Tasks were offered to you again"),
     ("assign", "institution"): _l("The authority assigned tasks to you"),
@@ -45,6 +45,12 @@ TEXTS = {
     ("run_out", "using_unit"): _l("Instruments are overdue and must not be used"),
     ("pass", "using_unit"): _l("Filings have passed the review"),
     ("send_back", "using_unit"): _l("Filings were sent back to you"),
+    ("pass", "institution", "measurement_standard"): _l("Measurement standards were approved"),
+    ("change", "institution", "measurement_standard"): _l("Changes of measurement standards were approved"),
+    ("expire", "institution", "measurement_standard"): _l("Measurement standards have expired"),
+    ("seal", "institution", "measurement_standard"): _l("Measurement standards were sealed up"),
+    ("abolish", "institution", "measurement_standard"): _l("Measurement standards were abolished"),
+    ("standard", "institution"): _l("Measurement standards end soon: renew their certificates"),
     ("role_given", "account"): _l("You were given a role"),
 }
 # Where what it is about is worked on.
@@ -54,6 +60,7 @@ PAGES = {
     ("task", "using_unit"): "/progress/",
     ("instrument", "using_unit"): "/ledger/",
     ("capability", "institution"): "/capabilities/",
+    ("measurement_standard", "institution"): "/capabilities/",
     ("institution", "institution"): "/capabilities/",
     ("qualification", "institution"): "/staff/",
     ("account", "account"): "/me/",
@@ -65,10 +72,10 @@ _AMOUNT = " ({})"
 def _about(value: str) -> Any:
     """What happened, with the way to the row or the list that it is about."""
     kind, party, subject, amount, id = value.split(" ")
-    text = TEXTS.get((kind, party), kind)
+    text = TEXTS.get((kind, party, subject)) or TEXTS.get((kind, party), kind)
     counted = f"{text} ({amount})" if amount != "1" else text
     address = PAGES.get((subject, party), "/")
-    if id and subject not in ("account", "qualification", "institution"):
+    if id and subject not in ("account", "qualification", "institution", "measurement_standard"):
         address += f"show/{id}"
     return Markup('<a href="{}">{}</a>').format(address, counted)
 

@@ -87,6 +87,7 @@ SORTS = {
     "certificates": _l("Certificates"),
     "capabilities": _l("Capabilities"),
     "standards": _l("Measurement standards"),
+    "documents": _l("Scans of measurement standards"),
     "results": _l("Results in hand"),
     "staff": _l("Staff"),
     "qualifications": _l("Qualifications"),

@@ -272,8 +272,14 @@ INSTITUTION_COLUMNS = (
 )
 STANDARD_COLUMNS = (
     "id institution_id name code certificate_no valid_until public_certificate_no public_valid_until measuring_range "
-    "uncertainty state"
+    "uncertainty state issuer issued_on public_issuer public_issued_on service_area authorization_no examined_by rank "
+    "category keeper kinds reason"
 )
+STANDARD_CATEGORIES = (
+    "length", "thermal", "mechanics", "electromagnetism", "optics", "chemistry", "acoustics", "radiation", "frequency",
+    "radio",
+)  # fmt: skip
+FIVE_YEARS = 1826
 CAPABILITY_COLUMNS = (
     "id institution_id catalogue_item_id range_low range_high range_unit accuracy_class accuracy_value regulation "
     "delivery standard_id valid_from valid_until state reason"
@@ -318,11 +324,17 @@ def _standard_line(house: House, capability: Capability, clock: Clock, dice: Ran
     serial = f"{capability.standard_id % 10_000_000:07d}"
     envelope = capability.envelope
     state = "approved" if capability.status in (VALID, LAPSED) else dice.choice(("submitted", "draft", "sent_back"))
+    issued, issuer = clock.text(days - FIVE_YEARS), house.authority.name
+    rank, category = dice.choice(("highest", "other", "other")), dice.choice(STANDARD_CATEGORIES)
+    reason = "测量范围与考核证书不一致，请核对后重新提交" if state == "sent_back" else NULL
     return (
         f"{capability.standard_id}\t{house.id}\t{capability.name}检定装置\t{12_000_000 + capability.number * 1000}\t"
         f"[{year}]{house.sign}量标法证字第{serial}号\t{clock.text(days)}\t"
         f"[{year}]{house.sign}社量标证字第{serial}号\t{clock.text(days)}\t({envelope.low:g}～{envelope.high:.10g}){envelope.unit}\t"
-        f"U=1/3 MPE（k=2），可检 {envelope.accuracy_class}\t{state}\n"
+        f"U=1/3 MPE（k=2），可检 {envelope.accuracy_class}\t{state}\t"
+        f"{issuer}\t{issued}\t{issuer}\t{issued}\t{house.authority.name.removesuffix('市场监督管理局')}行政区域\t"
+        f"（{house.sign}）法计{house.id:05d}号\t{issuer}\t{rank}\t{category}\t{dice.choice(house.people)}\t"
+        f"[{capability.item_id}]\t{reason}\n"
     )
 
 
