@@ -345,7 +345,7 @@ STANDARD_LABELS = {
     DRAFT: _l("Not reviewed"),
     SUBMITTED: _l("Under review"),
     APPROVED: _l("Approved"),
-    SENT_BACK: _l("Not passed"),
+    SENT_BACK: _l("Review not passed"),
     EXPIRED: _l("Expired"),
     SEALED: _l("Sealed up"),
     ABOLISHED: _l("Abolished"),

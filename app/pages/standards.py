@@ -31,7 +31,16 @@ from app.fabkit.security import permitted
 from app.models import MeasurementStandard, Organization
 from app.pages import outcomes
 from app.pages.options import by_institution, by_region
-from app.states import ABOLISH, DRAFT, SEAL, SENT_BACK, STANDARD_LABELS, SUBMIT_STANDARD, SUBMITTED, SUPERSEDED
+from app.states import (
+    ABOLISH,
+    CHANGE_STANDARD,
+    SEAL,
+    STANDARD_LABELS,
+    SUBMIT_STANDARD,
+    SUBMITTED,
+    SUPERSEDED,
+    UNFINISHED,
+)
 from app.workflow import Outcome
 
 NEAR = 183
@@ -52,7 +61,7 @@ ENDING = {"30": _l("Ends in 30 days"), "183": _l("Ends in six months"), "over": 
 VERSIONS = {"all": _l("With earlier versions")}
 TITLES = {
     "name": _l("Measurement standard"),
-    "code": _l("Code"),
+    "code": _l("Code of the standard"),
     "certificate_no": _l("Examination certificate no."),
     "issuer": _l("Issued by"),
     "issued_on": _l("Issued on"),
@@ -228,8 +237,19 @@ class Standards(ModelPage):
         standard_documents.add(new, form.uploads(), g.principal)
         return _("Saved as not reviewed. Submit it when it is complete.")
 
-    @form_action("edit", _l("Edit"), icon="edit", form=StandardForm, single=True, template="standards/form.html",
-                 size="xl", submit=_l("Save"), context="asked", most_bytes=MOST * MOST_BYTES + 2**16)  # fmt: skip
+    @form_action(
+        "edit",
+        _l("Edit"),
+        icon="edit",
+        form=StandardForm,
+        single=True,
+        states=UNFINISHED | CHANGE_STANDARD.sources,
+        template="standards/form.html",
+        size="xl",
+        submit=_l("Save"),
+        context="asked",
+        most_bytes=MOST * MOST_BYTES + 2**16,
+    )
     def edit(self, selection: Selection, form: StandardForm) -> str:
         written = standards.edit(selection.only_id(), form.entry(), form.revision.data or "", g.principal)
         if written is None:
@@ -249,9 +269,9 @@ class Standards(ModelPage):
 
     def asked(self, selection: Selection, _form: StandardForm) -> dict[str, Any]:
         found = standards.find(selection.only_id(), g.principal) or abort(404)
-        return {"edited": found, "unfinished": found.state in (DRAFT, SENT_BACK)}
+        return {"edited": found, "unfinished": found.state in UNFINISHED}
 
-    @form_action("delete", _l("Delete"), icon="trash", style="danger", states=frozenset({DRAFT, SENT_BACK}))
+    @form_action("delete", _l("Delete"), icon="trash", style="danger", states=UNFINISHED)
     def delete(self, selection: Selection, _form: Any) -> str:
         count = standards.delete_unapproved(selection.ids, g.principal)
         return ngettext("Deleted %(num)s row.", "Deleted %(num)s rows.", count)
