@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import aliased
 
 from app.access import Principal
-from app.domain import deadlines, matching, reasons
+from app.domain import deadlines, institutions, matching, reasons
 from app.errors import RuleError
 from app.models import Organization, Task, db
 from app.states import ASSIGN, ESCALATE, REFUSE
@@ -19,6 +19,9 @@ def assign(chosen: Chosen, institution_id: int, by: Principal, reason: str = "")
     institution = db.session.get(Organization, institution_id)
     if institution is None or institution.kind != "institution" or not institution.active:
         raise RuleError(_("There is no such institution."), field="institution_id")
+    if not institutions.takes_tasks(institution_id):
+        raise RuleError(_("%(name)s is suspended or closed: it is offered no tasks.", name=institution.name),
+                        field="institution_id")  # fmt: skip
     unable = matching.uncovered(chosen, institution_id)
     if unable and len(reason.strip()) < SHORTEST_REASON:
         text = _(

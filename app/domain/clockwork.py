@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Date, Select, exists, literal, or_, select
 
 from app.access import Principal
-from app.domain import holidays, notifications
+from app.domain import holidays, inspections, notifications
 from app.domain.instruments import WARNED_BEFORE
 from app.errors import RuleError
 from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
@@ -74,11 +74,17 @@ def _time_out(day: date, by: Principal) -> int:
     return fire(TIME_OUT, silent, by, institution_id=None, due_on=None).done
 
 
+def _rectification(day: date, _by: Principal) -> int:
+    """整改期限: what is near and what is past is told once each, so it may be asked again."""
+    return inspections.remind(day)
+
+
 HANDS: dict[str, Callable[[date, Principal], int]] = {
     "run_out": _run_out,
     "fall_due": _fall_due,
     "expire": _expire,
     "time_out": _time_out,
+    "rectification": _rectification,
 }
 
 

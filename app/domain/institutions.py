@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, select, update
 from app import access
 from app.access import Principal
 from app.models import Institution, Organization, Region, Task, db
+from app.states import IN_SERVICE
 
 MOST_FOUND = 20
 
@@ -23,6 +24,12 @@ def named(term: str) -> list[Organization]:
 def name_of(institution_id: int) -> str | None:
     institution = db.session.get(Organization, institution_id)
     return institution.name if institution and institution.kind == "institution" else None
+
+
+def takes_tasks(institution_id: int) -> bool:
+    """Whether an institution is in service; it stays so until the end of the transaction."""
+    standing = select(Institution.standing).where(Institution.organization_id == institution_id)
+    return db.session.scalar(standing.with_for_update(read=True)) in (None, IN_SERVICE)
 
 
 def refresh_mean_days() -> int:

@@ -17,6 +17,8 @@ from app.models import (
     Capability,
     Certificate,
     Event,
+    Inspection,
+    InspectionDraw,
     Instrument,
     MeasurementStandard,
     Organization,
@@ -35,6 +37,8 @@ FOLLOWING: dict[str, dict[str, Any]] = {
         "accounts": Account.organization_id,
         "organizations": Organization.parent_id,
         "tasks": Task.authority_id,
+        "inspections": Inspection.authority_id,
+        "draws": InspectionDraw.authority_id,
     },
     "institution": {
         "accounts": Account.organization_id,
@@ -47,6 +51,7 @@ FOLLOWING: dict[str, dict[str, Any]] = {
         "results": Result.institution_id,
         "staff": StaffMember.institution_id,
         "qualifications": Qualification.institution_id,
+        "inspections": Inspection.party_id,
         "events": Event.institution_id,
     },
     "using_unit": {
@@ -57,6 +62,7 @@ FOLLOWING: dict[str, dict[str, Any]] = {
         "appointments": Appointment.using_unit_id,
         "tasks": Task.using_unit_id,
         "certificates": Certificate.using_unit_id,
+        "inspections": Inspection.party_id,
         "events": Event.using_unit_id,
     },
 }

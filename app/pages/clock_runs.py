@@ -18,6 +18,7 @@ HANDS = {
     "fall_due": _l("due soon"),
     "expire": _l("capabilities expired"),
     "time_out": _l("not answered in time"),
+    "rectification": _l("reminded of rectification"),
     "near_deadline": _l("reminded of deadlines"),
     "qualification": _l("reminded of qualifications"),
 }

@@ -45,6 +45,22 @@ TEXTS = {
     ("run_out", "using_unit"): _l("Instruments are overdue and must not be used"),
     ("pass", "using_unit"): _l("Filings have passed the review"),
     ("send_back", "using_unit"): _l("Filings were sent back to you"),
+    ("suspend", "institution"): _l("Your institution was suspended: it is offered no new tasks"),
+    ("reinstate", "institution"): _l("Your institution was reinstated"),
+    ("inspect", "inspector"): _l("Inspections were planned for you"),
+    ("answer", "authority"): _l("Inspected parties reported their rectification; look at it again"),
+    ("rectify_past", "authority"): _l("Deadlines of rectification are past"),
+    **{
+        (kind, party): text
+        for party in ("institution", "using_unit")
+        for kind, text in {
+            "conclude": _l("An inspection of you was concluded"),
+            "recheck": _l("Your rectification was accepted"),
+            "recheck_failed": _l("Your rectification was not accepted; there is another deadline"),
+            "rectify_near": _l("A deadline of rectification ends within 3 days"),
+            "rectify_past": _l("A deadline of rectification is past"),
+        }.items()
+    },
     ("role_given", "account"): _l("You were given a role"),
 }
 # Where what it is about is worked on.
@@ -56,6 +72,10 @@ PAGES = {
     ("capability", "institution"): "/capabilities/",
     ("institution", "institution"): "/capabilities/",
     ("qualification", "institution"): "/staff/",
+    ("inspection", "authority"): "/inspections/",
+    ("inspection", "inspector"): "/inspections/",
+    ("inspection", "institution"): "/own-inspections/",
+    ("inspection", "using_unit"): "/own-inspections/",
     ("account", "account"): "/me/",
 }
 READ = {"unread": _l("Unread"), "read": _l("Read")}
