@@ -3,6 +3,7 @@
 import io
 from datetime import timedelta
 from io import BytesIO
+from typing import Any
 
 import pypdfium2 as pdfium
 import pytest
@@ -146,7 +147,7 @@ def test_every_state_against_every_step_and_party(sign_in, state, step, party):
 def test_only_what_was_concluded_is_published_by_its_office(sign_in, state, name, publication, party):
     if publication == PUBLISHED and state not in CONCLUDED_INSPECTION:
         return
-    times = {"published_at": func.now()} if publication == PUBLISHED else {}
+    times: Any = {"published_at": func.now()} if publication == PUBLISHED else {}
     one = inspection(state, publication=publication, **times)
     role, home = PARTIES[party]
 
@@ -644,7 +645,7 @@ def test_the_export_holds_words_and_not_codes(office):
 
     answer = office.post("/inspections/export", {"selection": "all", "filter": "", "format": "xlsx"})
 
-    rows = list(load_workbook(BytesIO(answer.data)).active.values)
+    rows = list(load_workbook(BytesIO(answer.data)).worksheets[0].values)
     line = dict(zip(rows[0], rows[1], strict=True))
     assert (line["检查编号"], line["状态"], line["检查结论"], line["检查人员"]) == (
         one.no,

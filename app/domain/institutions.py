@@ -26,10 +26,16 @@ def name_of(institution_id: int) -> str | None:
     return institution.name if institution and institution.kind == "institution" else None
 
 
-def takes_tasks(institution_id: int) -> bool:
-    """Whether an institution is in service; it stays so until the end of the transaction."""
-    standing = select(Institution.standing).where(Institution.organization_id == institution_id)
-    return db.session.scalar(standing.with_for_update(read=True)) in (None, IN_SERVICE)
+def with_standing(institution_id: int) -> tuple[Organization | None, str | None]:
+    """An institution, and whether it is in service, suspended or closed."""
+    standing = func.coalesce(Institution.standing, IN_SERVICE)
+    found = (
+        select(Organization, standing)
+        .outerjoin(Institution, Institution.organization_id == Organization.id)
+        .where(Organization.id == institution_id, Organization.kind == "institution")
+    )
+    row = db.session.execute(found).one_or_none()
+    return (row[0], row[1]) if row else (None, None)
 
 
 def refresh_mean_days() -> int:
