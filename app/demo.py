@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import Select, distinct, func, select
+from sqlalchemy import Select, distinct, func, select, update
 
 from app import ciphers, files, seeding
 from app.domain import certificates
-from app.models import Account, IssuingRule, Organization, RoleGrant, StaffMember, Task, db
+from app.models import Account, Inspection, IssuingRule, Organization, RoleGrant, StaffMember, Task, db
 from app.seeding import staff
 from app.seeding.seals import demo_seal
-from app.states import OFFERED
+from app.states import NOT_CONCLUDED, OFFERED
 
 INSTRUMENTS, SEED = 20_000, 1
 PASSWORD = "Jianding#2026"  # noqa: S105 -- of accounts that the start page announces; none exists without `--demo`
@@ -68,6 +68,7 @@ PEOPLE = (
     Person("xihu", "方晓敏", "计量科 科长", "Supervisor", _authority(COUNTY)),
     Person("xihu-fenpei", "吴佳怡", "检定任务分配岗", "AssignmentOfficer", _authority(COUNTY)),
     Person("hangzhou-gongshi", "许文婷", "信息公示岗", "PublicationOfficer", _authority("3301")),
+    Person("hangzhou-jiancha-2", "阮明", "计量监督检查岗", "InspectionOfficer", _authority("3301")),
     Person("hangzhou-jiancha", "董浩然", "计量监督检查岗", "InspectionOfficer", _authority("3301")),
     Person("xihu-jiancha", "范思远", "计量监督检查岗", "InspectionOfficer", _authority(COUNTY)),
     Person("xihu-jiancha-2", "石磊", "计量监督检查岗", "InspectionOfficer", _authority(COUNTY)),
@@ -97,6 +98,7 @@ def create_unless_there() -> None:
     if not db.session.scalar(select(Account.id).where(Account.demo).limit(1)):
         _add_accounts()
         _join_staff()
+        _send_out()
         _seal()
         db.session.commit()
     certificates.keyring().make_authority("演示用证书（无法律效力）")
@@ -155,6 +157,18 @@ def _join_staff() -> None:
         account = db.session.scalars(select(Account).where(Account.username == username)).one()
         member = db.session.get_one(StaffMember, (account.organization_id or 0) * staff.PEOPLE + number)
         member.account_id, member.name = account.id, account.first_name
+
+
+def _send_out() -> None:
+    """The inspections to come of the demo offices are for their inspectors."""
+    mine = select(Account).where(Account.demo, Account.username.contains("jiancha")).order_by(Account.id)
+    people: dict[int, list[dict[str, Any]]] = {}
+    for account in db.session.scalars(mine):
+        people.setdefault(account.organization_id or 0, []).append({"id": account.id, "name": account.first_name})
+    for office, inspectors in people.items():
+        to_come = Inspection.state.in_(sorted(NOT_CONCLUDED))
+        sent = update(Inspection).where(Inspection.authority_id == office, to_come)
+        db.session.execute(sent.values(inspectors=inspectors))
 
 
 def _seal() -> None:

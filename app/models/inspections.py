@@ -15,7 +15,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
@@ -36,8 +36,8 @@ class InspectionDraw(KeptByAuthority, Model):
     __table_args__ = (
         CheckConstraint(one_of("kind", TARGETS), name="known_kind"),
         CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
-        CheckConstraint("number BETWEEN 1 AND cardinality(candidates)", name="as_many_as_there_are"),
-        CheckConstraint("inspectors BETWEEN 2 AND cardinality(pool)", name="two_inspectors"),
+        CheckConstraint("number BETWEEN 1 AND jsonb_array_length(candidates)", name="as_many_as_there_are"),
+        CheckConstraint("inspectors BETWEEN 2 AND jsonb_array_length(pool)", name="two_inspectors"),
         CheckConstraint("jsonb_array_length(drawn) = number", name="drawn_as_asked"),
         Index("inspection_draw_of_city", "city_code", "id"),
     )
@@ -50,8 +50,8 @@ class InspectionDraw(KeptByAuthority, Model):
     inspectors: Mapped[int]
     seed: Mapped[str] = mapped_column(String(64))
     conditions: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    candidates: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
-    pool: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    candidates: Mapped[list[int]] = mapped_column(JSONB)
+    pool: Mapped[list[int]] = mapped_column(JSONB)
     drawn: Mapped[list[Any]] = mapped_column(JSONB)
     at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     by_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -130,7 +130,7 @@ class Inspection(SeenByInspected, Model):
     accompanied_by: Mapped[str | None] = mapped_column(String(60))
     checklist: Mapped[list[dict[str, str]]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     findings: Mapped[str | None] = mapped_column(String(2000))
-    photos: Mapped[list[str]] = mapped_column(ARRAY(String(64)), default=list, server_default=text("'{}'"))
+    photos: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     conclusion: Mapped[str | None] = mapped_column(String(20))
     issues: Mapped[str | None] = mapped_column(String(2000))
     due_on: Mapped[date | None]
@@ -138,7 +138,7 @@ class Inspection(SeenByInspected, Model):
     statement: Mapped[str | None] = mapped_column(String(2000))
     statement_by: Mapped[str | None] = mapped_column(String(60))
     statement_at: Mapped[datetime | None] = mapped_column(Moment)
-    statement_photos: Mapped[list[str]] = mapped_column(ARRAY(String(64)), default=list, server_default=text("'{}'"))
+    statement_photos: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     rechecked_on: Mapped[date | None]
     recheck: Mapped[str | None] = mapped_column(String(500))
     closed_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -27,6 +27,7 @@ class InspectionDraws(ModelPage):
     list_title = _l("Random draws")
     subtitle = _l("What was drawn, among whom and by which seed. Anybody can draw again: the result must be the same.")
     empty = _l("Nothing has been drawn yet. Draw under local inspections.")
+    styles = ("supervision.css",)
     source = Source(
         InspectionDraw,
         key=InspectionDraw.id,
@@ -37,10 +38,10 @@ class InspectionDraws(ModelPage):
         Column("at", _l("Drawn at"), InspectionDraw.at, moment, css="nowrap", fixed=True),
         Column("task", _l("Inspection task"), InspectionDraw.task, fixed=True),
         Column("kind", _l("What is inspected"), InspectionDraw.kind, label(TARGETS), css="nowrap"),
-        Column("among", _l("Among"), func.cardinality(InspectionDraw.candidates), css="number"),
+        Column("among", _l("Among"), func.jsonb_array_length(InspectionDraw.candidates), css="number"),
         Column("number", _l("Drawn"), InspectionDraw.number, css="number"),
-        Column("pool", _l("Inspectors in the pool"), func.cardinality(InspectionDraw.pool), css="number"),
-        Column("planned_on", _l("Planned for"), InspectionDraw.planned_on, day, css="nowrap"),
+        Column("pool", _l("Inspectors in the pool"), func.jsonb_array_length(InspectionDraw.pool), css="number"),
+        Column("planned_on", _l("Planned inspection day"), InspectionDraw.planned_on, day, css="nowrap"),
         Column("seed", _l("Seed"), InspectionDraw.seed, css="nowrap"),
         Column("office", _l("Inspecting office"), Organization.name),
         Column("by", _l("Drawn by"), InspectionDraw.by_name, css="nowrap"),
@@ -119,7 +120,7 @@ def _facts(made: InspectionDraw) -> list[tuple[Any, Any]]:
         (_l("Inspectors for each"), made.inspectors),
         (_l("Seed"), made.seed),
         (_l("Seed was given"), yes_no(bool(conditions.get("seed_given")))),
-        (_l("Planned for"), day(made.planned_on)),
+        (_l("Planned inspection day"), day(made.planned_on)),
         (_l("Drawn at"), moment(made.at)),
         (_l("Drawn by"), made.by_name),
         (_l("How it is drawn"), _("The SHA-256 of “seed:id” puts all in order, and the first are drawn; inspectors by"

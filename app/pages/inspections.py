@@ -95,7 +95,7 @@ def _task_field() -> StringField:
 
 
 def _planned_field() -> DateField:
-    return DateField(_l("Planned for"), [InputRequired(_l("Please give the day."))], default=holidays.today)
+    return DateField(_l("Planned inspection day"), [InputRequired(_l("Please give the day."))], default=holidays.today)
 
 
 def _party_name(id: int) -> str | None:
@@ -293,8 +293,8 @@ class InspectionPage(ModelPage):
     def _seen(self, pk: str) -> Inspection:
         return (inspections.find(int(pk)) if is_number(pk) else None) or abort(404)
 
-    @page_action("report", _l("Inspection report"), icon="file-download", permission="report")
-    def report(self, row_id: int) -> str:
+    def report_url(self, row_id: int) -> str:
+        """Where the report of an inspection is fetched."""
         return f"{self.route_base}/report/{self._seen(str(row_id)).id}"
 
     def details(self, row_id: int) -> Show | None:
@@ -371,7 +371,7 @@ def _plan(found: Inspection) -> list[tuple[Any, Any]]:
         *([(_l("Object"), found.target)] if found.target != found.party else []),
         (_l("Inspecting office"), office.name if office else None),
         (_l("Inspectors"), "、".join(each["name"] for each in found.inspectors)),
-        (_l("Planned for"), day(found.planned_on)),
+        (_l("Planned inspection day"), day(found.planned_on)),
         (_l("How it was chosen"), _("By random draw") if drawn else _("Planned by itself")),
     ]
 
@@ -458,7 +458,7 @@ class Inspections(InspectionPage):
         Column("party", _l("Inspected party"), Inspection.party, fixed=True),
         Column("target", _l("Object"), Inspection.target, hidden=True),
         INSPECTORS,
-        Column("planned_on", _l("Planned for"), Inspection.planned_on, day, css="nowrap", sortable=True),
+        Column("planned_on", _l("Planned inspection day"), Inspection.planned_on, day, css="nowrap", sortable=True),
         CONCLUSION,
         DUE_ON,
         OFFICE,
@@ -476,7 +476,7 @@ class Inspections(InspectionPage):
         by_region(lambda code: Inspection.region_code.startswith(regions.prefix(code))),
         Lookup("party", _l("Inspected party"), lambda id: Inspection.party_id == id, "/inspections/parties",
                _party_name),
-        Dates("planned", _l("Planned for"), Inspection.planned_on),
+        Dates("planned", _l("Planned inspection day"), Inspection.planned_on),
     )  # fmt: skip
     search = Search(
         (
@@ -621,6 +621,10 @@ class Inspections(InspectionPage):
     def revoke(self, selection: Selection, form: RevokeForm) -> str:
         outcome = inspections.revoke(selection.ids, form.reason.data or "", g.principal)
         return told(_("Revoked the publication of %(done)s inspections.", done=outcome.done), outcome)
+
+    @page_action("report", _l("Inspection report"), icon="file-download", permission="report")
+    def report(self, row_id: int) -> str:
+        return self.report_url(row_id)
 
     def prefill(self, declared: Any, selection: Selection) -> Any:
         if declared.name == "draw":

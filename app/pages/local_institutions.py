@@ -94,7 +94,7 @@ class CloseForm(FlaskForm):
         (_l("The organization has been dissolved."), _l("The authorization has been cancelled.")),
     )
     understood = BooleanField(
-        _l("I know that this cannot be undone."), [InputRequired(_l("Please confirm that you know this."))]
+        _l("I know that closing cannot be undone."), [InputRequired(_l("Please confirm that you know this."))]
     )
 
 
@@ -369,7 +369,7 @@ def _staff_table(institution_id: int) -> Table:
 
 
 def _inspection_table(institution_id: int) -> Table:
-    heads = [_l("Inspection no."), _l("Inspection task"), _l("Planned for"), _l("State"), _l("Finding")]
+    heads = [_l("Inspection no."), _l("Inspection task"), _l("Planned inspection day"), _l("State"), _l("Finding")]
     link = Markup('<a href="{}">{}</a>')
     rows = [
         [link.format(url_for("Inspections.show", pk=each.id), each.no), each.task, day(each.planned_on),

@@ -11,7 +11,7 @@ from wtforms.validators import DataRequired, Length
 
 from app.domain import inspections, photos
 from app.domain.inspections import LONGEST_TEXT, SHORTEST_TEXT
-from app.fabkit.actions import Selection, form_action
+from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Choice
 from app.fabkit.formats import day
 from app.fabkit.forms import trimmed
@@ -79,6 +79,10 @@ class OwnInspections(InspectionPage):
         if not inspections.answer(selection.only_id(), form.statement.data or "", pictures, g.principal):
             abort(404)
         return _("Reported. The office will look at it again.")
+
+    @page_action("report", _l("Inspection report"), icon="file-download", permission="report")
+    def report(self, row_id: int) -> str:
+        return self.report_url(row_id)
 
     def asked(self, selection: Selection, _form: Any) -> dict[str, Any]:
         """What is to be put right, above what is written."""

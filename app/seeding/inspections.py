@@ -31,7 +31,7 @@ EVENT_COLUMNS = (
     "by_organization_id by_organization reason"
 )
 MOST_UNITS = 2000
-EVERY_HOUSE, EVERY_UNIT = 3, 25
+EVERY_HOUSE, EVERY_UNIT = 3, 8
 TASKS = {
     "institution": ("年度计量标准专项监督检查", "法定计量检定机构专项监督检查", "民生计量检定机构抽查"),
     "using_unit": (
