@@ -7,7 +7,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from sqlalchemy import func, select
 
-from app.access import EVERYTHING, PUBLIC, Principal, seeing
+from app.access import PUBLIC, Principal, seeing
 from app.domain import institution_versions, matching
 from app.models import Capability, Event, Institution, InstitutionVersion, Notification, Organization, db
 from app.seeding.organizations import credit_code
@@ -121,6 +121,7 @@ def test_each_change_is_kept_with_what_was_before(office, rows, code):
         (3, "edit", "赵联系"), (2, "edit", "李联系"), (1, "known", "王计量"),
     ]  # fmt: skip
     assert institution_versions.changes(kept[0], kept[1]) == [("contact", "李联系", "赵联系")]
+    assert [each.by_name for each in kept] == ["李四", "李四", ""]
     page = office.get(f"/local-institutions/show/{one.id}").text
     assert "李联系 → 赵联系" in page
     assert "王计量" in office.open("local-institutions", "versions", [one.id]).text
@@ -335,7 +336,7 @@ def test_the_page_of_one_lists_what_it_has(office):
 def test_versions_are_an_institutions_own(rows):
     mine, theirs = institution(), institution()
     for each in (mine, theirs):
-        institution_versions.remember([each.id], EVERYTHING)
+        institution_versions.remember([each.id])
 
     with seeing(Principal(kind="institution", organization_id=mine.id)):
         assert rows.scalars(select(InstitutionVersion.institution_id)).all() == [mine.id]

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, insert, literal, select, true
 
-from app.access import Principal
+from app.access import NOBODY, Principal
 from app.models import Institution, InstitutionVersion, Organization, db
 
 # What a version keeps, in the order in which it is told.
@@ -32,9 +32,9 @@ KNOWN_BEFORE = "known"
 MOST_SHOWN = 50
 
 
-def remember(institution_ids: Select[int] | list[int], by: Principal) -> None:
-    """Keep what is known now, if nothing was kept yet: before the first change."""
-    _keep(institution_ids, KNOWN_BEFORE, by, only_first=True)
+def remember(institution_ids: Select[int] | list[int]) -> None:
+    """Keep what is known now, if nothing was kept yet: before the first change. Who entered it nobody knows."""
+    _keep(institution_ids, KNOWN_BEFORE, NOBODY, only_first=True)
 
 
 def note(institution_ids: Select[int] | list[int], action: str, by: Principal, reason: str | None = None) -> None:

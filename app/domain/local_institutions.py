@@ -143,7 +143,7 @@ def _own(chosen: Chosen, by: Principal) -> Select[int]:
 
 def _moved(step: Step, chosen: Chosen, by: Principal, reason: str | None) -> Outcome:
     own = _own(chosen, by)
-    institution_versions.remember(own, by)
+    institution_versions.remember(own)
     done = fire(step, own, by, reason=reason, standing_reason=reason).done
     institution_versions.note(own, step.name, by, reason)
     return Outcome(how_many(chosen), done)

@@ -275,7 +275,7 @@ def edit(organization_id: int, revision: str, by: Principal, values: Mapping[str
     if name != organization.name:
         _free_name(name, kind, organization.region_code)
     code = _checked_code(values.get("credit_code"), kind, values.get("nature"))
-    institution_versions.remember([organization.id], by)
+    institution_versions.remember([organization.id])
     changes = _changed(organization, {"name": name, "credit_code": code})
     if facts is not None:
         changes += _changed(facts, {each: values[each] for each in DETAILS[kind] if each in values})
@@ -337,7 +337,7 @@ def move(
         ("superior", organization.parent and organization.parent.name, superior and superior.name),
     ]
     _told("move", organization, by, [change for change in changes if change[1] != change[2]])
-    institution_versions.remember([organization.id], by)
+    institution_versions.remember([organization.id])
     organization.region_code, organization.parent_id = region.code, superior.id if superior else None
     if organization.kind != "authority":
         organization.level = superior.level if superior else region.level

@@ -380,8 +380,9 @@ def _inspection_table(institution_id: int) -> Table:
 
 
 def _heading(version: InstitutionVersion) -> str:
-    what = _action(version.action)
-    return f"{version.number} · {moment(version.at)} · {what} · {version.by_name} {version.by_organization}"
+    who = f"{version.by_name} {version.by_organization}".strip()
+    parts = (version.number, moment(version.at), _action(version.action), who)
+    return " · ".join(str(part) for part in parts if part)
 
 
 def _action(action: str) -> Any:

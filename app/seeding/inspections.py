@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.access import EVERYTHING
 from app.domain import holidays, institution_versions
 from app.domain.checklists import ITEMS
 from app.domain.inspections import CONFORMS, DOES_NOT_CONFORM, RECTIFY, STOP
@@ -81,7 +80,7 @@ def write(connection: Any, world: World) -> None:
     loading.copy(connection, "inspection", COLUMNS, rows)
     loading.copy(connection, "event", EVENT_COLUMNS, events)
     institutions = select(Organization.id).where(Organization.kind == "institution")
-    institution_versions.remember(institutions, EVERYTHING)
+    institution_versions.remember(institutions)
 
 
 def _houses(houses: list[House], dice: Random) -> list[Party]:
