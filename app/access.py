@@ -26,6 +26,7 @@ from app.models import (
     Certificate,
     Institution,
     Instrument,
+    KeptByAuthority,
     Model,
     OfferedByInstitution,
     Organization,
@@ -33,6 +34,7 @@ from app.models import (
     OwnedByInstitution,
     OwnedByUsingUnit,
     Photo,
+    SeenByInspected,
     SharedByParties,
     Task,
     UsingUnit,
@@ -278,6 +280,8 @@ def _rules_of_institution(own_id: int) -> tuple[tuple[type, Rule], ...]:
         (Photo, lambda cls: exists().where(given.institution_id == own_id, given.instrument_id == cls.instrument_id)),
         (OwnedByInstitution, lambda cls: cls.institution_id == own_id),
         (OfferedByInstitution, lambda cls: cls.institution_id == own_id),
+        (KeptByAuthority, lambda cls: false()),
+        (SeenByInspected, lambda cls: and_(cls.party_id == own_id, cls.concluded_at.is_not(None))),
         (Organization, lambda cls: or_(cls.kind != "using_unit", cls.id == own_id)),
         (UsingUnit, lambda cls: false()),
     )
@@ -289,6 +293,8 @@ def _rules_of_using_unit(own_id: int) -> tuple[tuple[type, Rule], ...]:
         (OwnedByUsingUnit, lambda cls: cls.using_unit_id == own_id),
         (OwnedByInstitution, lambda cls: false()),
         (OfferedByInstitution, lambda cls: cls.state.in_(("effective", "approved"))),
+        (KeptByAuthority, lambda cls: false()),
+        (SeenByInspected, lambda cls: and_(cls.party_id == own_id, cls.concluded_at.is_not(None))),
         (Organization, lambda cls: or_(cls.kind != "using_unit", cls.id == own_id)),
         (UsingUnit, lambda cls: cls.organization_id == own_id),
     )
@@ -314,7 +320,7 @@ def _rules_of_public() -> tuple[tuple[type, Rule], ...]:
             and_(cls.kind == "using_unit", _one(disclosed.using_unit_id == cls.id, _is_disclosed(disclosed))),
         ),
         Institution: lambda cls: cls.publication == "published",
-        Capability: lambda cls: and_(cls.state == "effective", _is_published_institution(cls.institution_id)),
+        Capability: lambda cls: and_(cls.state == "effective", _is_serving(cls.institution_id)),
         CatalogueItem: lambda cls: and_(
             cls.publication == "published",
             or_(cls.parent_id.is_(None), _one(category.id == cls.parent_id, category.publication == "published")),
@@ -329,6 +335,10 @@ def _is_disclosed(certificate: Any) -> ColumnElement[bool]:
 
 def _is_published_institution(id: Any) -> ColumnElement[bool]:
     return _one(office.organization_id == id, office.publication == "published")
+
+
+def _is_serving(id: Any) -> ColumnElement[bool]:
+    return _one(office.organization_id == id, office.publication == "published", office.standing == "in_service")
 
 
 def _one(*conditions: Any) -> ColumnElement[bool]:
@@ -459,6 +469,23 @@ _PUBLISHER = {
 _STANDARD_CLERK = {"Standards": "can_list can_show can_export add edit delete submit recall seal abolish"}
 _STANDARD_REVIEWER = {"StandardReviews": "can_list can_show can_export pass send_back"}
 _LOOKER = dict.fromkeys(("Publications", "Institutions", "Catalogue", "Standards"), "can_list can_show can_export")
+# 机构监管: who looks after institutions and inspects, and who only looks.
+_INSPECTOR = {
+    "Inspections": "can_list can_show can_export can_add draw inspect conclude recheck cancel publish revoke report",
+    "InspectionDraws": "can_list can_show can_export repeat",
+    "LocalInstitutions": "can_list can_show can_export",
+    "CapabilityGaps": "can_list can_export",
+}
+_KEEPER = {
+    **_INSPECTOR,
+    "LocalInstitutions": "can_list can_show can_export can_add can_edit suspend reinstate close import",
+}
+_ONLOOKER = {
+    "Inspections": "can_list can_show can_export",
+    "LocalInstitutions": "can_list can_show can_export",
+    "CapabilityGaps": "can_list can_export",
+}
+_INSPECTED = {"OwnInspections": "can_list can_show can_export answer report"}
 _ADMINISTRATOR = {
     "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
     "reset_password reset_second_factor",
@@ -474,7 +501,9 @@ _OWN_ADMINISTRATOR = {
 
 _OF_UNITS = {"UsingUnitAdministrator", "UsingUnitClerk"}
 _OF_INSTITUTIONS = {"InstitutionAdministrator", "InstitutionClerk", "InstitutionVerifier", "InstitutionApprover"}
-_OFFICERS = {"Supervisor", "AssignmentOfficer", "PublicationOfficer", "StandardOfficer", "Analyst"}
+_OFFICERS = {
+    "Supervisor", "AssignmentOfficer", "PublicationOfficer", "StandardOfficer", "InspectionOfficer", "Analyst",
+}  # fmt: skip
 _IN_A_COUNTY = {*_OFFICERS, *_OF_INSTITUTIONS, *_OF_UNITS}
 _IN_A_CITY = {"CountyAdministrator", *_IN_A_COUNTY}
 _IN_A_PROVINCE = {"CityAdministrator", "Auditor", *_IN_A_CITY}
@@ -512,10 +541,12 @@ ROLES = {
         **_PUBLISHER,
         **_STANDARD_CLERK,
         **_STANDARD_REVIEWER,
+        **_KEEPER,
     ),
     "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER, Filings=_REVIEWER),
     "PublicationOfficer": _officer(_l("Publication officer"), Assignments=_READ, **_PUBLISHER),
     "StandardOfficer": _officer(_l("Measurement standard officer"), **_STANDARD_CLERK, **_STANDARD_REVIEWER),
+    "InspectionOfficer": _officer(_l("Inspection officer"), **_INSPECTOR),
     "CatalogueOfficer": Role(
         _l("Catalogue officer"),
         "authority",
@@ -525,7 +556,7 @@ ROLES = {
         ),
         level="nation",
     ),
-    "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export", **_LOOKER),
+    "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export", **_LOOKER, **_ONLOOKER),
     "Auditor": Role(_l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export")),
     "InstitutionAdministrator": Role(
         _l("Institution administrator"),
@@ -565,6 +596,7 @@ ROLES = {
             Capabilities="can_list can_show can_export can_add can_edit can_delete declare recall",
             Staff="can_list can_show can_export can_add can_edit qualify",
             IssuingRules="can_list can_edit",
+            **_INSPECTED,
         ),
     ),
     "UsingUnitAdministrator": Role(
@@ -583,6 +615,7 @@ ROLES = {
             Progress="can_list can_show can_export submit resubmit withdraw remove",
             Appointments="can_list can_show can_export can_print",
             Certificates=_TAKES_AWAY,
+            **_INSPECTED,
         ),
     ),
 }
@@ -603,6 +636,9 @@ _DESKS = {
     ("institution", "institution"): "Capabilities",
     ("measurement_standard", "institution"): "Capabilities",
     ("qualification", "institution"): "Staff",
+    ("inspection", "authority"): "Inspections",
+    ("inspection", "institution"): "OwnInspections",
+    ("inspection", "using_unit"): "OwnInspections",
 }
 
 

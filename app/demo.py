@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import Select, distinct, func, select
+from sqlalchemy import Select, distinct, func, select, update
 
 from app import ciphers, files, seeding
 from app.access import EVERYTHING
 from app.domain import catalogue_versions, certificates
-from app.models import Account, CatalogueItem, IssuingRule, Organization, RoleGrant, StaffMember, Task, db
+from app.models import Account, CatalogueItem, Inspection, IssuingRule, Organization, RoleGrant, StaffMember, Task, db
 from app.seeding import staff
 from app.seeding.seals import demo_seal
-from app.states import OFFERED
+from app.states import NOT_CONCLUDED, OFFERED
 
 INSTRUMENTS, SEED = 20_000, 1
 PASSWORD = "Jianding#2026"  # noqa: S105 -- of accounts that the start page announces; none exists without `--demo`
@@ -72,6 +72,10 @@ PEOPLE = (
     Person("xihu-biaozhun", "邵丽萍", "社公标管理岗", "StandardOfficer", _authority(COUNTY)),
     Person("hangzhou-biaozhun", "顾建华", "社公标审核岗", "StandardOfficer", _authority("3301")),
     Person("guojia-mulu", "韩晓东", "强检目录管理岗", "CatalogueOfficer", _authority("")),
+    Person("hangzhou-jiancha-2", "阮明", "计量监督检查岗", "InspectionOfficer", _authority("3301")),
+    Person("hangzhou-jiancha", "董浩然", "计量监督检查岗", "InspectionOfficer", _authority("3301")),
+    Person("xihu-jiancha", "范思远", "计量监督检查岗", "InspectionOfficer", _authority(COUNTY)),
+    Person("xihu-jiancha-2", "石磊", "计量监督检查岗", "InspectionOfficer", _authority(COUNTY)),
     Person("zhejiang-fenxi", "何俊杰", "统计分析岗", "Analyst", _authority("33")),
     Person("guojia-shenji", "宋明远", "审计岗", "Auditor", _authority("")),
     Person("ningbo", "俞海波", "计量处 处长", "Supervisor", _authority("3302")),
@@ -99,6 +103,7 @@ def create_unless_there() -> None:
         _publish_catalogue()
         _add_accounts()
         _join_staff()
+        _send_out()
         _seal()
         db.session.commit()
     certificates.keyring().make_authority("演示用证书（无法律效力）")
@@ -164,6 +169,18 @@ def _join_staff() -> None:
         account = db.session.scalars(select(Account).where(Account.username == username)).one()
         member = db.session.get_one(StaffMember, (account.organization_id or 0) * staff.PEOPLE + number)
         member.account_id, member.name = account.id, account.first_name
+
+
+def _send_out() -> None:
+    """The inspections to come of the demo offices are for their inspectors."""
+    mine = select(Account).where(Account.demo, Account.username.contains("jiancha")).order_by(Account.id)
+    people: dict[int, list[dict[str, Any]]] = {}
+    for account in db.session.scalars(mine):
+        people.setdefault(account.organization_id or 0, []).append({"id": account.id, "name": account.first_name})
+    for office, inspectors in people.items():
+        to_come = Inspection.state.in_(sorted(NOT_CONCLUDED))
+        sent = update(Inspection).where(Inspection.authority_id == office, to_come)
+        db.session.execute(sent.values(inspectors=inspectors))
 
 
 def _seal() -> None:

@@ -1,4 +1,4 @@
-"""What is printed: 检定证书 and 检定结果通知书 on A4, set by reportlab. Knows no tables and no web.
+"""What is printed: 检定证书, 检定结果通知书 and 监督检查报告 on A4, set by reportlab. Knows no tables and no web.
 
 The same paper gives the same bytes, so that a certificate can be made anew and compared. Texts of any length stay
 inside their place: they wrap, and where there is no room for more lines they shrink. Papers are legal documents and
@@ -137,7 +137,7 @@ def certificate(paper: CertificatePaper) -> bytes:
         pages = _pages(_story(printed, "、".join(lacking)))
         _cover(canvas, printed, paper.check_url, total=len(pages) + 1)
         for number, page in enumerate(pages, start=2):
-            _inner_page(canvas, printed, page, number, total=len(pages) + 1)
+            _inner_page(canvas, _running_head(printed), page, number, total=len(pages) + 1)
         canvas.save()
     return file.getvalue()
 
@@ -586,12 +586,14 @@ def _pages(story: list[Flowable]) -> list[list[Flowable]]:
     return pages
 
 
-def _inner_page(canvas: Canvas, paper: CertificatePaper, page: list[Flowable], number: int, total: int) -> None:
+def _running_head(paper: CertificatePaper) -> tuple[str, str]:
+    return f"{paper.institution} {paper.title}", f"{paper.short_title}编号：{paper.no}"
+
+
+def _inner_page(canvas: Canvas, head: tuple[str, str], page: list[Flowable], number: int, total: int) -> None:
     middle = (_LEFT + _RIGHT) / 2
-    _block(canvas, f"{paper.institution} {paper.title}", (_LEFT, _TOP + 14, middle - _LEFT, 24), 9)
-    _block(
-        canvas, f"{paper.short_title}编号：{paper.no}", (middle + 20, _TOP + 14, _RIGHT - middle - 20, 24), 9, align=1
-    )
+    _block(canvas, head[0], (_LEFT, _TOP + 14, middle - _LEFT, 24), 9)
+    _block(canvas, head[1], (middle + 20, _TOP + 14, _RIGHT - middle - 20, 24), 9, align=1)
     _line(canvas, _LEFT, _TOP + 10, _RIGHT, 0.8)
     y = _TOP
     for flowable in page:
@@ -603,3 +605,142 @@ def _inner_page(canvas: Canvas, paper: CertificatePaper, page: list[Flowable], n
     _line(canvas, _LEFT, 68, _RIGHT, 0.8)
     _page_number(canvas, number, total)
     canvas.showPage()
+
+
+# 监督检查报告
+
+
+@dataclass(frozen=True)
+class InspectionPaper:
+    """All that stands on the report of an inspection. `checklist`: 检查项目, 检查结果, 说明."""
+
+    no: str
+    authority: str
+    task: str
+    kind: str
+    drawn: bool
+    party: str
+    target: str
+    place: str
+    inspected_on: date | None
+    inspectors: tuple[str, ...]
+    accompanied_by: str
+    checklist: tuple[tuple[str, str, str], ...]
+    findings: str
+    photos: int
+    conclusion: str
+    issues: str
+    due_on: date | None
+    concluded_on: date | None
+    statement: str
+    recheck: str
+    rechecked_on: date | None
+    closed: bool
+
+
+def inspection(paper: InspectionPaper) -> bytes:
+    """A PDF: what was inspected, what was found of each item, the conclusion, and what became of it."""
+    _face()
+    lacking: dict[str, None] = {}
+    printed = _printable(paper, lacking)
+    file = io.BytesIO()
+    with _ONE_AT_A_TIME:
+        canvas = Canvas(file, pagesize=A4, invariant=1, pageCompression=1, lang="zh-CN")
+        canvas.setTitle(f"监督检查报告 {paper.no}")
+        canvas.setAuthor(paper.authority)
+        canvas.setSubject(f"{paper.task} {paper.party}")
+        pages = _pages(_inspection_story(printed, "、".join(lacking)))
+        head = f"{printed.authority} 监督检查报告", f"检查编号：{printed.no}"
+        for number, page in enumerate(pages, start=1):
+            _inner_page(canvas, head, page, number, total=len(pages))
+        canvas.save()
+    return file.getvalue()
+
+
+def _inspection_story(paper: InspectionPaper, lacking: str) -> list[Flowable]:
+    story: list[Flowable] = [
+        _Title("监督检查报告", 24, heavy=0.5),
+        Spacer(0, 10),
+        *_section("一、检查概况", _inspection_facts(paper)),
+        *_section("二、检查内容及结果", *_inspection_items(paper)),
+        *_section("三、检查结论", *_inspection_conclusion(paper)),
+    ]
+    if paper.statement or paper.recheck:
+        story += _section("四、整改及复查", *_inspection_rectification(paper))
+    story.append(_Signatures(paper.concluded_on))
+    if lacking:
+        story.append(_Passage(f"注：文中“{_LACKING}”代替字库所缺的字，其编码依次为 {lacking}。", 9.5))
+    return story
+
+
+def _inspection_facts(paper: InspectionPaper) -> Flowable:
+    rows = (
+        ("检查任务", paper.task),
+        ("检查方式", "随机抽查（随机抽取检查对象、随机选派检查人员）" if paper.drawn else "专项检查"),
+        ("检查部门", paper.authority),
+        ("被检查单位", paper.party),
+        ("检查对象", f"{paper.kind}：{paper.target}"),
+        ("所在地区", paper.place),
+        ("检查日期", _day(paper.inspected_on) if paper.inspected_on else ""),
+        ("检查人员", "、".join(paper.inspectors)),
+        ("被检查单位陪同人员", paper.accompanied_by),
+    )
+    return _grid((115, 360), ("项目", "内容"), rows)
+
+
+def _inspection_items(paper: InspectionPaper) -> list[Flowable]:
+    rows = tuple((str(number), *row) for number, row in enumerate(paper.checklist, start=1))
+    photos = f"现场照片 {paper.photos} 张，存于系统。" if paper.photos else "未拍摄现场照片。"
+    return [
+        _grid((35, 235, 65, 140), ("序号", "检查项目", "检查结果", "说明"), rows),
+        Spacer(0, 4),
+        _Passage(f"其他检查情况：{paper.findings or '无'}", 10),
+        _Passage(photos, 10),
+    ]
+
+
+def _inspection_conclusion(paper: InspectionPaper) -> list[Flowable]:
+    if not paper.conclusion:
+        return [_Passage("尚未作出结论。", 10.5)]
+    story: list[Flowable] = [_Passage(f"检查结论：{paper.conclusion}。", 10.5, heavy=0.25)]
+    if paper.issues:
+        story.append(_Passage(f"问题描述：{paper.issues}", 10))
+    if paper.due_on:
+        story.append(_Passage(f"整改期限：{_day(paper.due_on)}前完成整改，并向检查部门反馈。", 10))
+    return story
+
+
+def _inspection_rectification(paper: InspectionPaper) -> list[Flowable]:
+    story: list[Flowable] = [_Passage(f"整改情况：{paper.statement or '被检查单位未反馈。'}", 10)]
+    if paper.recheck:
+        day = f"（{_day(paper.rechecked_on)}）" if paper.rechecked_on else ""
+        story.append(_Passage(f"复查结果{day}：{paper.recheck}", 10))
+    story.append(_Passage("复查通过，本次检查办结。" if paper.closed else "整改尚未完成。", 10))
+    return story
+
+
+class _Title(_Passage):
+    """One line in the middle."""
+
+    def draw(self) -> None:
+        _write(self.canv, self.text, (_RIGHT - _LEFT) / 2, self.size * 0.45, self.size, align=0.5, heavy=self.heavy)
+
+
+class _Signatures(Flowable):
+    """Where the inspectors and the party sign, and the office puts its seal."""
+
+    def __init__(self, day: date | None) -> None:
+        super().__init__()
+        self.day = _day(day) if day else "　　年　　月　　日"
+
+    def wrap(self, aW: float, aH: float) -> tuple[float, float]:
+        return aW, 120
+
+    def draw(self) -> None:
+        for y, name in ((92, "检查人员（签字）"), (62, "被检查单位（签字、盖章）")):
+            _write(self.canv, f"{name}：", 0, y, 11)
+            _line(self.canv, 140, y - 3, 320, 0.4)
+            _write(self.canv, "日期：", 340, y, 11)
+            _line(self.canv, 375, y - 3, _RIGHT - _LEFT, 0.4)
+        _write(self.canv, "检查部门（盖章）", 320, 28, 11)
+        _write(self.canv, self.day, 320, 8, 11)

@@ -236,9 +236,54 @@ def _of_publication(of: str, *parties: str) -> tuple[Step, Step]:
     return publish, revoke
 
 
+# Inspection (监督检查): of an institution, a standard, a using unit, an instrument.
+PLANNED = "planned"
+UNDER_WAY = "under_way"
+TO_RECTIFY = "to_rectify"
+TO_RECHECK = "to_recheck"
+CLOSED = "closed"
+CANCELLED = "cancelled"
+INSPECTION_STATES = (PLANNED, UNDER_WAY, TO_RECTIFY, TO_RECHECK, CLOSED, CANCELLED)
+# What was found is told to the inspected party, and may be published.
+CONCLUDED_INSPECTION = frozenset({TO_RECTIFY, TO_RECHECK, CLOSED})
+OPEN_RECTIFICATION = frozenset({TO_RECTIFY, TO_RECHECK})
+NOT_CONCLUDED = frozenset({PLANNED, UNDER_WAY})
+
+
+def _of_inspection(name: str, sources: set[str] | frozenset[str], target: str, **more: Any) -> Step:
+    return Step(name, frozenset(sources), target, of="inspection", **more)
+
+
+INSPECT = _of_inspection("inspect", NOT_CONCLUDED, UNDER_WAY)
+CONCLUDE = _of_inspection("conclude", {UNDER_WAY}, CLOSED, tells=_tells(UNIT, INSTITUTION))
+CONCLUDE_TO_RECTIFY = _of_inspection("conclude", {UNDER_WAY}, TO_RECTIFY, tells=_tells(UNIT, INSTITUTION))
+ANSWER = _of_inspection("answer", {TO_RECTIFY}, TO_RECHECK, tells=_tells(DESK))
+RECHECK = _of_inspection("recheck", OPEN_RECTIFICATION, CLOSED, tells=_tells(UNIT, INSTITUTION))
+RECHECK_FAILED = _of_inspection(
+    "recheck_failed", OPEN_RECTIFICATION, TO_RECTIFY, needs_reason=True, tells=_tells(UNIT, INSTITUTION)
+)
+CANCEL = _of_inspection("cancel", NOT_CONCLUDED, CANCELLED, needs_reason=True)
+INSPECTION_STEPS = (INSPECT, CONCLUDE, CONCLUDE_TO_RECTIFY, ANSWER, RECHECK, RECHECK_FAILED, CANCEL)
+
+# Standing of an institution (机构状态): only one in service is offered tasks.
+IN_SERVICE = "in_service"
+SUSPENDED = "suspended"
+STANDINGS = (IN_SERVICE, SUSPENDED, CLOSED)
+
+
+def _of_standing(name: str, sources: set[str], target: str, **more: Any) -> Step:
+    return Step(name, frozenset(sources), target, of="institution", column="standing", **more)
+
+
+SUSPEND = _of_standing("suspend", {IN_SERVICE}, SUSPENDED, needs_reason=True, tells=_tells(INSTITUTION))
+REINSTATE = _of_standing("reinstate", {SUSPENDED}, IN_SERVICE, tells=_tells(INSTITUTION))
+CLOSE = _of_standing("close", {IN_SERVICE, SUSPENDED}, CLOSED, needs_reason=True)
+STANDING_STEPS = (SUSPEND, REINSTATE, CLOSE)
+
 PUBLISH_CERTIFICATE, REVOKE_CERTIFICATE = _of_publication("certificate")
 PUBLISH_INSTITUTION, REVOKE_INSTITUTION = _of_publication("institution", INSTITUTION)
 PUBLISH_ITEM, REVOKE_ITEM = _of_publication("catalogue_item")
+PUBLISH_INSPECTION, REVOKE_INSPECTION = _of_publication("inspection")
 PUBLICATION_STEPS = (
     PUBLISH_CERTIFICATE,
     REVOKE_CERTIFICATE,
@@ -246,6 +291,8 @@ PUBLICATION_STEPS = (
     REVOKE_INSTITUTION,
     PUBLISH_ITEM,
     REVOKE_ITEM,
+    PUBLISH_INSPECTION,
+    REVOKE_INSPECTION,
 )
 
 # Job: long work for somebody.
@@ -253,7 +300,6 @@ WAITING = "waiting"
 RUNNING = "running"
 DONE = "done"
 BROKEN = "broken"
-CANCELLED = "cancelled"
 JOB_STATES = (WAITING, RUNNING, DONE, BROKEN, CANCELLED)
 
 # Account (账号): registered until it has a role.
@@ -319,6 +365,16 @@ STEP_LABELS = {
     "change": _l("Changed"),
     "seal": _l("Seal up"),
     "abolish": _l("Abolish"),
+    "draw": _l("Drawn at random"),
+    "inspect": _l("Inspect"),
+    "conclude": _l("Conclude"),
+    "answer": _l("Report the rectification"),
+    "recheck": _l("Re-check passed"),
+    "recheck_failed": _l("Re-check not passed"),
+    "cancel": _l("Call off"),
+    "suspend": _l("Suspend"),
+    "reinstate": _l("Reinstate"),
+    "close": _l("Close for good"),
 }
 USE_LABELS = {IN_USE: _l("In use"), STOPPED: _l("Out of use"), SCRAPPED: _l("Scrapped")}
 VERIFICATION_LABELS = {
@@ -352,6 +408,19 @@ STANDARD_LABELS = {
     SUPERSEDED: _l("Earlier version"),
 }
 PUBLICATION_LABELS = {UNPUBLISHED: _l("Unpublished"), PUBLISHED: _l("Published")}
+INSPECTION_LABELS = {
+    PLANNED: _l("To be inspected"),
+    UNDER_WAY: _l("Inspection under way"),
+    TO_RECTIFY: _l("To be rectified"),
+    TO_RECHECK: _l("To be re-checked"),
+    CLOSED: _l("Inspection closed"),
+    CANCELLED: _l("Called off"),
+}
+STANDING_LABELS = {
+    IN_SERVICE: _l("Institution in service"),
+    SUSPENDED: _l("Suspended"),
+    CLOSED: _l("Closed for good"),
+}
 CERTIFICATE_LABELS = {VALID: _l("Valid"), VOID: _l("Void"), REPLACED: _l("Replaced")}
 ACCOUNT_LABELS = {
     REGISTERED: _l("Waiting for a role"),

@@ -13,6 +13,7 @@ from app.pages.appointments import Appointments
 from app.pages.assignments import Assignments
 from app.pages.audits import AuditLog
 from app.pages.capabilities import Capabilities
+from app.pages.capability_gaps import CapabilityGaps
 from app.pages.capability_reviews import CapabilityReviews
 from app.pages.captchas import Captchas
 from app.pages.catalogue import Catalogue
@@ -22,16 +23,20 @@ from app.pages.deadlines import Deadlines
 from app.pages.filings import Filings
 from app.pages.holidays import Holidays
 from app.pages.inbox import Inbox
+from app.pages.inspection_draws import InspectionDraws
+from app.pages.inspections import Inspections
 from app.pages.institutions import Institutions
 from app.pages.instruments import Photos
 from app.pages.issuing_rules import IssuingRules
 from app.pages.jobs import Jobs
 from app.pages.ledger import Ledger
+from app.pages.local_institutions import LocalInstitutions
 from app.pages.login import LoginView
 from app.pages.notifications import Notifications
 from app.pages.open_data import OpenData, OpenDataPage
 from app.pages.options import Options
 from app.pages.organizations import Organizations
+from app.pages.own_inspections import OwnInspections
 from app.pages.portal import Crawlers, Portal
 from app.pages.profile import MyAccount
 from app.pages.progress import Progress
@@ -66,12 +71,23 @@ MENU = (
             MenuPage(_l("Review of measurement standards"), StandardReviews, "check"),
         ),
     ),
+    MenuGroup(
+        _l("Supervision of institutions"),
+        "shield-check",
+        (
+            MenuPage(_l("Local institutions"), LocalInstitutions, "building-community"),
+            MenuPage(_l("Local inspections"), Inspections, "clipboard-list"),
+            MenuPage(_l("Random draws"), InspectionDraws, "sparkles"),
+            MenuPage(_l("Gaps of ability"), CapabilityGaps, "chart-bar"),
+        ),
+    ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
     MenuPage(_l("Results"), Results, "writing"),
     MenuPage(_l("Ledger of instruments"), Ledger, "notebook"),
     MenuPage(_l("Progress of our tasks"), Progress, "gauge"),
     MenuPage(_l("Appointments"), Appointments, "calendar"),
     MenuPage(_l("Certificates"), Certificates, "certificate"),
+    MenuPage(_l("Inspections of us"), OwnInspections, "clipboard-list"),
     MenuGroup(
         _l("Our institution"),
         "building-bank",

@@ -30,6 +30,7 @@ from app.models import (
     CatalogueItem,
     Certificate,
     Event,
+    Inspection,
     Institution,
     Instrument,
     MeasurementStandard,
@@ -160,6 +161,7 @@ MODELS: dict[str, Any] = {
     "measurement_standard": MeasurementStandard,
     "institution": Institution,
     "catalogue_item": CatalogueItem,
+    "inspection": Inspection,
 }
 # What a row is known by, where it is not `id`.
 KEYS = {"institution": "organization_id"}
@@ -206,6 +208,18 @@ def _institutions_place(table: Any) -> dict[str, Any]:
     return {"city_code": city, "region_code": region, "using_unit_id": _NONE, "institution_id": institution_id}
 
 
+def _inspected_place(table: Any) -> dict[str, Any]:
+    """Where the target is at home; the party is an institution or a using unit."""
+    of_institution = table.c.kind.in_(("institution", "standard"))
+    return {
+        "city_code": table.c.city_code,
+        "region_code": table.c.region_code,
+        "using_unit_id": case((~of_institution, table.c.party_id)),
+        "institution_id": case((of_institution, table.c.party_id)),
+        "authority_id": table.c.authority_id,
+    }
+
+
 def _no_place(_table: Any) -> dict[str, Any]:
     """The catalogue is the nation's."""
     return {
@@ -227,6 +241,7 @@ _PLACES = {
     "measurement_standard": _institutions_place,
     "institution": _institutions_place,
     "catalogue_item": _no_place,
+    "inspection": _inspected_place,
 }
 
 

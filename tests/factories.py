@@ -8,6 +8,7 @@ from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import select
 
 from app.domain import holidays
+from app.domain.checklists import ITEMS
 from app.models import (
     Account,
     Appointment,
@@ -15,6 +16,7 @@ from app.models import (
     CatalogueItem,
     Certificate,
     Event,
+    Inspection,
     Institution,
     Instrument,
     IssuingRule,
@@ -31,12 +33,17 @@ from app.models import (
 from app.states import (
     APPROVED,
     AWAITING_AUTHORITY,
+    CANCELLED,
     CERTIFIED,
+    CLOSED,
+    CONCLUDED_INSPECTION,
     DRAFT,
     EFFECTIVE,
     OFFERED,
+    PLANNED,
     PUBLISHED,
     RETURNED,
+    TO_RECHECK,
     UNASSIGNED,
     WITH_REASON,
 )
@@ -395,3 +402,47 @@ def published_certificate(
     done = task(CERTIFIED, owner.region_code, to=lab or institution(**published()), unit=owner, what=what)
     filled = {**published(), "valid_until": FAR, **values}
     return certificate(done, **filled)
+
+
+# --- Supervision ---------------------------------------------------------------------------------
+
+
+def inspectors(office: Organization, number: int = 2) -> list[Account]:
+    """People of an office who inspect."""
+    return [account("InspectionOfficer", office, first_name=f"检查员{index}") for index in range(1, number + 1)]
+
+
+def inspection(
+    state: str = PLANNED, of: Organization | None = None, office: Organization | None = None, **values: Any
+) -> Inspection:
+    """An inspection in a state with everything that the state needs; of an institution unless said otherwise."""
+    number, today = next(_numbers), holidays.today()
+    party = of or institution()
+    visited, concluded = state not in (PLANNED, CANCELLED), state in CONCLUDED_INSPECTION
+    kind = values.pop("kind", party.kind)
+    filled: dict[str, Any] = {
+        "no": f"JC{number:08}",
+        "task": "年度检定机构专项监督检查",
+        "party": party.name,
+        "target": party.name,
+        "planned_on": today,
+        "planned_by": "方晓敏",
+        "inspectors": [{"id": 1, "name": "甲"}, {"id": 2, "name": "乙"}],
+        "reason": "重复安排检查" if state == CANCELLED else None,
+        "inspected_on": today if visited else None,
+        "checklist": [{"item": item, "found": "conforms", "remark": ""} for item in ITEMS[kind]] if visited else [],
+        "conclusion": "rectify" if concluded else None,
+        "issues": "部分原始记录缺少环境条件" if concluded else None,
+        "due_on": today + timedelta(days=15) if concluded else None,
+        "concluded_at": datetime.now(UTC) if concluded else None,
+        "statement": "已补齐全部原始记录" if state in (TO_RECHECK, CLOSED) else None,
+        "rechecked_on": today if state == CLOSED else None,
+        "closed_at": datetime.now(UTC) if state == CLOSED else None,
+        **values,
+    }
+    return _added(
+        Inspection(
+            state=state, kind=kind, party_id=party.id, authority_id=(office or authority("330106")).id,
+            city_code=party.region_code[:4] + "00", region_code=party.region_code, **filled,
+        )
+    )  # fmt: skip

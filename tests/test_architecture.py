@@ -75,6 +75,7 @@ BEYOND_ANY_PERSON = {
     "domain/certificate_checks.py": "answers whoever holds the number and the code of a certificate",
     "domain/dumps.py": "writes what the public sees, and asks what was taken back since",
     "domain/ledger.py": "asks whether an instrument is in somebody's ledger already, and tells the place only",
+    "domain/institution_sheets.py": "asks whether a credit code is taken, and tells that only",
     "domain/organizations.py": "counts what an organization still has to do, wherever it is",
     "domain/mergers.py": "refuses a merger whose rows the person does not all see; tallies follow their tasks",
     "fabkit/security.py": "finds out who the person is",

@@ -13,9 +13,30 @@ from sqlalchemy.orm import aliased
 
 from app import access, demo, seeding
 from app.domain import credit_codes, holidays, matching, tallies
-from app.models import Account, Certificate, Event, Instrument, Organization, Task, db
+from app.models import (
+    Account,
+    Certificate,
+    Event,
+    Inspection,
+    Institution,
+    InstitutionVersion,
+    Instrument,
+    Organization,
+    Task,
+    db,
+)
 from app.seeding import county, loading, places, world
-from app.states import AWAITING_AUTHORITY, CERTIFIED, DRAFT, RETURNED, TASK_STATES, TASK_STEPS
+from app.states import (
+    AWAITING_AUTHORITY,
+    CERTIFIED,
+    DRAFT,
+    INSPECTION_STATES,
+    INSPECTION_STEPS,
+    PLANNED,
+    RETURNED,
+    TASK_STATES,
+    TASK_STEPS,
+)
 
 INSTRUMENTS, SEED = 5000, 7
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -89,7 +110,8 @@ def test_the_history_of_each_task_ends_in_its_state(seeded):
 
 
 def test_a_task_tells_what_its_last_step_did(seeded):
-    rows = {event.subject_id: event for event in seeded.scalars(select(Event).order_by(Event.at))}
+    of_tasks = select(Event).where(Event.subject == "task").order_by(Event.at)
+    rows = {event.subject_id: event for event in seeded.scalars(of_tasks)}
     for task in seeded.scalars(select(Task).where(Task.state != DRAFT)):
         event = rows[task.id]
         assert (task.previous_state, task.state_since) == (event.from_state, event.at)
@@ -100,7 +122,7 @@ def test_a_task_tells_what_its_last_step_did(seeded):
 
 def test_steps_of_a_task_follow_each_other_within_office_hours(seeded):
     before: dict[int, Any] = {}
-    for event in seeded.scalars(select(Event).order_by(Event.id)):
+    for event in seeded.scalars(select(Event).where(Event.subject == "task").order_by(Event.id)):
         assert event.at > before.get(event.subject_id, event.at.min.replace(tzinfo=SHANGHAI))
         before[event.subject_id] = event.at
         local = event.at.astimezone(SHANGHAI)
@@ -115,6 +137,31 @@ def test_every_state_is_met(seeded):
 
 def test_tallies_are_right(seeded):
     assert tallies.differences() == []
+
+
+# --- Inspections ---------------------------------------------------------------------------------
+
+
+def test_inspections_are_in_every_state_and_their_history_ends_in_it(seeded):
+    moves = {(step.name, source, step.target) for step in INSPECTION_STEPS for source in step.sources}
+    events = defaultdict(list)
+    for event in seeded.scalars(select(Event).where(Event.subject == "inspection").order_by(Event.at, Event.id)):
+        if event.step != "publish":
+            events[event.subject_id].append(event)
+    found = seeded.scalars(select(Inspection)).all()
+    for one in found:
+        state = PLANNED
+        for event in events[one.id]:
+            assert (event.step, state, event.to_state) in moves
+            state = event.to_state
+        assert state == one.state
+    assert {one.state for one in found} == set(INSPECTION_STATES)
+    assert {one.kind for one in found} == {"institution", "using_unit"}
+
+
+def test_every_institution_has_its_first_version(seeded):
+    institutions = select(func.count()).select_from(Institution)
+    assert seeded.scalar(institutions) == seeded.scalar(select(func.count()).select_from(InstitutionVersion))
 
 
 # --- Matching ------------------------------------------------------------------------------------

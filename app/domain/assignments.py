@@ -5,10 +5,10 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import aliased
 
 from app.access import Principal
-from app.domain import deadlines, matching, reasons
+from app.domain import deadlines, institutions, matching, reasons
 from app.errors import RuleError
-from app.models import Organization, Task, db
-from app.states import ASSIGN, ESCALATE, REFUSE
+from app.models import Organization, Task
+from app.states import ASSIGN, ESCALATE, IN_SERVICE, REFUSE
 from app.workflow import Chosen, Outcome, fire
 
 SHORTEST_REASON, LONGEST_REASON = 10, 500
@@ -16,9 +16,12 @@ SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 def assign(chosen: Chosen, institution_id: int, by: Principal, reason: str = "") -> Outcome:
     """强制分配: offer the tasks to an institution; a reason is owed if it is not able to all of them (办法 Art 3)."""
-    institution = db.session.get(Organization, institution_id)
-    if institution is None or institution.kind != "institution" or not institution.active:
+    institution, standing = institutions.with_standing(institution_id)
+    if institution is None or not institution.active:
         raise RuleError(_("There is no such institution."), field="institution_id")
+    if standing != IN_SERVICE:
+        raise RuleError(_("%(name)s is suspended or closed: it is offered no tasks.", name=institution.name),
+                        field="institution_id")  # fmt: skip
     unable = matching.uncovered(chosen, institution_id)
     if unable and len(reason.strip()) < SHORTEST_REASON:
         text = _(

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Date, Select, exists, literal, or_, select
 
 from app.access import Principal
-from app.domain import catalogue_versions, holidays, notifications, standards
+from app.domain import catalogue_versions, holidays, inspections, notifications, standards
 from app.domain.instruments import WARNED_BEFORE
 from app.errors import RuleError
 from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
@@ -74,6 +74,11 @@ def _time_out(day: date, by: Principal) -> int:
     return fire(TIME_OUT, silent, by, institution_id=None, due_on=None).done
 
 
+def _rectification(day: date, _by: Principal) -> int:
+    """整改期限: what is near and what is past is told once each, so it may be asked again."""
+    return inspections.remind(day)
+
+
 HANDS: dict[str, Callable[[date, Principal], int]] = {
     "announced": catalogue_versions.begin,
     "run_out": _run_out,
@@ -81,6 +86,7 @@ HANDS: dict[str, Callable[[date, Principal], int]] = {
     "expire_standards": standards.expire,
     "expire": _expire,
     "time_out": _time_out,
+    "rectification": _rectification,
 }
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, select, update
 from app import access
 from app.access import Principal
 from app.models import Institution, Organization, Region, Task, db
+from app.states import IN_SERVICE
 
 MOST_FOUND = 20
 
@@ -23,6 +24,18 @@ def named(term: str) -> list[Organization]:
 def name_of(institution_id: int) -> str | None:
     institution = db.session.get(Organization, institution_id)
     return institution.name if institution and institution.kind == "institution" else None
+
+
+def with_standing(institution_id: int) -> tuple[Organization | None, str | None]:
+    """An institution, and whether it is in service, suspended or closed."""
+    standing = func.coalesce(Institution.standing, IN_SERVICE)
+    found = (
+        select(Organization, standing)
+        .outerjoin(Institution, Institution.organization_id == Organization.id)
+        .where(Organization.id == institution_id, Organization.kind == "institution")
+    )
+    row = db.session.execute(found).one_or_none()
+    return (row[0], row[1]) if row else (None, None)
 
 
 def refresh_mean_days() -> int:

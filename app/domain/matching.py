@@ -28,7 +28,7 @@ from app.models import (
     Task,
     db,
 )
-from app.states import APPROVED, AT_INSTITUTION, EFFECTIVE, UNPLACED
+from app.states import APPROVED, AT_INSTITUTION, EFFECTIVE, IN_SERVICE, UNPLACED
 from app.workflow import Chosen, is_chosen
 
 # How far a capability goes towards an instrument: the first thing that lacks is the reason to tell.
@@ -146,7 +146,7 @@ def _serves_place(need: Any) -> Any:
     )
 
 
-def _is_valid_today() -> Any:
+def is_valid_today() -> Any:
     day = holidays.today()
     standard = exists().where(
         MeasurementStandard.id == Capability.standard_id,
@@ -157,6 +157,7 @@ def _is_valid_today() -> Any:
     authorized = exists().where(
         Institution.organization_id == Capability.institution_id,
         Institution.authorized_until >= day,
+        Institution.standing == IN_SERVICE,
         Organization.id == Capability.institution_id,
         Organization.active,
     )
@@ -187,7 +188,7 @@ def _serving(need: Any, only_id: int | None = None) -> Any:
             Capability.range_high,
             Capability.range_unit,
             Capability.accuracy_value,
-            _is_valid_today().label("valid"),
+            is_valid_today().label("valid"),
         )
         .join_from(Capability, ServiceRegion, ServiceRegion.capability_id == Capability.id)
         .where(Capability.catalogue_item_id.in_(select(need.c.catalogue_item_id)))
@@ -248,7 +249,7 @@ def candidates(chosen: Chosen, *, search: str = "", page: int = 1, size: int = 1
         .outerjoin(here, here.c.place == Organization.region_code)
         .outerjoin(near, near.c.place == func.left(Organization.region_code, 4))
         .outerjoin(around, around.c.place == func.left(Organization.region_code, 2))
-        .where(Organization.kind == "institution", Organization.active)
+        .where(Organization.kind == "institution", Organization.active, Institution.standing == IN_SERVICE)
         .order_by(*order)
         .limit(size + 1)
         .offset((page - 1) * size)
@@ -315,7 +316,7 @@ def _reached(need: Any) -> Any:
         (~_covers_range(Capability, need), NO_RANGE),
         (~_covers_accuracy(Capability, need), NO_ACCURACY),
         (~_serves_place(need), NO_PLACE),
-        (~_is_valid_today(), NOT_VALID),
+        (~is_valid_today(), NOT_VALID),
         else_=ABLE,
     )
 

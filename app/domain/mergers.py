@@ -17,6 +17,8 @@ from app.models import (
     Capability,
     Certificate,
     Event,
+    Inspection,
+    InspectionDraw,
     Instrument,
     MeasurementStandard,
     Organization,
@@ -36,6 +38,8 @@ FOLLOWING: dict[str, dict[str, Any]] = {
         "accounts": Account.organization_id,
         "organizations": Organization.parent_id,
         "tasks": Task.authority_id,
+        "inspections": Inspection.authority_id,
+        "draws": InspectionDraw.authority_id,
     },
     "institution": {
         "accounts": Account.organization_id,
@@ -49,6 +53,7 @@ FOLLOWING: dict[str, dict[str, Any]] = {
         "results": Result.institution_id,
         "staff": StaffMember.institution_id,
         "qualifications": Qualification.institution_id,
+        "inspections": Inspection.party_id,
         "events": Event.institution_id,
     },
     "using_unit": {
@@ -59,6 +64,7 @@ FOLLOWING: dict[str, dict[str, Any]] = {
         "appointments": Appointment.using_unit_id,
         "tasks": Task.using_unit_id,
         "certificates": Certificate.using_unit_id,
+        "inspections": Inspection.party_id,
         "events": Event.using_unit_id,
     },
 }

@@ -14,19 +14,21 @@ from sqlalchemy.orm import aliased
 
 from app import access, audit
 from app.access import EVERYTHING, Principal, covers, seeing
-from app.domain import credit_codes, reasons, regions, sessions
+from app.domain import credit_codes, institution_versions, reasons, regions, sessions
 from app.errors import RuleError, Stale
 from app.models import Account, Institution, Organization, Region, Task, UsingUnit, db
-from app.states import AT_INSTITUTION, AWAITING_AUTHORITY
+from app.states import AT_INSTITUTION, AWAITING_AUTHORITY, CLOSED
 from app.workflow import Chosen, Outcome, how_many, is_chosen
 
 SHORTEST_REASON, LONGEST_REASON = 4, 200
 MOST_AT_ONCE = 1000
+MOST_PLACES = 200
 # What an organization has beside its name and credit code, by its kind.
 DETAILS = {
     "authority": (),
     "institution": (
-        "designation", "authorization_no", "authorized_by", "authorized_until", "contact", "phone", "address",
+        "designation", "authorization_no", "authorized_by", "authorized_from", "authorized_until", "service_regions",
+        "legal_representative", "employees", "verifiers", "floor_area", "contact", "phone", "address",
     ),
     "using_unit": ("nature", "licence_no", "contact", "phone", "address"),
 }  # fmt: skip
@@ -88,6 +90,7 @@ def add_institution(
     superior = _superior(parent_id, _prefix(region.code), by)
     new = _added("institution", name, region, by, superior, superior.level, credit_code)
     _write_details(new, details)
+    institution_versions.note([new.id], "add", by)
     return new
 
 
@@ -132,8 +135,10 @@ def _added(
 
 
 def _write_details(organization: Organization, details: Mapping[str, Any]) -> None:
-    facts = {name: details.get(name) for name in DETAILS[organization.kind]}
-    db.session.add(_TABLES[organization.kind](organization_id=organization.id, **facts))
+    facts = {name: details[name] for name in DETAILS[organization.kind] if name in details}
+    row = _TABLES[organization.kind](organization_id=organization.id, **facts)
+    _refuse_details(row)
+    db.session.add(row)
 
 
 # --- What may be said of an organization ---------------------------------------------------------
@@ -214,6 +219,19 @@ def _checked_code(code: str | None, kind: str, nature: str | None) -> str | None
     return code
 
 
+def _refuse_details(row: Any) -> None:
+    """What is said of an institution must agree with itself."""
+    if not isinstance(row, Institution):
+        return
+    if row.authorized_from and row.authorized_from > row.authorized_until:
+        raise RuleError(_("The last day lies before the first."), field="authorized_until")
+    if row.employees is not None and (row.verifiers or 0) > row.employees:
+        raise RuleError(_("There cannot be more verifiers than people."), field="verifiers")
+    places = row.service_regions or []
+    if len(places) > MOST_PLACES or len(regions.names(list(places))) < len(set(places)):
+        raise RuleError(_("Please choose at most %(most)s regions.", most=MOST_PLACES), field="service_regions")
+
+
 def _flush() -> None:
     try:
         db.session.flush()
@@ -257,13 +275,16 @@ def edit(organization_id: int, revision: str, by: Principal, values: Mapping[str
     if name != organization.name:
         _free_name(name, kind, organization.region_code)
     code = _checked_code(values.get("credit_code"), kind, values.get("nature"))
+    institution_versions.remember([organization.id])
     changes = _changed(organization, {"name": name, "credit_code": code})
     if facts is not None:
-        changes += _changed(facts, {each: values.get(each) for each in DETAILS[kind]})
+        changes += _changed(facts, {each: values[each] for each in DETAILS[kind] if each in values})
+        _refuse_details(facts)
     elif DETAILS[kind]:
         _write_details(organization, values)
     organization.revision += 1
     _flush()
+    institution_versions.note([organization.id], "edit", by)
     _told("rename" if "name" in [change[0] for change in changes] else "edit", organization, by, changes)
 
 
@@ -316,12 +337,14 @@ def move(
         ("superior", organization.parent and organization.parent.name, superior and superior.name),
     ]
     _told("move", organization, by, [change for change in changes if change[1] != change[2]])
+    institution_versions.remember([organization.id])
     organization.region_code, organization.parent_id = region.code, superior.id if superior else None
     if organization.kind != "authority":
         organization.level = superior.level if superior else region.level
     organization.revision += 1
     db.session.flush()
     follow(organization.path, f"{superior.path if superior else '/'}{organization.id}/")
+    institution_versions.note([organization.id], "move", by)
 
 
 def _destination(
@@ -368,6 +391,7 @@ def enable(chosen: Chosen, by: Principal) -> Outcome:
     """启用: the accounts of disabled organizations see again what is theirs. What was merged stays merged."""
     hold_tree()
     ids = _held(chosen, by, active=False)
+    _refuse_closed(ids)
     _refuse_below_disabled(ids)
     _refuse_doubles(ids)
     return _switched(chosen, ids, "enable", by, active=True)
@@ -401,6 +425,12 @@ def _switched(
     for row in done:
         audit.record(action, "organization", row.id, row.name, by=by, reason=reason)
     return Outcome(max(how_many(chosen), len(done)), len(done))
+
+
+def _refuse_closed(ids: list[int]) -> None:
+    closed = select(Organization.name).join(Institution, Institution.organization_id == Organization.id)
+    for name in db.session.scalars(closed.where(Organization.id.in_(ids), Institution.standing == CLOSED).limit(1)):
+        raise RuleError(_("%(name)s has been closed for good.", name=name))
 
 
 def _refuse_superiors(ids: list[int]) -> None:

@@ -94,8 +94,9 @@ class ModelPage(Page, ModelView):
     extra: dict[str, Any] = {}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters: tuple[Any, ...] = ()
     search: Search | None = None
-    # Scripts of the page's own, beside those of every list.
+    # Scripts and style sheets of the page's own, beside those of every list.
     scripts: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
     default_view = "index"
 
     def __init__(self, **kwargs: Any):

@@ -16,14 +16,21 @@ from app.models.accounts import (
 )
 from app.models.base import (
     Big as Big,
+    KeptByAuthority as KeptByAuthority,
     Moment as Moment,
     OfferedByInstitution as OfferedByInstitution,
     OwnedByInstitution as OwnedByInstitution,
     OwnedByUsingUnit as OwnedByUsingUnit,
     RegionCode as RegionCode,
+    SeenByInspected as SeenByInspected,
     SharedByParties as SharedByParties,
     WithinRegion as WithinRegion,
     db as db,
+)
+from app.models.inspections import (
+    Inspection as Inspection,
+    InspectionDraw as InspectionDraw,
+    InstitutionVersion as InstitutionVersion,
 )
 from app.models.institutions import (
     Capability as Capability,

@@ -1,5 +1,6 @@
 """What all tables share: the database, the mixins that say who sees a row, and what is spread by city."""
 
+from datetime import datetime
 from typing import Any
 
 from flask_appbuilder.models.sqla.base import SQLA
@@ -52,6 +53,20 @@ class OwnedByUsingUnit(WithinRegion):
     """The using unit sees its own, an institution those behind a task of its own."""
 
     using_unit_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class KeptByAuthority(WithinRegion):
+    """What authorities keep for themselves: nobody else sees it."""
+
+    authority_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), index=True)
+
+
+class SeenByInspected(WithinRegion):
+    """What an authority finds at a party: the party sees its own, once it has been concluded."""
+
+    authority_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), index=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), index=True)
+    concluded_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class OwnedByInstitution:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
@@ -89,26 +89,44 @@ class Organization(Model):
 
 
 class Institution(Model):
-    """What an organization has as verification institution (检定机构)."""
+    """What an organization has as verification institution (检定机构).
+
+    `standing` says whether it is offered tasks: in service, suspended, closed for good. `service_regions` (授权区域)
+    are codes of regions; what it may verify where, its capabilities say.
+    """
 
     __tablename__ = "institution"
     __table_args__ = (
         CheckConstraint(one_of("designation", ("statutory", "authorized", "special")), name="known_designation"),
         CheckConstraint(one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
         CheckConstraint("(publication = 'published') = (published_at IS NOT NULL)", name="published_has_time"),
+        CheckConstraint(one_of("standing", states.STANDINGS), name="known_standing"),
+        CheckConstraint(
+            "standing = 'in_service' OR coalesce(length(standing_reason), 0) >= 4", name="standing_has_reason"
+        ),
+        CheckConstraint("authorized_from <= authorized_until", name="authorization_in_order"),
+        CheckConstraint("employees >= verifiers", name="verifiers_are_employees"),
     )
 
     organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True)
     designation: Mapped[str] = mapped_column(String(20))
     authorization_no: Mapped[str] = mapped_column(String(60))
     authorized_by: Mapped[str] = mapped_column(String(200))
+    authorized_from: Mapped[date | None]
     authorized_until: Mapped[date]
+    service_regions: Mapped[list[str]] = mapped_column(ARRAY(RegionCode), default=list, server_default=text("'{}'"))
+    legal_representative: Mapped[str | None] = mapped_column(String(60))
+    employees: Mapped[int | None]
+    verifiers: Mapped[int | None]
+    floor_area: Mapped[int | None]
     contact: Mapped[str] = mapped_column(String(60))
     phone: Mapped[str] = mapped_column(String(30))
     address: Mapped[str] = mapped_column(String(200))
     mean_days: Mapped[Decimal | None] = mapped_column(Numeric(6, 1))
     publication: Mapped[str] = mapped_column(String(20), server_default=states.UNPUBLISHED)
     published_at: Mapped[datetime | None] = mapped_column(Moment)
+    standing: Mapped[str] = mapped_column(String(20), server_default=states.IN_SERVICE)
+    standing_reason: Mapped[str | None] = mapped_column(String(500))
 
     organization: Mapped[Organization] = relationship()
 

@@ -50,6 +50,7 @@ def _searchable(name: str, column: str, *, chinese: bool = False) -> list[Index]
 
 _DUE = text(f"{any_of('verification_state', states.VERIFIED)} AND use_state = 'in_use'")
 _PENDING = text("filing_state = 'pending'")
+_FILED = text("filing_state = 'filed' AND use_state <> 'scrapped'")
 
 
 class Instrument(OwnedByUsingUnit, Big, Model):
@@ -79,6 +80,8 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         Index("instrument_no", "instrument_no", postgresql_ops={"instrument_no": "text_pattern_ops"}),
         Index("instrument_serial_key", "serial_key"),
         Index("instrument_of_kind", "catalogue_item_id", "region_code", "id"),
+        # What is filed and not scrapped, for counting by place and kind in the index alone.
+        Index("instrument_filed", "city_code", "region_code", "catalogue_item_id", postgresql_where=_FILED),
         # Filings under review, for each width of jurisdiction.
         Index("instrument_pending", "city_code", "region_code", "id", postgresql_where=_PENDING),
         *_searchable("instrument_serial", "serial_no"),

@@ -61,6 +61,8 @@ SUBJECTS = {
     "capability": _l("Capability"),
     "staff_member": _l("Member of the staff"),
     "issuing_rule": _l("Numbers and seal of certificates"),
+    "institution": _l("Institution"),
+    "inspection": _l("Inspection"),
     "page": _l("Page"),
     "audit": _l("Audit log"),
 }
@@ -84,6 +86,8 @@ DETAILS = {
     "entries": _l("Entries"),
     "broken": _l("Broken"),
     "second_factor": _l("Second factor"),
+    "seed": _l("Seed"),
+    "among": _l("Among"),
 }
 
 

@@ -20,6 +20,7 @@ HANDS = {
     "expire_standards": _l("measurement standards expired"),
     "expire": _l("capabilities expired"),
     "time_out": _l("not answered in time"),
+    "rectification": _l("reminded of rectification"),
     "near_deadline": _l("reminded of deadlines"),
     "qualification": _l("reminded of qualifications"),
     "standard": _l("reminded of measurement standards"),

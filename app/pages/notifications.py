@@ -51,6 +51,22 @@ TEXTS: dict[tuple[str, ...], Any] = {
     ("seal", "institution", "measurement_standard"): _l("Measurement standards were sealed up"),
     ("abolish", "institution", "measurement_standard"): _l("Measurement standards were abolished"),
     ("standard", "institution"): _l("Measurement standards end soon: renew their certificates"),
+    ("suspend", "institution"): _l("Your institution was suspended: it is offered no new tasks"),
+    ("reinstate", "institution"): _l("Your institution was reinstated"),
+    ("inspect", "inspector"): _l("Inspections were planned for you"),
+    ("answer", "authority"): _l("Inspected parties reported their rectification; look at it again"),
+    ("rectify_past", "authority"): _l("Deadlines of rectification are past"),
+    **{
+        (kind, party): text
+        for party in ("institution", "using_unit")
+        for kind, text in {
+            "conclude": _l("An inspection of you was concluded"),
+            "recheck": _l("Your rectification was accepted"),
+            "recheck_failed": _l("Your rectification was not accepted; there is another deadline"),
+            "rectify_near": _l("A deadline of rectification ends within 3 days"),
+            "rectify_past": _l("A deadline of rectification is past"),
+        }.items()
+    },
     ("role_given", "account"): _l("You were given a role"),
 }
 # Where what it is about is worked on.
@@ -63,6 +79,10 @@ PAGES = {
     ("measurement_standard", "institution"): "/capabilities/",
     ("institution", "institution"): "/capabilities/",
     ("qualification", "institution"): "/staff/",
+    ("inspection", "authority"): "/inspections/",
+    ("inspection", "inspector"): "/inspections/",
+    ("inspection", "institution"): "/own-inspections/",
+    ("inspection", "using_unit"): "/own-inspections/",
     ("account", "account"): "/me/",
 }
 READ = {"unread": _l("Unread"), "read": _l("Read")}

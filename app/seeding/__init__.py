@@ -12,7 +12,7 @@ from sqlalchemy import select
 from app.commands import step
 from app.domain import holidays, tallies
 from app.models import Organization, db
-from app.seeding import crew, desks, loading, places, world
+from app.seeding import crew, desks, inspections, loading, places, world
 from app.seeding.places import Place
 from app.seeding.world import World
 
@@ -37,6 +37,8 @@ def seed(instruments: int, seed: int, today: date | None = None) -> None:
         _load(found, common, db.session.connection().connection)
     with step("Open work"):
         desks.lay_out()
+    with step("Inspections"):
+        inspections.write(db.session.connection().connection, common)
     with step("Tallies"):
         loading.set_identities(db.session.connection().connection)
         tallies.rebuild()

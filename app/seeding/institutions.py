@@ -267,8 +267,9 @@ def _covers(envelope: Envelope, kind: Kind) -> bool:
 # --- As rows -------------------------------------------------------------------------------------
 
 INSTITUTION_COLUMNS = (
-    "organization_id designation authorization_no authorized_by authorized_until contact phone address mean_days "
-    "publication published_at"
+    "organization_id designation authorization_no authorized_by authorized_from authorized_until service_regions "
+    "legal_representative employees verifiers floor_area contact phone address mean_days publication published_at "
+    "standing standing_reason"
 )
 STANDARD_COLUMNS = (
     "id institution_id name code certificate_no valid_until public_certificate_no public_valid_until measuring_range "
@@ -301,13 +302,19 @@ def institution_line(house: House, region: Region, clock: Clock, dice: Random) -
     letter = {"statutory": "法", "authorized": "授", "special": "专"}[house.designation]
     year = clock.today.year - dice.randrange(1, 4)
     number = f"（{house.sign}）{letter}计（{year}）{house.id - NATIONAL_ID + 1:05d}号"
-    until = clock.text(dice.randrange(60, 1200) if house.licensed else -dice.randrange(10, 200))
+    days = dice.randrange(60, 1200) if house.licensed else -dice.randrange(10, 200)
+    regions = "{" + ",".join(sorted({place for each in house.capabilities for place in each.places})) + "}"
+    verifiers = {"county": 6, "city": 25, "province": 90, "nation": 120}[house.level] + dice.randrange(12)
+    employees, area = verifiers + dice.randrange(2, verifiers), verifiers * dice.randrange(50, 130)
+    stopped = house.level == "county" and not house.licensed
     published = dice.random() < 0.8
     at = clock.at(dice.randrange(clock.end)) if published else NULL
     return (
-        f"{house.id}\t{house.designation}\t{number}\t{house.authority.name}\t{until}\t{house.people[0]}\t"
+        f"{house.id}\t{house.designation}\t{number}\t{house.authority.name}\t{clock.text(days - 1826)}\t"
+        f"{clock.text(days)}\t{regions}\t{house.people[-1]}\t{employees}\t{verifiers}\t{area}\t{house.people[0]}\t"
         f"{names.phone(dice)}\t{names.address(dice, region.full_name)}\t{house.mean_days}\t"
-        f"{'published' if published else 'unpublished'}\t{at}\n"
+        f"{'published' if published else 'unpublished'}\t{at}\t"
+        f"{'suspended' if stopped else 'in_service'}\t{'授权证书已过有效期，暂停检定' if stopped else NULL}\n"
     )
 
 

@@ -17,6 +17,7 @@ IDENTITIES = (
     "task",
     "certificate",
     "event",
+    "inspection",
 )
 
 

@@ -1,0 +1,77 @@
+"""检定能力缺口: which kinds nobody is able to verify where they are filed, region by region down to the county.
+
+A ranked table with bars and not a map: what one asks is where most instruments are concerned and by which kinds, and
+a map shows the size of regions instead.
+"""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import abort, current_app, g, render_template, request, send_file
+from flask_appbuilder import expose
+from flask_babel import gettext as _
+
+from app import audit, spreadsheet
+from app.domain import capability_gaps, regions
+from app.errors import RuleError
+from app.fabkit.filters import is_number
+from app.fabkit.formats import ZONE
+from app.fabkit.pages import Page
+from app.fabkit.security import permitted
+from app.models import db
+
+
+class CapabilityGaps(Page):
+    """检定能力缺口."""
+
+    route_base = "/capability-gaps"
+    class_permission_name = "CapabilityGaps"
+    default_view = "index"
+
+    @expose("/", methods=["GET"])
+    @permitted("list")
+    def index(self) -> Any:
+        """The gaps of a region, and the way back to those around it."""
+        code = _asked(request.args.get("region", ""))
+        found = capability_gaps.gaps(code, g.principal)
+        return render_template(
+            "capability_gaps.html",
+            gaps=found,
+            code=code,
+            way=_way(code),
+            most=max((place.instruments for place in found.places), default=1),
+            most_of_kind=max((kind.instruments for kind in found.kinds), default=1),
+            may_export=self.allowed("can_export"),
+            page=self,
+        )
+
+    @expose("/export", methods=["POST"])
+    @permitted("export")
+    def export(self) -> Any:
+        """The gaps of a region one by one, as CSV or XLSX."""
+        code, kind = _asked(request.form.get("region", "")), request.form.get("format", "")
+        if kind not in spreadsheet.KINDS:
+            abort(400)
+        headers = [_("Region"), _("Category"), _("Kind"), _("Instruments without ability")]
+        title, limit = _("Gaps of ability"), current_app.config["EXPORT_ROWS"]
+        rows = capability_gaps.sheet(code, g.principal).limit(limit + 1)
+        sheet = spreadsheet.write(db.session.connection(), rows, headers, kind, title=title, most=limit)
+        if sheet is None:
+            raise RuleError(_("An export holds at most %(number)s rows. Please narrow the filter.", number=limit))
+        audit.record("export", "page", None, title, format=kind, filter=code, rows=sheet.rows)
+        db.session.commit()
+        stamp = datetime.now(ZoneInfo(ZONE)).strftime("%Y%m%d-%H%M")
+        name = f"{title}-{stamp}.{kind}"
+        return send_file(sheet.file, mimetype=spreadsheet.KINDS[kind], as_attachment=True, download_name=name)
+
+
+def _asked(code: str) -> str:
+    return capability_gaps.place(code, g.principal) if is_number(code) else g.principal.region_code
+
+
+def _way(code: str) -> list[tuple[str, str]]:
+    """From one's own region down to this one."""
+    own = g.principal.jurisdiction or ""
+    whole = [(regions.NATION, _("The whole country"))] if not own else []
+    return whole + [(each, name) for each, name in regions.way_to(code) if regions.prefix(each).startswith(own)]
