@@ -21,6 +21,7 @@ from app.states import (
     CANCELLED,
     CLOSED,
     CONCLUDED_INSPECTION,
+    DRAFT,
     FILED,
     INSPECTION_LABELS,
     INSPECTION_STATES,
@@ -467,6 +468,7 @@ def test_each_kind_of_target_is_drawn_with_its_party(rows, kind):
     standard, what = measurement_standard(lab), instrument(unit=unit, filing_state=FILED)
     instrument("510104", filing_state=FILED)
     measurement_standard(institution("510104"))
+    measurement_standard(lab, state=DRAFT, replaces_id=standard.id)
     by = _officer()
 
     with seeing(by):

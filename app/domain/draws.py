@@ -19,7 +19,7 @@ from app.access import Principal
 from app.domain import accounts, catalogue, holidays, inspections, regions
 from app.errors import RuleError
 from app.models import Account, Inspection, InspectionDraw, Instrument, MeasurementStandard, Organization, db
-from app.states import CANCELLED, FILED, IN_USE
+from app.states import APPROVED, CANCELLED, FILED, IN_USE
 
 MOST_CANDIDATES = 20_000
 MOST_DRAWN = 200
@@ -109,7 +109,8 @@ def _institutions(conditions: Conditions, by: Principal) -> Select[Any]:
 
 def _standards(conditions: Conditions, by: Principal) -> Select[Any]:
     found = select(MeasurementStandard.id).join(Organization, Organization.id == MeasurementStandard.institution_id)
-    found = found.where(inspections.may_inspect("institution", by), _at_place(conditions))
+    in_force = MeasurementStandard.state == APPROVED
+    found = found.where(in_force, inspections.may_inspect("institution", by), _at_place(conditions))
     return found.where(_fresh(conditions, Inspection.standard_id, MeasurementStandard.id))
 
 

@@ -60,8 +60,10 @@ def capabilities_of(institution_id: int) -> list[Any]:
 
 
 def standards_of(institution_id: int) -> list[MeasurementStandard]:
-    """Its measurement standards."""
-    found = select(MeasurementStandard).where(MeasurementStandard.institution_id == institution_id)
+    """Its measurement standards; a change of one is not another."""
+    found = select(MeasurementStandard).where(
+        MeasurementStandard.institution_id == institution_id, MeasurementStandard.replaces_id.is_(None)
+    )
     return list(db.session.scalars(found.order_by(MeasurementStandard.name, MeasurementStandard.id).limit(MOST_SHOWN)))
 
 
@@ -78,9 +80,9 @@ def inspections_of(institution_id: int) -> list[Inspection]:
     return list(db.session.scalars(latest.limit(MOST_SHOWN)))
 
 
-def count(table: Any) -> Any:
+def count(table: Any, *conditions: ColumnElement[bool]) -> Any:
     """SQL, for an institution in a list: how many rows of a table are its."""
-    own = select(func.count()).where(table.institution_id == Organization.id)
+    own = select(func.count()).where(table.institution_id == Organization.id, *conditions)
     return own.correlate(Organization).scalar_subquery()
 
 

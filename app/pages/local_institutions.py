@@ -30,16 +30,18 @@ from app.models import Capability, Institution, InstitutionVersion, MeasurementS
 from app.pages import inspections as inspection_pages, outcomes, sheets
 from app.pages.options import by_region
 from app.pages.organizations import DESIGNATIONS, FACTS, LEVELS, AddInstitutionForm, EditInstitutionForm
-from app.states import CAPABILITY_LABELS, EFFECTIVE, IN_SERVICE, STANDING_LABELS, STEP_LABELS, SUSPENDED
+from app.states import (
+    CAPABILITY_LABELS,
+    EFFECTIVE,
+    IN_SERVICE,
+    STANDARD_LABELS,
+    STANDING_LABELS,
+    STEP_LABELS,
+    SUSPENDED,
+)
 from app.workflow import Outcome
 
 EXPIRING = {"180": _l("Authorization ends in 180 days"), "over": _l("Authorization has ended")}
-STANDARD_LABELS = {
-    "draft": _l("Draft"),
-    "submitted": _l("Under review"),
-    "approved": _l("Approved"),
-    "sent_back": _l("Sent back"),
-}
 VERSION_FACTS = {**FACTS, "level": _l("Level"), "region_code": FACTS["region"], "standing": _l("Standing")}
 
 
@@ -173,7 +175,12 @@ class LocalInstitutions(ModelPage):
         Column("authorized_until", _l("Authorized until"), Institution.authorized_until, due(near=180), css="nowrap"),
         Column("employees", FACTS["employees"], Institution.employees, css="number"),
         Column("verifiers", FACTS["verifiers"], Institution.verifiers, css="number"),
-        Column("standards", _l("Measurement standards"), local_institutions.count(MeasurementStandard), css="number"),
+        Column(
+            "standards",
+            _l("Measurement standards"),
+            local_institutions.count(MeasurementStandard, MeasurementStandard.replaces_id.is_(None)),
+            css="number",
+        ),
         Column("effective", _l("Effective capabilities"), _capabilities(), css="number"),
         Column("floor_area", FACTS["floor_area"], Institution.floor_area, css="number", hidden=True),
         Column("credit_code", FACTS["credit_code"], Organization.credit_code, css="nowrap", hidden=True),
