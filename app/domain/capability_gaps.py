@@ -7,7 +7,7 @@ are counted, in an index that holds them by place and kind. So it costs by the n
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, literal, select, tuple_
+from sqlalchemy import Select, case, func, literal, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app import access
@@ -52,12 +52,14 @@ class Gaps:
         return sum(kind.instruments for kind in self.kinds)
 
 
-def _served() -> Any:
-    """(kind, place): what somebody is able to verify today, by the places of the capabilities."""
+def _served(code: str) -> Any:
+    """(kind, place): what somebody is able to verify today in a region, by the places of the capabilities."""
+    around = (code[:4] + "00", code[:2] + "0000", regions.NATION)
     served = (
         select(Capability.catalogue_item_id.label("kind_id"), ServiceRegion.region_code.label("place"))
         .join_from(Capability, ServiceRegion, ServiceRegion.capability_id == Capability.id)
         .where(is_valid_today())
+        .where(or_(ServiceRegion.region_code.like(f"{_prefix(code)}%"), ServiceRegion.region_code.in_(around)))
         .distinct()
     )
     return served.cte("served").prefix_with("MATERIALIZED")
@@ -65,17 +67,16 @@ def _served() -> Any:
 
 def _unserved(code: str) -> Any:
     """(kind, code): each kind with each region within one where nobody serves it, nor the regions around that."""
-    served, kind = _served(), aliased(CatalogueItem)
+    served, kind = _served(code), aliased(CatalogueItem)
     pairs = (
         select(kind.id.label("kind_id"), Region.code)
         .join_from(Region, kind, kind.level == 2)
         .where(Region.code.like(f"{_prefix(code)}%"))
     )
     around = (Region.code, func.left(Region.code, 4).concat("00"), func.left(Region.code, 2).concat("0000"))
+    # Each is looked up in a hash of few thousand; as joins, all pairs of the nation would be sorted for each.
     for place in (*around, literal(regions.NATION)):
-        there = served.alias()
-        pairs = pairs.outerjoin(there, and_(there.c.kind_id == kind.id, there.c.place == place))
-        pairs = pairs.where(there.c.kind_id.is_(None))
+        pairs = pairs.where(tuple_(kind.id, place).not_in(select(served.c.kind_id, served.c.place)))
     return pairs.cte("unserved").prefix_with("MATERIALIZED")
 
 
