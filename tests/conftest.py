@@ -89,7 +89,7 @@ def rows(app: Flask, anchor: Any) -> Iterator[Any]:
 
 WRITTEN = (
     "task, appointment, instrument, event, tally, capability, institution, using_unit, organization, ab_user, "
-    "attempt, captcha, clock_run, audit_entry, audit_chain"
+    "attempt, captcha, clock_run, dump, audit_entry, audit_chain"
 )
 
 
