@@ -450,6 +450,19 @@ def test_a_draw_is_kept_with_all_that_went_into_it_and_repeats(sign_in, rows):
     assert rows.scalar(select(func.count()).select_from(AuditEntry).where(AuditEntry.action == "draw")) == 1
 
 
+@pytest.mark.parametrize("number", [1, 12])
+def test_drawing_again_costs_the_same_statements(sign_in, statements, number):
+    for _ in range(12):
+        institution()
+    made = draws.plan("抽查", TODAY, Conditions("institution"), number, 2, _officer(), seed="1")
+    person = sign_in("InspectionOfficer", authority("330106"))
+
+    with statements() as seen:
+        assert person.open("inspection-draws", "repeat", [made.id]).status_code == 200
+
+    assert len(seen) == 5
+
+
 def test_a_draw_that_was_tampered_with_does_not_repeat(sign_in, rows):
     for _ in range(5):
         institution()

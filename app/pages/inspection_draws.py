@@ -65,10 +65,11 @@ class InspectionDraws(ModelPage):
                  permission="repeat", template="inspections/repeat.html", size="lg")  # fmt: skip
     def repeat(self, row_id: int) -> dict[str, Any]:
         made = _seen(row_id) or abort(404)
-        names = _names(made)
+        drawn = _inspections(made)
+        names, people = _names(drawn), _people(drawn)
         rows = [
-            [number, names.get(target, target), "、".join(_people(made, people))]
-            for number, (target, people) in enumerate(draws.again(made), start=1)
+            [number, names.get(target, target), "、".join(str(people.get(id, id)) for id in ids)]
+            for number, (target, ids) in enumerate(draws.again(made), start=1)
         ]
         return {
             "agrees": draws.agrees(made),
@@ -91,18 +92,16 @@ def _target_id(each: Inspection) -> int:
     return {"standard": each.standard_id, "instrument": each.instrument_id}.get(each.kind, each.party_id) or 0
 
 
-def _names(made: InspectionDraw) -> dict[int, str]:
+def _names(drawn: list[Inspection]) -> dict[int, str]:
     """What was drawn, by its id, as it was called when it was drawn."""
     return {
-        _target_id(each): each.party if each.party == each.target else f"{each.party} {each.target}"
-        for each in _inspections(made)
+        _target_id(each): each.party if each.party == each.target else f"{each.party} {each.target}" for each in drawn
     }
 
 
-def _people(made: InspectionDraw, ids: list[int]) -> list[str]:
-    """The names of inspectors; of one who took no part in the end, the number."""
-    known = {person["id"]: person["name"] for each in _inspections(made) for person in each.inspectors}
-    return [str(known.get(id, id)) for id in ids]
+def _people(drawn: list[Inspection]) -> dict[int, str]:
+    """The names of those who inspect, by their ids; who took no part in the end is not among them."""
+    return {person["id"]: person["name"] for each in drawn for person in each.inspectors}
 
 
 def _facts(made: InspectionDraw) -> list[tuple[Any, Any]]:

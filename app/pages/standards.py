@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from io import BytesIO
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -320,9 +321,9 @@ def told(done: str, outcome: Outcome) -> str:
 _LEFT = _l("%(number)s were left as they were: they are in another state, or not yours to do.")
 
 
-def show(found: MeasurementStandard, *, beside: MeasurementStandard | None = None) -> Show:
+def show(found: MeasurementStandard) -> Show:
     """Everything about a standard; of a change what it changes stands beside it."""
-    before = beside or (standards.in_force(found) if found.state != SUPERSEDED else None)
+    before = standards.in_force(found) if found.state != SUPERSEDED else None
     tables = [_comparison(before, found)] if before else []
     return Show(
         id=found.id,
@@ -374,9 +375,10 @@ def _related(found: MeasurementStandard) -> list[Table]:
         for each, name in standards.resting_on(found.id)
     ]
     heads = [_l("Kind"), _l("Measuring range"), _l("Accuracy class"), _l("Regulation")]
+    earlier_ones = standards.versions(found.id)
     versions = [
         [TITLES[name], worded(name, getattr(earlier, name)), worded(name, getattr(later, name))]
-        for earlier, later in zip([*standards.versions(found.id)], [found, *standards.versions(found.id)], strict=False)
+        for later, earlier in pairwise([found, *earlier_ones])
         for name in standards.differences(earlier, later)
     ]
     scans = [
