@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, func, insert, literal, select
 
 from app import audit
 from app.access import Principal
-from app.domain import deadlines, holidays, matching
+from app.domain import deadlines, holidays, matching, numbering
 from app.domain.matching import Lot
 from app.errors import RuleError
 from app.models import Appointment, CatalogueItem, Instrument, Organization, Task, UsingUnit, db
@@ -107,7 +107,7 @@ def _regions_of(ids: list[int]) -> list[str]:
 def _draft(ids: list[int], region_code: str, order: Order, by: Principal) -> list[int]:
     """An order for a county, with a draft of a task for each instrument. Gives the ids of the tasks."""
     city_code, now = region_code[:4] + "00", datetime.now(ZoneInfo("Asia/Shanghai"))
-    new_id = db.session.scalar(select(func.nextval(func.pg_get_serial_sequence("appointment", "id"))))
+    (new_id,) = numbering.next_ids("appointment", 1)
     db.session.add(
         Appointment(
             id=new_id,
@@ -126,7 +126,7 @@ def _draft(ids: list[int], region_code: str, order: Order, by: Principal) -> lis
     )
     db.session.flush()
     audit.record("book", "appointment", new_id, by=by)
-    facts = {
+    facts: dict[str, Any] = {
         "appointment_id": literal(new_id),
         "applied_at": literal(now),
         "delivery": literal(order.delivery),
@@ -137,7 +137,7 @@ def _draft(ids: list[int], region_code: str, order: Order, by: Principal) -> lis
         "city_code": Instrument.city_code,
         "region_code": Instrument.region_code,
     }
-    rows: Any = select(*(value.label(name) for name, value in facts.items()))
+    rows = select(*(value.label(name) for name, value in facts.items()))
     rows = rows.where(Instrument.id.in_(ids), Instrument.region_code == region_code)
     drafts = insert(Task).from_select(list(facts), rows.order_by(Instrument.id)).returning(Task.id)
     return list(db.session.scalars(drafts))

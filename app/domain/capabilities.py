@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from app import audit
 from app.access import Principal
-from app.domain import catalogue, holidays, institutions, reasons, regions
+from app.domain import catalogue, holidays, institutions, reasons, regions, standards as measurement_standards
 from app.domain.ledger import LARGEST, accuracy_value, against_kind, range_text
 from app.errors import RuleError, Stale
 from app.models import (
@@ -270,12 +270,11 @@ LACKS = {
 
 def lacks() -> ColumnElement[str | None]:
     """SQL, for a capability with its standard and institution: the first thing it lacks, None if it is founded."""
-    standard_until = func.least(MeasurementStandard.valid_until, MeasurementStandard.public_valid_until)
     today = func.timezone(str(holidays.ZONE), func.now()).cast(Date)
     return case(
         (MeasurementStandard.id.is_(None), "no_standard"),
         (MeasurementStandard.state.not_in((APPROVED, EXPIRED)), "standard_not_approved"),
-        (standard_until < today, "standard_expired"),
+        (measurement_standards.valid_until() < today, "standard_expired"),
         (Capability.valid_until < today, "over"),
         (Institution.organization_id.is_(None), "no_authorization"),
         (Capability.valid_until > Institution.authorized_until, "beyond_authorization"),

@@ -16,13 +16,12 @@ from app.domain.catalogue_versions import Entry
 from app.domain.jobs import Finished
 from app.errors import RuleError
 from app.models import CatalogueItem, db
-from app.spreadsheet import Field, Incoming, Unreadable
+from app.spreadsheet import Field, Incoming
 from app.states import BROKEN
 
 KIND = "import_catalogue"
 MOST_ROWS = 2000
 MOST_BYTES = 2 * 1024 * 1024
-SUPERVISIONS = ("P", "V", "P+V")
 LONGEST_CYCLE = 240
 _LONGEST = {"category": 100, "name": 100, "verification_mode": 200, "cycle_note": 100, "scope": 500}
 
@@ -56,7 +55,7 @@ def _fields() -> list[Field]:
         Field("id", _("No."), width=8, note=_("Please leave it as it is. Empty in rows that you add.")),
         wide("category", _("Category"), mandatory=True, note=_("Of a kind the category above it.")),
         wide("kind", _("Kind"), note=_("Empty of a category.")),
-        Field("supervision", _("Supervision"), kind="choice", choices=SUPERVISIONS, width=12,
+        Field("supervision", _("Supervision"), kind="choice", choices=catalogue_versions.SUPERVISIONS, width=12,
               note=_("P: type approval; V: verification. Of kinds.")),
         wide("verification_mode", _("Mode of verification")),
         Field("cycle_months", _("Verification cycle (months)"), kind="number", width=14),
@@ -100,10 +99,7 @@ def _told(item: CatalogueItem, names: Mapping[int, str]) -> dict[str, Any]:
 def read(file: BinaryIO, name: str) -> Incoming:
     """The sheet as it comes back."""
     title = _("Catalogue of mandatory verification")
-    try:
-        return spreadsheet.read(file, name, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=title)
-    except Unreadable as reason:
-        raise RuleError(str(reason), field="file") from reason
+    return sheets.read(file, name, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=title)
 
 
 def check(incoming: Incoming, valid_from: date) -> Checked:

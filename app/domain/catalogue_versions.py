@@ -22,6 +22,7 @@ from app.states import PUBLISH_ITEM, REVOKE_ITEM
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
 
 EARLIEST = date(1985, 9, 6)  # 计量法 was promulgated
+SUPERVISIONS = ("P", "V", "P+V")
 LONGEST_AHEAD = timedelta(days=3660)
 
 
@@ -181,7 +182,7 @@ def refuse(entry: Entry, level: int, valid_from: date, *, since: date | None = N
     if since is not None and valid_from < since <= today:
         text = _("The version in force began on %(day)s: a new one begins later.", day=since.isoformat())
         raise RuleError(text, field="valid_from")
-    if level == 2 and entry.supervision not in ("P", "V", "P+V"):
+    if level == 2 and entry.supervision not in SUPERVISIONS:
         raise RuleError(_("Please choose how the kind is supervised."), field="supervision")
     if level == 2 and "V" in (entry.supervision or "") and not entry.verification_mode:
         raise RuleError(_("Please say how the kind is verified."), field="verification_mode")

@@ -60,10 +60,7 @@ def _in_use() -> Select[int]:
 
 def _expire(day: date, by: Principal) -> int:
     """A capability ends with its own validity, or with that of the standard it rests on."""
-    standard_over = exists().where(
-        MeasurementStandard.id == Capability.standard_id,
-        or_(MeasurementStandard.valid_until < day, MeasurementStandard.public_valid_until < day),
-    )
+    standard_over = exists().where(MeasurementStandard.id == Capability.standard_id, standards.valid_until() < day)
     over = select(Capability.id).where(Capability.state == EFFECTIVE, or_(Capability.valid_until < day, standard_over))
     return fire(EXPIRE, over, by).done
 

@@ -14,7 +14,7 @@ from flask_babel import force_locale, get_locale, gettext as _, ngettext  # pyri
 
 from app import audit, files, spreadsheet
 from app.access import Principal, principal
-from app.domain import catalogue, jobs, ledger, regions, sheets
+from app.domain import catalogue, jobs, ledger, numbering, regions, sheets
 from app.domain.jobs import Finished
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES, TOLD, Entry, Key
 from app.errors import RuleError
@@ -337,7 +337,7 @@ def _told_otherwise(row: Row, found: Any, checked: Checked, labels: dict[str, st
 
 def apply(checked: Checked, name: str, by: Principal, *, file_now: bool, tell: Tell = _to_nobody) -> str:
     """Enter the instruments of a sheet in which nothing is wrong, and file them if asked; gives what was done."""
-    ids = ledger.next_ids(len(checked.new))
+    ids = numbering.next_ids("instrument", len(checked.new))
     # In one order for everybody, so that two who enter the same instruments do not wait for each other in a circle.
     by_key = sorted((*each, id) for each, id in zip(checked.new, ids, strict=True))
     new = [(id, entry, serial) for _key, entry, serial, id in by_key]

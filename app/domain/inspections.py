@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app import access, audit, files, papers
 from app.access import Principal
-from app.domain import checklists, holidays, institutions, notifications, photos, reasons
+from app.domain import checklists, holidays, institutions, notifications, numbering, photos, reasons
 from app.errors import RuleError, Stale
 from app.models import (
     Inspection,
@@ -194,7 +194,7 @@ def enter(
     draw_id: int | None = None,
 ) -> list[int]:
     """Write planned inspections, each with its inspectors, and tell these; a few statements however many there are."""
-    ids = _next_ids(len(chosen))
+    ids = numbering.next_ids("inspection", len(chosen))
     db.session.add_all(
         Inspection(
             id=id, no=f"JC{by.region_code}{planned_on.year}{id:06d}", draw_id=draw_id, task=task, kind=kind,
@@ -209,12 +209,6 @@ def enter(
     db.session.flush()
     _tell_inspectors(ids, [people for _target, people in chosen])
     return ids
-
-
-def _next_ids(count: int) -> list[int]:
-    sequence = func.pg_get_serial_sequence("inspection", "id")
-    each = select(func.nextval(sequence).label("id")).select_from(func.generate_series(1, count)).subquery()
-    return list(db.session.scalar(select(func.array_agg(each.c.id))) or ())
 
 
 def _tell_inspectors(ids: Sequence[int], people: Sequence[Mapping[int, str]]) -> None:

@@ -11,12 +11,12 @@ from sqlalchemy import and_, func, select
 
 from app import access, audit, spreadsheet
 from app.access import EVERYTHING, Principal, seeing
-from app.domain import credit_codes, local_institutions, sheets
+from app.domain import credit_codes, local_institutions, organizations, sheets
 from app.domain.jobs import Finished
 from app.domain.organizations import MOST_PLACES
 from app.errors import RuleError
 from app.models import Institution, Organization, Region, db
-from app.spreadsheet import Field, Incoming, Unreadable
+from app.spreadsheet import Field, Incoming
 from app.states import BROKEN, CLOSED
 
 KIND = "import_institutions"
@@ -96,11 +96,7 @@ def _places(by: Principal) -> dict[str, str]:
 
 def read(file: BinaryIO, name: str) -> Incoming:
     """The sheet as it comes back."""
-    title = _("Local institutions")
-    try:
-        return spreadsheet.read(file, name, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=title)
-    except Unreadable as reason:
-        raise RuleError(str(reason), field="file") from reason
+    return sheets.read(file, name, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=_("Local institutions"))
 
 
 def check(incoming: Incoming, designations: Mapping[str, Any], by: Principal) -> Checked:
@@ -232,7 +228,7 @@ def apply(checked: Checked, name: str, by: Principal) -> str:
     """Enter and bring up to date what a sheet tells in which nothing is wrong."""
     for told in checked.new:
         details = {each: told[each] for each in DETAILS}
-        local_institutions.add(told["name"], told["region_code"], by, details, credit_code=told["credit_code"])
+        organizations.add_institution(told["name"], told["region_code"], by, details, credit_code=told["credit_code"])
     for id, revision, told in checked.known:
         local_institutions.edit(id, revision, by, told)
     audit.record("import", "institution", None, name, by=by, rows=len(checked.new) + len(checked.known))

@@ -78,10 +78,15 @@ def publication() -> Any:
 
 def particulars(institution_id: int, by: Principal) -> tuple[Institution, Organization, str] | None:
     """An institution of one's jurisdiction, with the name of its region; None if there is none."""
+    return with_home(institution_id, at_home(by))
+
+
+def with_home(institution_id: int, which: ColumnElement[bool]) -> tuple[Institution, Organization, str] | None:
+    """An institution of which a condition holds, with the name of its region; None if there is none."""
     found = db.session.execute(
         select(Institution, Organization, Region.full_name)
         .join(Organization, Organization.id == Institution.organization_id)
         .join(Region, Region.code == Organization.region_code)
-        .where(Institution.organization_id == institution_id, at_home(by))
+        .where(Institution.organization_id == institution_id, which)
     ).one_or_none()
     return (found[0], found[1], found[2]) if found else None

@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from app import audit
 from app.access import EVERYTHING, Principal, seeing
-from app.domain import catalogue, holidays
+from app.domain import catalogue, holidays, numbering
 from app.domain.regions import NATION
 from app.errors import RuleError, Stale
 from app.models import CatalogueItem, Certificate, Instrument, Photo, ProvinceRule, Region, Task, db
@@ -277,7 +277,7 @@ def add(entry: Entry, serial_nos: Sequence[str], by: Principal) -> list[int]:
     """建账: enter instruments that differ in nothing but their serial number. Gives their ids."""
     item = _checked(entry, serial_nos[0])
     _refuse_known(entry, serial_nos)
-    ids = next_ids(len(serial_nos))
+    ids = numbering.next_ids("instrument", len(serial_nos))
     enter([(id, entry, serial) for id, serial in zip(ids, serial_nos, strict=True)], {item.id: item}, by)
     audit.record("add", "instrument", ids[0] if len(ids) == 1 else None, entry.name, by=by, done=len(ids))
     return ids
@@ -286,13 +286,6 @@ def add(entry: Entry, serial_nos: Sequence[str], by: Principal) -> list[int]:
 def number_of(region_code: str, id: int) -> str:
     """器具编号: unique in the country, and kept for life."""
     return f"QJ{region_code}{id:010d}"
-
-
-def next_ids(count: int) -> list[int]:
-    """Ids for new instruments, in order."""
-    sequence = func.pg_get_serial_sequence("instrument", "id")
-    each = select(func.nextval(sequence).label("id")).select_from(func.generate_series(1, count)).subquery()
-    return list(db.session.scalar(select(func.array_agg(each.c.id))) or ())
 
 
 def enter(new: Sequence[tuple[int, Entry, str]], items: Mapping[int, CatalogueItem], by: Principal) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from app import access
 from app.access import Principal
-from app.domain import institution_versions, organizations, reasons
+from app.domain import institution_versions, institutions, organizations, reasons
 from app.errors import RuleError
 from app.models import (
     Capability,
@@ -21,7 +21,6 @@ from app.models import (
     Institution,
     MeasurementStandard,
     Organization,
-    Region,
     StaffMember,
     db,
 )
@@ -43,13 +42,7 @@ def in_care(by: Principal) -> ColumnElement[bool]:
 
 def find(institution_id: int, by: Principal) -> tuple[Institution, Organization, str] | None:
     """An institution in one's care, with the name of its region; None if there is none."""
-    found = db.session.execute(
-        select(Institution, Organization, Region.full_name)
-        .join(Organization, Organization.id == Institution.organization_id)
-        .join(Region, Region.code == Organization.region_code)
-        .where(Institution.organization_id == institution_id, in_care(by))
-    ).one_or_none()
-    return (found[0], found[1], found[2]) if found else None
+    return institutions.with_home(institution_id, in_care(by))
 
 
 def capabilities_of(institution_id: int) -> list[Any]:
@@ -87,19 +80,6 @@ def count(table: Any, *conditions: ColumnElement[bool]) -> Any:
 
 
 # --- Keeping up to date --------------------------------------------------------------------------
-
-
-def add(
-    name: str,
-    region_code: str,
-    by: Principal,
-    details: Mapping[str, Any],
-    *,
-    parent_id: int | None = None,
-    credit_code: str = "",
-) -> Organization:
-    """新增机构: enter an institution of one's jurisdiction, under the nearest authority unless another is chosen."""
-    return organizations.add_institution(name, region_code, by, details, parent_id=parent_id, credit_code=credit_code)
 
 
 def edit(institution_id: int, revision: str, by: Principal, values: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from app.domain.jobs import Finished
 from app.domain.results import CONCLUSIONS, KINDS, LONGEST_FAILURE, MOST_AT_ONCE, SHORTEST_REASON, SUBSEQUENT, Findings
 from app.errors import RuleError
 from app.models import StaffMember
-from app.spreadsheet import Field, Incoming, Unreadable
+from app.spreadsheet import Field, Incoming
 from app.states import BROKEN
 from app.workflow import Chosen, Outcome
 
@@ -113,10 +113,7 @@ def _usual(chosen: Chosen, people: Mapping[str, int], by: Principal) -> dict[str
 
 def read(file: BinaryIO, name: str) -> Incoming:
     """The sheet as it comes back."""
-    try:
-        return spreadsheet.read(file, name, most_rows=MOST_AT_ONCE, most_bytes=MOST_BYTES, title=_("Results"))
-    except Unreadable as reason:
-        raise RuleError(str(reason), field="file") from reason
+    return sheets.read(file, name, most_rows=MOST_AT_ONCE, most_bytes=MOST_BYTES, title=_("Results"))
 
 
 def check(incoming: Incoming, by: Principal) -> Checked:

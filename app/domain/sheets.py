@@ -2,10 +2,19 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from typing import BinaryIO
 
 from app import files, spreadsheet
 from app.errors import RuleError
 from app.spreadsheet import Field, Incoming, Matched, Unreadable
+
+
+def read(file: BinaryIO, name: str, *, most_rows: int, most_bytes: int, title: str) -> Incoming:
+    """A sheet as it comes back; refused if it cannot be read or is too large."""
+    try:
+        return spreadsheet.read(file, name, most_rows=most_rows, most_bytes=most_bytes, title=title)
+    except Unreadable as reason:
+        raise RuleError(str(reason), field="file") from reason
 
 
 def match(incoming: Incoming, asked: Sequence[Field]) -> Matched:

@@ -85,6 +85,11 @@ def due(near: int) -> Show:
     return _with_sheet(show, day_in_sheet)
 
 
+def office_phone(value: str) -> str:
+    """The telephone of an office as it is; a mobile number, which is a person's, masked."""
+    return mask_phone(value) if value.startswith("1") else value
+
+
 def mask_phone(value: str | None) -> str:
     """The first three and last four digits of a phone number (个人信息保护法 Art 51)."""
     if not value:

@@ -39,7 +39,6 @@ from app.models import Capability, CatalogueItem, MeasurementStandard
 from app.pages import outcomes
 from app.pages.options import by_item
 from app.states import CAPABILITY_LABELS, DECLARE, DRAFT, PENDING
-from app.workflow import Outcome
 
 DELIVERIES = {"sent": _l("Sent in"), "on_site": _l("On site"), "both": _l("Sent in or on site")}
 EXPIRING = {"30": _l("Expires in 30 days"), "90": _l("Expires in 90 days"), "over": _l("Expired")}
@@ -286,12 +285,12 @@ class Capabilities(ModelPage):
     @form_action("declare", _l("Submit for review"), icon="send", states=DECLARE.sources)
     def declare(self, selection: Selection, _form: Any) -> str:
         outcome = capabilities.declare(selection.ids, g.principal)
-        return told(_("Submitted %(done)s capabilities.", done=outcome.done), outcome)
+        return outcomes.told(_("Submitted %(done)s capabilities.", done=outcome.done), outcome)
 
     @form_action("recall", _l("Recall"), icon="arrow-back-up", states=frozenset({PENDING}))
     def recall(self, selection: Selection, _form: Any) -> str:
         outcome = capabilities.recall(selection.ids, g.principal)
-        return told(_("Recalled %(done)s capabilities.", done=outcome.done), outcome)
+        return outcomes.told(_("Recalled %(done)s capabilities.", done=outcome.done), outcome)
 
     @form_action(
         "delete", _l("Delete"), icon="trash", style="danger", permission="can_delete", states=frozenset({DRAFT})
@@ -304,14 +303,6 @@ class Capabilities(ModelPage):
 def _plain(value: Any) -> Any:
     """A number without the zeros that the database keeps behind it."""
     return Decimal(f"{value.normalize():f}") if isinstance(value, Decimal) else value
-
-
-def told(done: str, outcome: Outcome) -> str:
-    """Both numbers: what was done, and what was left."""
-    return outcomes.told(done, outcome, _LEFT)
-
-
-_LEFT = _l("%(number)s were left as they were: they are in another state.")
 
 
 def _range(capability: Capability) -> str:

@@ -16,8 +16,8 @@ from app.fabkit.forms import reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Show
 from app.models import Capability, Institution, MeasurementStandard, Organization
-from app.pages import capabilities as capability_pages
-from app.pages.capabilities import Capabilities, Item, Kind, told
+from app.pages import capabilities as capability_pages, outcomes
+from app.pages.capabilities import Capabilities, Item, Kind
 from app.pages.options import by_institution
 from app.states import EFFECTIVE, PENDING
 
@@ -96,9 +96,9 @@ class CapabilityReviews(ModelPage):
     @form_action("pass", _l("Pass the review"), icon="check", style="primary", states=frozenset({PENDING}))
     def pass_(self, selection: Selection, _form: Any) -> str:
         outcome = capabilities.pass_(selection.ids, g.principal)
-        return told(_("Passed %(done)s capabilities.", done=outcome.done), outcome)
+        return outcomes.told(_("Passed %(done)s capabilities.", done=outcome.done), outcome)
 
     @form_action("reject", _l("Reject"), icon="ban", style="danger", form=RejectForm, states=frozenset({PENDING}))
     def reject(self, selection: Selection, form: RejectForm) -> str:
         outcome = capabilities.reject(selection.ids, form.reason.data or "", g.principal)
-        return told(_("Rejected %(done)s capabilities.", done=outcome.done), outcome)
+        return outcomes.told(_("Rejected %(done)s capabilities.", done=outcome.done), outcome)

@@ -1,22 +1,19 @@
 """强制检定器具目录: the categories and kinds that must be verified, as a tree, with what was in force before."""
 
 from datetime import date
-from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, g, send_file
+from flask import abort, g
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
-from flask_wtf.file import FileField, FileRequired
 from sqlalchemy import case, func
 from sqlalchemy.orm import aliased
 from wtforms import DateField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app import spreadsheet
 from app.domain import catalogue_sheets, catalogue_versions, holidays
 from app.domain.catalogue_versions import Entry
 from app.fabkit.actions import Selection, form_action
@@ -89,12 +86,10 @@ class ItemForm(FlaskForm):
 
 
 class ImportForm(FlaskForm):
-    file = FileField(
+    file = sheets.sheet_field(
         _l("Edited sheet"),
-        [FileRequired(_l("Please choose a file."))],
         description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s rows.",
                        size=catalogue_sheets.MOST_BYTES // 2**20, rows=catalogue_sheets.MOST_ROWS),
-        render_kw={"accept": ".xlsx,.csv"},
     )  # fmt: skip
     valid_from = DateField(
         _l("In force from"),
@@ -232,8 +227,7 @@ class Catalogue(ModelPage):
     @permitted("export")
     def sheet(self) -> Any:
         """The catalogue as a sheet to edit."""
-        content, name = BytesIO(catalogue_sheets.sheet()), _("Catalogue of mandatory verification")
-        return send_file(content, mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=f"{name}.xlsx")
+        return sheets.handed_out(catalogue_sheets.sheet(), _("Catalogue of mandatory verification"))
 
     @form_action("withdraw_announced", _l("Withdraw the announced change"), icon="calendar-off")
     def withdraw_announced(self, selection: Selection, _form: Any) -> str:

@@ -41,7 +41,7 @@ from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Inspection, Organization, db
 from app.pages import outcomes
-from app.pages.options import by_region
+from app.pages.options import PLACES, by_region
 from app.pages.publications import RevokeForm
 from app.states import (
     CONCLUDE,
@@ -67,7 +67,6 @@ CONCLUSIONS = {
 }
 WHOSE = {"mine": _l("Mine to inspect"), "office": _l("Of our office")}
 DUE = {"near": _l("Deadline in 3 days"), "past": _l("Past the deadline")}
-PLACES = (_l("Province"), _l("City"), _l("County"))
 
 state_badge = badge(INSPECTION_LABELS)
 conclusion_badge = badge(CONCLUSIONS)

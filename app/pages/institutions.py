@@ -4,12 +4,11 @@ from typing import Any
 
 from flask import abort, g
 from flask_babel import gettext as _, lazy_gettext as _l
-from sqlalchemy import func, select
 
-from app.domain import institutions, publications, regions
+from app.domain import institutions, local_institutions, publications, regions
 from app.fabkit.actions import Selection, form_action, page_action, show_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, in_own
-from app.fabkit.formats import badge, due, label, mask_phone, moment
+from app.fabkit.formats import badge, due, label, moment, office_phone
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.models import Capability, Institution, Organization, Region
@@ -21,12 +20,7 @@ from app.states import EFFECTIVE, PENDING, PUBLICATION_LABELS, PUBLISHED, UNPUBL
 
 
 def _capabilities(state: str) -> Any:
-    return (
-        select(func.count())
-        .where(Capability.institution_id == Organization.id, Capability.state == state)
-        .correlate(Organization)
-        .scalar_subquery()
-    )
+    return local_institutions.count(Capability, Capability.state == state)
 
 
 class Institutions(ModelPage):
@@ -85,7 +79,7 @@ class Institutions(ModelPage):
             (_l("Authorized by"), house.authorized_by),
             (_l("Authorized until"), due(near=180)(house.authorized_until)),
             (_l("Contact"), house.contact),
-            (_l("Telephone"), mask_phone(house.phone) if house.phone.startswith("1") else house.phone),
+            (_l("Telephone"), office_phone(house.phone)),
             (_l("Address"), house.address),
             (_l("Mean days"), house.mean_days),
             (_l("Published at"), moment(house.published_at)),

@@ -3,15 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, flash, g, render_template, request, send_file, url_for
+from flask import abort, flash, g, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
-from flask_wtf.file import FileField, FileRequired, MultipleFileField
+from flask_wtf.file import FileRequired, MultipleFileField
 from sqlalchemy import and_, case
 from wtforms import (
     BooleanField,
@@ -27,7 +26,6 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app import spreadsheet
 from app.domain import bookings, catalogue, holidays, imports, ledger, matching, photos, regions
 from app.domain.bookings import Order
 from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
@@ -146,12 +144,10 @@ class PhotosForm(FlaskForm):
 
 
 class ImportForm(FlaskForm):
-    file = FileField(
+    file = sheets.sheet_field(
         _l("Filled sheet"),
-        [FileRequired(_l("Please choose a file."))],
         description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s instruments.",
                        size=imports.MOST_BYTES // 2**20, rows=imports.MOST_ROWS),
-        render_kw={"accept": ".xlsx,.csv"},
     )  # fmt: skip
     file_now = BooleanField(_l("File them with the authority at once"), default=True)
 
@@ -378,8 +374,7 @@ class Ledger(ModelPage):
     def empty_sheet(self) -> Any:
         """The sheet to fill in."""
         require("import", self.class_permission_name)
-        content, name = BytesIO(imports.template(g.principal)), _("Instruments to import")
-        return send_file(content, mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=f"{name}.xlsx")
+        return sheets.handed_out(imports.template(g.principal), _("Instruments to import"))
 
     # --- filing and use
 

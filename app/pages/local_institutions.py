@@ -1,27 +1,24 @@
 """地方机构信息: the institutions in one's care: entered, kept up to date, suspended, reinstated, closed."""
 
-from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, g, send_file, url_for
+from flask import abort, g, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
-from flask_wtf.file import FileField, FileRequired
 from markupsafe import Markup
 from sqlalchemy import func, select
 from wtforms import BooleanField, DateField, IntegerField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
-from app import spreadsheet
-from app.domain import institution_sheets, institution_versions, local_institutions, regions
+from app.domain import institution_sheets, institution_versions, local_institutions, organizations, regions
 from app.domain.institution_versions import KNOWN_BEFORE
 from app.domain.ledger import range_text
 from app.domain.local_institutions import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, page_action, show_action
-from app.fabkit.filters import Begins, Choice, ContainsChinese, Found, Search, SearchField, Switch, in_own
-from app.fabkit.formats import badge, day, due, label, mask_phone, moment, yes_no
+from app.fabkit.filters import Choice, ContainsChinese, Search, SearchField, Switch, in_own
+from app.fabkit.formats import badge, day, due, label, moment, office_phone, yes_no
 from app.fabkit.forms import SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -29,7 +26,7 @@ from app.fabkit.security import permitted
 from app.models import Capability, Institution, InstitutionVersion, MeasurementStandard, Organization, Region
 from app.pages import inspections as inspection_pages, outcomes, sheets
 from app.pages.options import by_region
-from app.pages.organizations import DESIGNATIONS, FACTS, LEVELS, AddInstitutionForm, EditInstitutionForm
+from app.pages.organizations import DESIGNATIONS, FACTS, LEVELS, AddInstitutionForm, EditInstitutionForm, in_code
 from app.states import (
     CAPABILITY_LABELS,
     EFFECTIVE,
@@ -39,7 +36,6 @@ from app.states import (
     STEP_LABELS,
     SUSPENDED,
 )
-from app.workflow import Outcome
 
 EXPIRING = {"180": _l("Authorization ends in 180 days"), "over": _l("Authorization has ended")}
 VERSION_FACTS = {**FACTS, "level": _l("Level"), "region_code": FACTS["region"], "standing": _l("Standing")}
@@ -101,17 +97,10 @@ class CloseForm(FlaskForm):
 
 
 class SheetForm(FlaskForm):
-    file = FileField(
-        _l("Filled sheet"), [FileRequired(_l("Please choose a file."))], render_kw={"accept": ".xlsx,.csv"}
-    )
+    file = sheets.sheet_field(_l("Filled sheet"))
 
 
 # --- The list ------------------------------------------------------------------------------------
-
-
-def _capabilities() -> Any:
-    own = select(func.count()).where(Capability.institution_id == Organization.id, Capability.state == EFFECTIVE)
-    return own.correlate(Organization).scalar_subquery()
 
 
 def _ending(value: str) -> Any:
@@ -128,22 +117,9 @@ def _standing() -> Any:
     return select(Institution.standing).where(Institution.organization_id == Organization.id).scalar_subquery()
 
 
-def _in_code(term: str) -> Found:
-    condition = Begins(Organization.credit_code).by_index(term.upper())
-    return Found(condition, condition)
-
-
 def _by_authorization(value: str) -> Any:
     held = select(Institution.organization_id).where(_ending(value))
     return Organization.id.in_(held)
-
-
-def told(done: str, outcome: Outcome) -> str:
-    """Both numbers: what was done, and what was left."""
-    return outcomes.told(done, outcome, _LEFT)
-
-
-_LEFT = _l("%(number)s were left as they were: they are in another state.")
 
 
 class LocalInstitutions(ModelPage):
@@ -181,7 +157,12 @@ class LocalInstitutions(ModelPage):
             local_institutions.count(MeasurementStandard, MeasurementStandard.replaces_id.is_(None)),
             css="number",
         ),
-        Column("effective", _l("Effective capabilities"), _capabilities(), css="number"),
+        Column(
+            "effective",
+            _l("Effective capabilities"),
+            local_institutions.count(Capability, Capability.state == EFFECTIVE),
+            css="number",
+        ),
         Column("floor_area", FACTS["floor_area"], Institution.floor_area, css="number", hidden=True),
         Column("credit_code", FACTS["credit_code"], Organization.credit_code, css="nowrap", hidden=True),
         Column("contact", FACTS["contact"], Institution.contact, hidden=True),
@@ -199,7 +180,7 @@ class LocalInstitutions(ModelPage):
     search = Search(
         (
             in_own("name", _l("Institution"), ContainsChinese(Organization.name)),
-            SearchField("code", FACTS["credit_code"], _in_code, shortest=4),
+            SearchField("code", FACTS["credit_code"], in_code, shortest=4),
         ),
         placeholder=_l("Search"),
     )
@@ -209,7 +190,7 @@ class LocalInstitutions(ModelPage):
     @form_action("add", _l("Add"), icon="plus", style="primary", form=AddForm, without=True, permission="can_add",
                  template="local_institutions/form.html", size="lg", submit=_l("Save"))  # fmt: skip
     def add(self, _selection: Selection, form: AddForm) -> str:
-        new = local_institutions.add(
+        new = organizations.add_institution(
             form.name.data or "",
             form.region_code.data or "",
             g.principal,
@@ -258,8 +239,7 @@ class LocalInstitutions(ModelPage):
     @permitted("list")
     def empty_sheet(self) -> Any:
         """The sheet to fill in."""
-        content, name = BytesIO(institution_sheets.template(DESIGNATIONS, g.principal)), _("Institutions to import")
-        return send_file(content, mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=f"{name}.xlsx")
+        return sheets.handed_out(institution_sheets.template(DESIGNATIONS, g.principal), _("Institutions to import"))
 
     # --- standing
 
@@ -267,18 +247,18 @@ class LocalInstitutions(ModelPage):
                  states=frozenset({IN_SERVICE}), template="local_institutions/suspend.html")  # fmt: skip
     def suspend(self, selection: Selection, form: SuspendForm) -> str:
         outcome = local_institutions.suspend(selection.ids, form.reason.data or "", g.principal)
-        return told(_("Suspended %(done)s institutions.", done=outcome.done), outcome)
+        return outcomes.told(_("Suspended %(done)s institutions.", done=outcome.done), outcome)
 
     @form_action("reinstate", _l("Reinstate"), icon="player-play", states=frozenset({SUSPENDED}))
     def reinstate(self, selection: Selection, _form: Any) -> str:
         outcome = local_institutions.reinstate(selection.ids, g.principal)
-        return told(_("Reinstated %(done)s institutions.", done=outcome.done), outcome)
+        return outcomes.told(_("Reinstated %(done)s institutions.", done=outcome.done), outcome)
 
     @form_action("close", _l("Close for good"), icon="ban", style="danger", form=CloseForm,
                  states=frozenset({IN_SERVICE, SUSPENDED}), template="local_institutions/close.html")  # fmt: skip
     def close(self, selection: Selection, form: CloseForm) -> str:
         outcome = local_institutions.close(selection.ids, form.reason.data or "", g.principal)
-        return told(_("Closed %(done)s institutions for good.", done=outcome.done), outcome)
+        return outcomes.told(_("Closed %(done)s institutions for good.", done=outcome.done), outcome)
 
     # --- one institution
 
@@ -336,7 +316,7 @@ def _facts(house: Institution, home: Organization, region: str) -> list[tuple[An
         (FACTS["verifiers"], house.verifiers),
         (FACTS["floor_area"], house.floor_area),
         (FACTS["contact"], house.contact),
-        (FACTS["phone"], mask_phone(house.phone) if house.phone.startswith("1") else house.phone),
+        (FACTS["phone"], office_phone(house.phone)),
         (FACTS["address"], house.address),
         (_l("Mean days"), house.mean_days),
     ]
@@ -413,8 +393,8 @@ def _word(name: str, value: Any) -> str:
         return _places(value)
     if name == "region_code":
         return _places([value])
-    if name == "phone" and str(value).startswith("1"):
-        return mask_phone(value)
+    if name == "phone":
+        return office_phone(str(value))
     return str(_WORDS.get(name, {}).get(str(value), value))
 
 

@@ -35,7 +35,7 @@ from app.fabkit.public import for_everybody, kept
 from app.fabkit.security import is_key_known
 from app.models import Dump
 from app.pages import rates
-from app.pages.portal import show
+from app.pages.portal import moment_of, show
 
 BASE = "/open/v1"
 USUAL_PAGE = 50
@@ -233,7 +233,7 @@ class OpenData(Page):
             institution_id=institution,
             **{name: value for name, value in more.items() if value is not None},
         )
-        found = portal.certificates(wanted, after=_place(cursor, _moment), size=limit)
+        found = portal.certificates(wanted, after=_place(cursor, moment_of), size=limit)
         return CertificatePage(found.rows, _next("certificates", found))
 
     @expose("/certificates/<pk>", methods=["GET"])
@@ -344,13 +344,6 @@ def _place(cursor: str | None, read: Callable[[str], Any]) -> Any:
         return read(value), int(row_id)
     except ValueError as wrong:
         raise BadParameter("cursor", "Please take it from `next` of the page before.") from wrong
-
-
-def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError(text)
-    return found
 
 
 def _code(text: str) -> str:

@@ -11,11 +11,12 @@ from app.domain import catalogue, institutions, regions
 from app.fabkit.filters import Cascade, Condition, Lookup, is_number
 from app.fabkit.pages import Page
 
+PLACES = (_l("Province"), _l("City"), _l("County"))
+
 
 def by_region(below: Callable[[str], Condition]) -> Cascade:
     """The filter by region; `below` says of a code which rows lie there."""
-    levels = (_l("Province"), _l("City"), _l("County"))
-    return Cascade("region", _l("Region"), levels, "/options/regions", regions.way_to, below)
+    return Cascade("region", _l("Region"), PLACES, "/options/regions", regions.way_to, below)
 
 
 def by_item(of_kinds: Callable[[list[int]], Condition]) -> Cascade:

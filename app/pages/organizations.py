@@ -22,7 +22,6 @@ from app.domain.organizations import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import FormAction, Selection, form_action
 from app.fabkit.filters import (
     Begins,
-    Cascade,
     Choice,
     ContainsChinese,
     Found,
@@ -39,6 +38,7 @@ from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Account, AuditEntry, Organization, Region, db
 from app.pages import audits as audit_pages, outcomes
+from app.pages.options import PLACES, by_region
 from app.workflow import Outcome
 
 KINDS = {"authority": _l("Authority"), "institution": _l("Institution"), "using_unit": _l("Using unit")}
@@ -102,7 +102,6 @@ SORTS = {
     "photos": _l("Photos"),
     "events": _l("Entries of task histories"),
 }
-PLACES = (_l("Province"), _l("City"), _l("County"))
 MOST_SHOWN = 50
 
 
@@ -294,7 +293,7 @@ def _in_state(state: str) -> Any:
     return and_(~Organization.active, merged if state == MERGED else ~merged)
 
 
-def _in_code(term: str) -> Found:
+def in_code(term: str) -> Found:
     condition = Begins(Organization.credit_code).by_index(term.upper())
     return Found(condition, condition)
 
@@ -341,7 +340,7 @@ class Organizations(ModelPage):
     extra = {"state": STATE}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters = (
         Choice("kind", _l("Kind of organization"), Organization.kind, KINDS),
-        Cascade("region", FACTS["region"], PLACES, "/options/regions", regions.way_to, _in_region),
+        by_region(_in_region),
         Switch("state", _l("State"), None, STATES, multiple=False, conditions=_in_state),
     )
     search = Search(
@@ -351,7 +350,7 @@ class Organizations(ModelPage):
                 FACTS["name"],
                 lambda term: among(Organization.id, _named.id, _InName(_named.name), term),
             ),
-            SearchField("code", FACTS["credit_code"], _in_code, shortest=4),
+            SearchField("code", FACTS["credit_code"], in_code, shortest=4),
         ),
         placeholder=_l("Search"),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from app.domain import history
@@ -11,8 +12,10 @@ from app.models import Event
 from app.states import STEP_LABELS
 from app.workflow import Outcome
 
+_IN_ANOTHER_STATE = _l("%(number)s were left as they were: they are in another state.")
 
-def told(done: str, outcome: Outcome, left: Any) -> str:
+
+def told(done: str, outcome: Outcome, left: Any = _IN_ANOTHER_STATE) -> str:
     """Both numbers: what was done and, by the sentence `left` with its %(number)s, what was left as it was."""
     if outcome.skipped <= 0:
         return done

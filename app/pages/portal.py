@@ -129,7 +129,7 @@ class Portal(Page):
         found = None
         if searched and not asked.problems:
             rates.hold_back("portal", current_app.config["PORTAL_RATE"])
-            found = portal.certificates(wanted, after=asked.after(_moment))
+            found = portal.certificates(wanted, after=asked.after(moment_of))
         issuer = portal.institution(wanted.institution_id) if wanted.institution_id else None
         return show(
             "instruments",
@@ -272,7 +272,8 @@ def _next(name: str, asked: Asked, found: Any) -> str | None:
     return f"{joined}{'&' if '?' in joined else '?'}{urlencode([*asked.params, ('after', f'{place}~{row_id}')])}"
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """The moment at which a page begins; ValueError if it is none, or of no time zone."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError(text)

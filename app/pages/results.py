@@ -7,7 +7,6 @@ from typing import Any
 from flask import g, url_for
 from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
-from flask_wtf.file import FileField, FileRequired
 from wtforms import (
     DateField,
     Field,
@@ -108,9 +107,7 @@ def _lines(text: str | None) -> list[list[str]]:
 
 
 class SheetForm(FlaskForm):
-    file = FileField(
-        _l("Filled sheet"), [FileRequired(_l("Please choose a file."))], render_kw={"accept": ".xlsx,.csv"}
-    )
+    file = sheets.sheet_field(_l("Filled sheet"))
 
 
 class ReworkForm(FlaskForm):

@@ -1,17 +1,32 @@
-"""Sheets that people fill in and send: what comes back of one in which something is wrong."""
+"""Sheets that people take, fill in and send, and what comes back of one in which something is wrong."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
-from flask import g
+from flask import g, send_file
+from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
+from flask_wtf.file import FileField, FileRequired
 
+from app import spreadsheet
 from app.domain import jobs
 from app.domain.jobs import Finished
 from app.fabkit.pages import ModelPage
 from app.models import db
 
 PROBLEMS_SHOWN = 10
+
+
+def sheet_field(title: Any, **how: Any) -> FileField:
+    """A sheet that somebody sends."""
+    return FileField(title, [FileRequired(_l("Please choose a file."))], render_kw={"accept": ".xlsx,.csv"}, **how)
+
+
+def handed_out(content: bytes, name: str) -> Any:
+    """A sheet to fill in, to be taken away under a name."""
+    kind = spreadsheet.KINDS["xlsx"]
+    return send_file(BytesIO(content), mimetype=kind, as_attachment=True, download_name=f"{name}.xlsx")
 
 
 def handed_back(
