@@ -466,7 +466,10 @@ _PUBLISHER = {
     "Catalogue": "can_list can_show can_export",
 }
 # 社公标: who enters them, and who reviews them; an account may do both, but not with the same standard.
-_STANDARD_CLERK = {"Standards": "can_list can_show can_export add edit delete submit recall seal abolish"}
+_STANDARD_CLERK = {
+    "Standards": "can_list can_show can_export add edit delete submit recall seal abolish",
+    "Traces": "can_list can_show can_export tell",
+}
 _STANDARD_REVIEWER = {"StandardReviews": "can_list can_show can_export pass send_back"}
 _LOOKER = dict.fromkeys(("Publications", "Institutions", "Catalogue", "Standards"), "can_list can_show can_export")
 # 机构监管: who looks after institutions and inspects, and who only looks.
@@ -635,6 +638,8 @@ _DESKS = {
     ("capability", "institution"): "Capabilities",
     ("institution", "institution"): "Capabilities",
     ("measurement_standard", "institution"): "Capabilities",
+    ("certificate", "institution"): "Inbox",
+    ("certificate", "using_unit"): "Ledger",
     ("qualification", "institution"): "Staff",
     ("inspection", "authority"): "Inspections",
     ("inspection", "institution"): "OwnInspections",

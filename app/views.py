@@ -49,6 +49,7 @@ from app.pages.session import HomeView, SessionView
 from app.pages.staff import Staff
 from app.pages.standard_reviews import StandardReviews
 from app.pages.standards import Standards
+from app.pages.traces import Traces
 
 MENU = (
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
@@ -69,6 +70,7 @@ MENU = (
         (
             MenuPage(_l("Entry of measurement standards"), Standards, "writing"),
             MenuPage(_l("Review of measurement standards"), StandardReviews, "check"),
+            MenuPage(_l("Certificates that rest on a standard"), Traces, "certificate"),
         ),
     ),
     MenuGroup(

@@ -52,9 +52,9 @@ def tell(account_ids: Sequence[int], kind: str) -> None:
         db.session.execute(insert(Notification), [{"account_id": id, **common} for id in account_ids])
 
 
-def remind(concerned: Any, kind: str, subject: str, party: str) -> int:
+def remind(concerned: Any, kind: str, subject: str, party: str, *, reason: str | None = None) -> int:
     """Tell each organization's staff of its rows among `concerned` (organization_id, id). Gives how many were told."""
-    told = notifying(concerned.cte("concerned"), kind, subject, party).returning(Notification.id)
+    told = notifying(concerned.cte("concerned"), kind, subject, party, reason).returning(Notification.id)
     return len(db.session.execute(told).all())
 
 

@@ -33,6 +33,7 @@ from app.states import (
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500
+MOST_FOUND = 20
 CATEGORIES = (
     "length", "thermal", "mechanics", "electromagnetism", "optics", "chemistry", "acoustics", "radiation", "frequency",
     "radio",
@@ -97,6 +98,15 @@ def find(standard_id: int, by: Principal) -> MeasurementStandard | None:
     own = select(MeasurementStandard).where(MeasurementStandard.id == standard_id, of_jurisdiction(by))
     found: MeasurementStandard | None = db.session.scalar(own)
     return found
+
+
+def named(term: str, by: Principal) -> list[MeasurementStandard]:
+    """The first few standards of one's jurisdiction whose name or number contains the term; a change is no other."""
+    found = select(MeasurementStandard).where(of_jurisdiction(by), MeasurementStandard.replaces_id.is_(None))
+    if term:
+        either = (MeasurementStandard.name, MeasurementStandard.certificate_no)
+        found = found.where(or_(*(column.icontains(term, autoescape=True) for column in either)))
+    return list(db.session.scalars(found.order_by(MeasurementStandard.name, MeasurementStandard.id).limit(MOST_FOUND)))
 
 
 def to_review(standard_id: int, by: Principal) -> MeasurementStandard | None:

@@ -164,17 +164,22 @@ def _midnight(day: date) -> datetime:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One row of a table too long for a list of options: found by typing, a few at a time."""
+    """One row of a table too long for a list of options: found by typing, a few at a time.
+
+    `otherwise` holds while none is chosen.
+    """
 
     name: str
     label: Any
     matches: Callable[[int], Condition]
     options_url: str
     find: Callable[[int], str | None]
+    otherwise: Callable[[], Condition] | None = None
 
     def bind(self, args: Args) -> Bound:
         value = args.get(self.name, "").strip()
         bound = Bound(self.name, self.label, "select", options_url=self.options_url)
+        bound.condition = self.otherwise() if self.otherwise else None
         if not value:
             return bound
         text = self.find(int(value)) if is_number(value) else None

@@ -7,7 +7,7 @@ from flask import abort, g, request
 from flask_appbuilder import expose
 from flask_babel import lazy_gettext as _l
 
-from app.domain import catalogue, institutions, regions
+from app.domain import catalogue, institutions, regions, standards
 from app.fabkit.filters import Cascade, Condition, Lookup, is_number
 from app.fabkit.pages import Page
 
@@ -70,6 +70,13 @@ class Options(Page):
         _signed_in()
         found = catalogue.named(request.args.get("q", "").strip()[:100])
         return _options([(id, name, True) for id, name in found.items()])
+
+    @expose("/standards", methods=["GET"])
+    def standards(self) -> Any:
+        """Measurement standards of one's jurisdiction by their name or number."""
+        _signed_in()
+        found = standards.named(request.args.get("q", "").strip()[:100], g.principal)
+        return _options([(str(each.id), str(each), True) for each in found])
 
     @expose("/institutions", methods=["GET"])
     def institutions(self) -> Any:

@@ -74,6 +74,13 @@ _DUE_ON = case((Certificate.publication == UNPUBLISHED, publications.due_on()))
 DUE = {"late": _l("Past the day to publish")}
 
 
+JOINS_WITH_UNIT = (
+    *certificate_pages.JOINS,
+    (Task, and_(Task.id == Certificate.task_id, Task.city_code == Certificate.city_code)),
+    (Appointment, and_(Appointment.id == Task.appointment_id, Appointment.city_code == Task.city_code)),
+)
+
+
 class Publications(CertificatePage):
     """强检器具信息."""
 
@@ -85,12 +92,7 @@ class Publications(CertificatePage):
     source = Source(
         Certificate,
         key=Certificate.issued_at,
-        joins=(
-            *certificate_pages.JOINS,
-            (Region, Region.code == Certificate.region_code),
-            (Task, and_(Task.id == Certificate.task_id, Task.city_code == Certificate.city_code)),
-            (Appointment, and_(Appointment.id == Task.appointment_id, Appointment.city_code == Task.city_code)),
-        ),
+        joins=(*JOINS_WITH_UNIT, (Region, Region.code == Certificate.region_code)),
         first=lambda: Certificate.publication == UNPUBLISHED,
         descending=True,
     )

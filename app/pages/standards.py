@@ -22,7 +22,7 @@ from app.domain import catalogue, holidays, institutions, regions, standard_docu
 from app.domain.ledger import range_text
 from app.domain.standard_documents import MOST, MOST_BYTES
 from app.domain.standards import HIGHEST, LONGEST, LONGEST_REASON, OTHER, SHORTEST_REASON, TOLD, Entry
-from app.fabkit.actions import Selection, form_action
+from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, due, label
 from app.fabkit.forms import SearchSelectField, SearchSelectManyField, reason_field, trimmed
@@ -296,6 +296,11 @@ class Standards(ModelPage):
     def abolish(self, selection: Selection, form: SealForm) -> str:
         outcome = standards.abolish(selection.ids, form.reason.data or "", g.principal)
         return told(_("Abolished %(done)s measurement standards.", done=outcome.done), outcome)
+
+    @page_action("trace", _l("Trace its certificates"), icon="certificate", permission="can_show")
+    def trace(self, row_id: int) -> str:
+        found = standards.find(row_id, g.principal) or abort(404)
+        return f"/traces/?standard={found.replaces_id or found.id}"
 
     @expose("/document/<pk>", methods=["GET"])
     @permitted("show")
