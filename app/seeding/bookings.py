@@ -7,7 +7,7 @@ from random import Random
 
 from app.seeding import names, tracks
 from app.seeding.clock import TICKS_A_DAY
-from app.seeding.institutions import House
+from app.seeding.institutions import House, standards_named
 from app.seeding.kinds import Kind
 from app.seeding.ledger import Owned
 from app.seeding.loading import NULL
@@ -28,7 +28,7 @@ TASK_COLUMNS = (
 )
 CERTIFICATE_COLUMNS = (
     "id task_id instrument_id no kind passed verified_on valid_until regulation verifier checker "
-    "approver institution_id publication published_at code issued_at using_unit_id city_code region_code"
+    "approver standards institution_id publication published_at code issued_at using_unit_id city_code region_code"
 )
 MOST_TASKS = 2  # of one instrument
 LARGEST = 40  # tasks of one appointment
@@ -160,7 +160,8 @@ class Bookings:
         self.certificates.append(
             f"{self.task_id}\t{self.task_id}\t{each.id}\tJD{day[:4]}{self.place.code}{number:07d}\t"
             f"{'verification' if passed else 'rejection'}\t{'t' if passed else 'f'}\t{day}\t{until}\t"
-            f"{kind.regulation}\t{tracks.signatures(house, luck)}\t{house.id}\t"
+            f"{kind.regulation}\t{tracks.signatures(house, luck)}\t{standards_named(house, kind.item_id, self.clock)}\t"
+            f"{house.id}\t"
             f"{'published' if published else 'unpublished'}\t{at}\t{self.dice.getrandbits(64):016X}\t"
             f"{self.clock.at(track.finished)}\t{whose}"
         )

@@ -5,10 +5,12 @@ In every province some entries of the catalogue are missing or have expired with
 are beyond everybody (tier 4 of kinds.py). These are the tasks that wait for an authority.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
+from typing import Any
 
 from app.models import Region
 from app.seeding import names
@@ -80,6 +82,7 @@ class House:
     licensed: bool = True
     people: list[str] = field(default_factory=list)
     capabilities: list[Capability] = field(default_factory=list)
+    named: dict[int, str] = field(default_factory=dict)
 
     @cached_property
     def staff(self) -> list[str]:
@@ -324,21 +327,68 @@ def standard_lines(house: House, clock: Clock, dice: Random) -> list[str]:
     return [_standard_line(house, capability, clock, dice) for capability in standards.values()]
 
 
+@dataclass(frozen=True)
+class Standard:
+    """What a standard is and what certificates tell of it."""
+
+    id: int
+    name: str
+    serial: str
+    year: int
+    days: int
+    measuring_range: str
+    uncertainty: str
+
+
+def _standard(house: House, capability: Capability, clock: Clock) -> Standard:
+    """The same for everybody who asks, in whatever order they do."""
+    dice, envelope = Random(capability.standard_id), capability.envelope  # noqa: S311 -- made-up data
+    return Standard(
+        id=capability.standard_id,
+        name=f"{capability.name}检定装置",
+        serial=f"{capability.standard_id % 10_000_000:07d}",
+        year=clock.today.year - dice.randrange(0, 5),
+        days=-dice.randrange(5, 300) if _by_standard(capability) else dice.randrange(30, 1700),
+        measuring_range=f"({envelope.low:g}～{envelope.high:.10g}){envelope.unit}",
+        uncertainty=f"U=1/3 MPE（k=2），可检 {envelope.accuracy_class}",
+    )
+
+
+def _examination(house: House, standard: Standard) -> str:
+    return f"[{standard.year}]{house.sign}量标法证字第{standard.serial}号"
+
+
+def standards_named(house: House, item_id: int, clock: Clock) -> str:
+    """JSON: the standard behind what a house verifies of a kind, as its certificates name it; none if it has none."""
+    if item_id not in house.named:
+        behind = {capability.item_id: capability for capability in house.capabilities}.get(item_id)
+        told = [_told(house, _standard(house, behind, clock), clock)] if behind else []
+        house.named[item_id] = json.dumps(told, ensure_ascii=False)
+    return house.named[item_id]
+
+
+def _told(house: House, standard: Standard, clock: Clock) -> dict[str, Any]:
+    return {
+        "id": standard.id,
+        "name": standard.name,
+        "measuring_range": standard.measuring_range,
+        "uncertainty": standard.uncertainty,
+        "certificate_no": _examination(house, standard),
+        "valid_until": clock.text(standard.days),
+    }
+
+
 def _standard_line(house: House, capability: Capability, clock: Clock, dice: Random) -> str:
-    lapsed = _by_standard(capability)
-    days = -dice.randrange(5, 300) if lapsed else dice.randrange(30, 1700)
-    year = clock.today.year - dice.randrange(0, 5)
-    serial = f"{capability.standard_id % 10_000_000:07d}"
-    envelope = capability.envelope
+    standard = _standard(house, capability, clock)
     state = "approved" if capability.status in (VALID, LAPSED) else dice.choice(("submitted", "draft", "sent_back"))
-    issued, issuer = clock.text(days - FIVE_YEARS), house.authority.name
+    until, issued, issuer = clock.text(standard.days), clock.text(standard.days - FIVE_YEARS), house.authority.name
     rank, category = dice.choice(("highest", "other", "other")), dice.choice(STANDARD_CATEGORIES)
     reason = "测量范围与考核证书不一致，请核对后重新提交" if state == "sent_back" else NULL
     return (
-        f"{capability.standard_id}\t{house.id}\t{capability.name}检定装置\t{12_000_000 + capability.number * 1000}\t"
-        f"[{year}]{house.sign}量标法证字第{serial}号\t{clock.text(days)}\t"
-        f"[{year}]{house.sign}社量标证字第{serial}号\t{clock.text(days)}\t({envelope.low:g}～{envelope.high:.10g}){envelope.unit}\t"
-        f"U=1/3 MPE（k=2），可检 {envelope.accuracy_class}\t{state}\t"
+        f"{standard.id}\t{house.id}\t{standard.name}\t{12_000_000 + capability.number * 1000}\t"
+        f"{_examination(house, standard)}\t{until}\t"
+        f"[{standard.year}]{house.sign}社量标证字第{standard.serial}号\t{until}\t{standard.measuring_range}\t"
+        f"{standard.uncertainty}\t{state}\t"
         f"{issuer}\t{issued}\t{issuer}\t{issued}\t{house.authority.name.removesuffix('市场监督管理局')}行政区域\t"
         f"（{house.sign}）法计{house.id:05d}号\t{issuer}\t{rank}\t{category}\t{dice.choice(house.people)}\t"
         f"[{capability.item_id}]\t{reason}\n"
