@@ -39,6 +39,7 @@ _TOP, _BOTTOM = _HEIGHT - 84, 84.0
 _LEADING = 1.5
 _MOST_LINES = 36  # of a row of a table; a page has room for 50
 _SEAL_SIZE, _SEAL_PIXELS = 119, 500  # 42 mm, as round seals of institutions are
+_PHOTO_PIXELS = 900
 _LACKING = "〓"  # what printers set where a character is not in the case
 _NOTHING = "——"
 # A word of letters and digits stays whole; no line begins with a closing mark or ends with an opening one.
@@ -612,7 +613,7 @@ def _inner_page(canvas: Canvas, head: tuple[str, str], page: list[Flowable], num
 
 @dataclass(frozen=True)
 class InspectionPaper:
-    """All that stands on the report of an inspection. `checklist`: 检查项目, 检查结果, 说明."""
+    """All that stands on the report of an inspection. `checklist`: 检查项目, 检查结果, 说明; photos are JPEG."""
 
     no: str
     authority: str
@@ -627,7 +628,7 @@ class InspectionPaper:
     accompanied_by: str
     checklist: tuple[tuple[str, str, str], ...]
     findings: str
-    photos: int
+    photos: tuple[bytes, ...]
     conclusion: str
     issues: str
     due_on: date | None
@@ -668,6 +669,10 @@ def _inspection_story(paper: InspectionPaper, lacking: str) -> list[Flowable]:
     if paper.statement or paper.recheck:
         story += _section("四、整改及复查", *_inspection_rectification(paper))
     story.append(_Signatures(paper.concluded_on))
+    if paper.photos:
+        pairs = [paper.photos[number : number + 2] for number in range(0, len(paper.photos), 2)]
+        rows = [_Photos(pair, first) for first, pair in zip(range(1, len(paper.photos) + 1, 2), pairs, strict=True)]
+        story += [_Heading("附：现场照片", 11.5, heavy=0.3), Spacer(0, 6), *rows]
     if lacking:
         story.append(_Passage(f"注：文中“{_LACKING}”代替字库所缺的字，其编码依次为 {lacking}。", 9.5))
     return story
@@ -690,7 +695,7 @@ def _inspection_facts(paper: InspectionPaper) -> Flowable:
 
 def _inspection_items(paper: InspectionPaper) -> list[Flowable]:
     rows = tuple((str(number), *row) for number, row in enumerate(paper.checklist, start=1))
-    photos = f"现场照片 {paper.photos} 张，存于系统。" if paper.photos else "未拍摄现场照片。"
+    photos = f"现场照片 {len(paper.photos)} 张，附后。" if paper.photos else "未拍摄现场照片。"
     return [
         _grid((35, 235, 65, 140), ("序号", "检查项目", "检查结果", "说明"), rows),
         Spacer(0, 4),
@@ -724,6 +729,36 @@ class _Title(_Passage):
 
     def draw(self) -> None:
         _write(self.canv, self.text, (_RIGHT - _LEFT) / 2, self.size * 0.45, self.size, align=0.5, heavy=self.heavy)
+
+
+class _Photos(Flowable):
+    """One or two photos beside each other, numbered."""
+
+    width, height, gap = 230.0, 172.0, 15.0
+
+    def __init__(self, photos: tuple[bytes, ...], first: int) -> None:
+        super().__init__()
+        self.photos, self.first = photos, first
+
+    def wrap(self, aW: float, aH: float) -> tuple[float, float]:
+        return aW, self.height + 26
+
+    def draw(self) -> None:
+        for place, photo in enumerate(self.photos):
+            x = place * (self.width + self.gap)
+            box = (self.width, self.height)
+            self.canv.drawImage(_small(photo), x, 20, *box, preserveAspectRatio=True, anchor="c")
+            _write(self.canv, f"照片 {self.first + place}", x + self.width / 2, 7, 9, align=0.5)
+
+
+def _small(photo: bytes) -> ImageReader:
+    """Not finer than paper shows."""
+    image = Image.open(io.BytesIO(photo))
+    image.thumbnail((_PHOTO_PIXELS, _PHOTO_PIXELS))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    file.seek(0)
+    return ImageReader(file)
 
 
 class _Signatures(Flowable):

@@ -646,6 +646,19 @@ def test_the_report_holds_what_was_found(office):
         assert "".join(part.split()) in text
 
 
+def test_the_report_shows_the_photos(office):
+    one = inspection(UNDER_WAY)
+    office.act("inspections", "add_photos", [one.id], photos=[picture(), picture(), picture()])
+
+    document = pdfium.PdfDocument(office.get(f"/inspections/report/{one.id}").data)
+
+    text = "".join("".join(page.get_textpage().get_text_bounded() for page in document).split())
+    pictures = [each for page in document for each in page.get_objects((pdfium.raw.FPDF_PAGEOBJ_IMAGE,))]
+    assert "现场照片3张" in text
+    assert ("照片1" in text, "照片3" in text, "照片4" in text) == (True, True, False)
+    assert len(pictures) == 3
+
+
 def test_a_long_record_stays_on_its_pages(office):
     found = [{"item": item, "found": "fails", "remark": "说明" * 100} for item in ITEMS["institution"]]
     one = inspection(TO_RECTIFY, checklist=found, findings="情况" * 1000, issues="问题" * 1000)

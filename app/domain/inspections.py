@@ -470,7 +470,7 @@ def _paper(found: Inspection) -> InspectionPaper:
             for row in found.checklist
         ),
         findings=found.findings or "",
-        photos=len(found.photos),
+        photos=tuple(files.path(name).read_bytes() for name in found.photos),
         conclusion=CONCLUSIONS_ON_PAPER.get(found.conclusion or "", ""),
         issues=found.issues or "",
         due_on=found.due_on,
