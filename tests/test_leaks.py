@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.access import EVERYTHING, PUBLIC, Principal, seeing
-from app.domain import catalogue_versions, dumps, publications
+from app.domain import catalogue_versions, dumps, inspections, publications
 from app.models import (
     Account,
     Appointment,
@@ -30,14 +30,16 @@ from app.models import (
     UsingUnit,
     db,
 )
-from app.states import CERTIFIED, PUBLISHED, UNPUBLISHED
+from app.states import CERTIFIED, CLOSED, PUBLISHED, UNPUBLISHED
 from tests.factories import (
     BLOOD_PRESSURE,
     FAR,
     account,
     appointment,
+    authority,
     capability,
     certificate,
+    inspection,
     institution,
     instrument,
     kind,
@@ -78,6 +80,10 @@ HIDDEN = {
     "appointment": "ZAAA06",
     "account": "夏侯户",
     "void reason": "秘因由",
+    "inspection that is not published": "秘检查",
+    "inspector": "端木查",
+    "finding of an inspection": "秘情形",
+    "who went along": "令狐陪",
 }
 
 
@@ -129,6 +135,11 @@ def world(rows):
         task(CERTIFIED, to=lab, unit=hidden_unit), no=HIDDEN["void certificate"], state="void",
         void_reason=HIDDEN["void reason"], **published(),
     )  # fmt: skip
+    results = [
+        inspection(CLOSED, party, task=f"公开检查{number}", **_seen(), **published())
+        for number, party in enumerate((institution(name="受检所"), *units))
+    ]
+    inspection(CLOSED, lab, task=HIDDEN["inspection that is not published"], **_seen())
     staff_member(lab, HIDDEN["verifier"])
     account("InstitutionClerk", lab, first_name=HIDDEN["account"])
     rows.flush()
@@ -137,13 +148,19 @@ def world(rows):
     return {
         "meter": meter.id, "cuff": cuff.id, "lab": lab.id, "dark": dark.id, "certificate": shown[0].id,
         "person": shown[1].id, "trader": shown[2].id, "by_the_dark": by_the_dark.id, "hidden": hidden.id,
-        "void": void.id, "serial": "SN773450X", "hidden_serial": secret.serial_key,
+        "void": void.id, "inspection": results[0].id, "serial": "SN773450X", "hidden_serial": secret.serial_key,
     }  # fmt: skip
 
 
 def _meter(unit, serial, **values):
     about = {"use_place": HIDDEN["place of use"], "manufacturer": HIDDEN["manufacturer"], **values}
     return instrument(unit=unit, serial_no=serial, serial_key=serial, **about)
+
+
+def _seen():
+    inspectors = [{"id": id, "name": HIDDEN["inspector"]} for id in (1, 2)]
+    return {"inspectors": inspectors, "findings": HIDDEN["finding of an inspection"],
+            "issues": HIDDEN["finding of an inspection"] * 2, "accompanied_by": HIDDEN["who went along"]}  # fmt: skip
 
 
 def _people():
@@ -175,6 +192,10 @@ PATHS = (
     "/portal/institutions?region=330000&region=330100&region=330106",
     "/portal/institutions/{lab}",
     "/portal/institutions/{dark}",
+    "/portal/inspections",
+    "/portal/inspections?kind=using_unit",
+    "/portal/inspections?name=公开",
+    "/portal/inspections?region=330000&region=330100&region=330106",
     "/portal/catalogue",
     "/portal/check",
     "/portal/data",
@@ -252,6 +273,8 @@ def test_the_world_is_not_empty(stranger, world):
     assert "公开厂" in pages["/portal/instruments?unit=公开"]
     assert "公开9" in pages["/portal/certificates/{by_the_dark}"]
     assert [f"公开{number}" in pages["/open/v1/certificates?limit=200"] for number in (0, 1, 2, 8, 9)] == [True] * 5
+    assert [f"公开检查{number}" in pages["/portal/inspections"] for number in range(4)] == [True] * 4
+    assert "公开厂" in pages["/portal/inspections?kind=using_unit"]
     assert "公开所" in pages["/open/v1/institutions"]
     assert "水表" in pages["/open/v1/catalogue"]
 
@@ -260,6 +283,7 @@ SEARCHES = (
     ("/portal/instruments?unit={}", '<a href="/portal/certificates/'),
     ("/portal/instruments?serial={}", '<a href="/portal/certificates/'),
     ("/portal/institutions?name={}", '<a href="/portal/institutions/'),
+    ("/portal/inspections?name={}", '<tr role="row">\n      <td'),
     ("/open/v1/certificates?unit={}", '"id"'),
     ("/open/v1/certificates?serial={}", '"id"'),
 )
@@ -286,10 +310,10 @@ def test_number_and_code_open_nothing_but_the_check(stranger, world, rows):
 # --- The rows themselves -------------------------------------------------------------------------
 
 
-CLOSED = (Appointment, Task, Event, Tally, Photo, Result, StaffMember, Account)
+NEVER_SHOWN = (Appointment, Task, Event, Tally, Photo, Result, StaffMember, Account)
 
 
-@pytest.mark.parametrize("table", CLOSED, ids=lambda table: table.__tablename__)
+@pytest.mark.parametrize("table", NEVER_SHOWN, ids=lambda table: table.__tablename__)
 def test_of_the_other_tables_the_public_sees_no_row(rows, world, table):
     with seeing(PUBLIC):
         assert rows.scalars(select(table)).all() == []
@@ -302,11 +326,12 @@ def test_of_the_open_tables_the_public_sees_what_is_published(rows, world):
             Capability: Capability.regulation, UsingUnit: UsingUnit.organization_id, CatalogueItem: CatalogueItem.name,
         }.items()}  # fmt: skip
         organizations = set(rows.scalars(select(Organization.name)))
+    authorities = set(rows.scalars(select(Organization.name).where(Organization.kind == "authority")))
 
     assert seen[Certificate] == {"公开0", "公开1", "公开2", "公开8", "公开9"}
     assert seen[Instrument] == {"SN773450X", "SN773451X", "SN773452X", "SN77345YX", "SN77345ZX"}
     assert (seen[Institution], seen[Capability]) == ({world["lab"]}, {"JJG 162"})
-    assert organizations == {"公开所", "公开厂", "人欧阳", "户司徒小店"}
+    assert organizations == {"公开所", "公开厂", "人欧阳", "户司徒小店", *authorities}
     assert (len(seen[UsingUnit]), "水表" in seen[CatalogueItem], BLOOD_PRESSURE in seen[CatalogueItem]) == (
         3,
         True,
@@ -332,11 +357,15 @@ def revoke(world, what):
         publications.revoke([world["certificate"]], reason, NATION)
     elif what == "institution":
         publications.revoke_institutions([world["lab"]], reason, NATION)
+    elif what == "inspection":
+        office = authority("330106")
+        by = Principal(kind="authority", jurisdiction="330106", account_id=0, name="乙", organization_id=office.id)
+        inspections.revoke([world["inspection"]], reason, by)
     else:
         catalogue_versions.revoke([world["meter"]], reason, NATION)
 
 
-WORDS = {"certificate": "公开0", "institution": "公开所", "item": "JJG 162"}
+WORDS = {"inspection": "公开检查0", "certificate": "公开0", "institution": "公开所", "item": "JJG 162"}
 
 
 def paths_with(stranger, world, word):

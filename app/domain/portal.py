@@ -22,6 +22,7 @@ from app.models import (
     Capability,
     CatalogueItem,
     Certificate,
+    Inspection,
     Institution,
     Instrument,
     Organization,
@@ -105,6 +106,24 @@ class PublishedItem:
     cycle_note: str | None
     scope: str | None
     valid_from: date
+
+
+@dataclass(frozen=True)
+class PublishedInspection:
+    """The result of an inspection: of whom, by whom, what came out, and whether it has been put right since."""
+
+    id: int
+    no: str
+    task: str
+    authority: str
+    kind: Literal["institution", "standard", "using_unit", "instrument"]
+    party: str
+    region_code: str
+    region: str
+    inspected_on: date
+    drawn: bool
+    conclusion: Literal["conforms", "does_not_conform", "rectify", "stop"]
+    state: Literal["to_rectify", "to_recheck", "closed"]
 
 
 @dataclass(frozen=True)
@@ -426,6 +445,56 @@ def capabilities(institution_id: int) -> list[PublishedCapability]:
 def _capability(row: dict[str, Any]) -> PublishedCapability:
     measured = ledger.range_text(*(row.pop(name) for name in ("range_low", "range_high", "range_unit")))
     return PublishedCapability(measuring_range=measured, places=tuple(sorted(row.pop("places") or ())), **row)
+
+
+# --- Inspections ---------------------------------------------------------------------------------
+
+
+def inspections(
+    *,
+    name: str = "",
+    kind: str = "",
+    region: str = NATION,
+    after: Place | None = None,
+    size: int = PAGE_SIZE,
+) -> Found:
+    """A page of the results of inspections, the latest published first; whoever is masked is not found by name."""
+    by, order = aliased(Organization), (Inspection.published_at, Inspection.id)
+    of_institution = Inspection.kind.in_(("institution", "standard"))
+    party = case((of_institution, Inspection.party), else_=masked_unit(Inspection.party, UsingUnit.nature))
+    rows = (
+        select(
+            Inspection.id,
+            Inspection.no,
+            Inspection.task,
+            by.name.label("authority"),
+            Inspection.kind,
+            party.label("party"),
+            Inspection.region_code,
+            Region.full_name.label("region"),
+            Inspection.inspected_on,
+            Inspection.draw_id.is_not(None).label("drawn"),
+            Inspection.conclusion,
+            Inspection.state,
+            Inspection.published_at.label("key"),
+        )
+        .select_from(Inspection)
+        .join(by, by.id == Inspection.authority_id)
+        .join(Region, Region.code == Inspection.region_code)
+        .outerjoin(UsingUnit, UsingUnit.organization_id == Inspection.party_id)
+        .order_by(*(column.desc() for column in order))
+        .limit(size + 1)
+    )  # fmt: skip
+    if name:
+        named = or_(of_institution, UsingUnit.nature.in_(NAMED))
+        rows = rows.where(named, Inspection.party.icontains(name, autoescape=True))
+    if kind:
+        rows = rows.where(Inspection.kind == kind)
+    if region != NATION:
+        rows = rows.where(within(regions.prefix(region))(Inspection))
+    if after is not None:
+        rows = rows.where(tuple_(*order) < tuple_(*(literal(v, c.type) for v, c in zip(after, order, strict=True))))
+    return _page(PublishedInspection, _asked(rows).mappings().all(), size, "key")
 
 
 # --- Catalogue -----------------------------------------------------------------------------------

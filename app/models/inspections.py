@@ -108,6 +108,7 @@ class Inspection(SeenByInspected, Model):
         Index("inspection_planned", "planned_on", "id"),
         Index("inspection_no", "no", unique=True, postgresql_ops={"no": "text_pattern_ops"}),
         Index("inspection_of_draw", "draw_id"),
+        Index("inspection_published", "published_at", "id", postgresql_where=text("publication = 'published'")),
         Index("inspection_due", "due_on", postgresql_where=text(any_of("state", states.OPEN_RECTIFICATION))),
     )
 

@@ -1,6 +1,6 @@
 """信息公示门户: what everybody may look up, without an account, on any device; and what search engines may keep."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,9 @@ from app.fabkit.pages import Page
 from app.fabkit.public import for_everybody, language
 from app.pages import rates
 from app.pages.catalogue import SUPERVISIONS
+from app.pages.inspections import CONCLUSIONS as INSPECTION_CONCLUSIONS, TARGETS
 from app.pages.organizations import DESIGNATIONS, LEVELS
+from app.states import INSPECTION_LABELS
 
 STATES = {
     "valid": _l("Valid"),
@@ -71,6 +73,10 @@ class Asked:
     def number(self, name: str) -> int | None:
         given = request.args.get(name, "").strip()
         return int(self._kept(name, given)) if is_number(given) else None
+
+    def one_of(self, name: str, known: Container[str]) -> str:
+        given = request.args.get(name, "")
+        return self._kept(name, given) if given in known else ""
 
     def region(self) -> str:
         """The deepest of the places chosen one within the other."""
@@ -173,6 +179,26 @@ class Portal(Page):
             abort(404)
         return show("institution", found=found, capabilities=portal.capabilities(found.id))
 
+    @expose("/inspections", methods=["GET"])
+    @for_everybody
+    def inspections(self) -> Any:
+        """监督检查结果公示."""
+        asked = Asked()
+        name, kind, region = asked.words("name", LONGEST_NAME), asked.one_of("kind", TARGETS), asked.region()
+        found = portal.inspections(name=name, kind=kind, region=region, after=asked.after(moment_of))
+        return show(
+            "inspections",
+            asked=asked,
+            name=name,
+            kind=kind,
+            found=found,
+            next_url=_next("inspections", asked, found),
+            levels=_levels(region),
+            targets=TARGETS,
+            results=INSPECTION_CONCLUSIONS,
+            inspection_states=INSPECTION_LABELS,
+        )
+
     @expose("/catalogue", methods=["GET"])
     @for_everybody
     def catalogue(self) -> Any:
@@ -217,7 +243,7 @@ class Crawlers(Page):
     @expose("/sitemap.xml", methods=["GET"])
     @for_everybody
     def sitemap(self) -> Any:
-        pages = [_link(name) for name in ("index", "institutions", "catalogue", "data")]
+        pages = [_link(name) for name in ("index", "institutions", "inspections", "catalogue", "data")]
         pages += [_link("institution", pk=id) for id in portal.institution_ids()]
         page = render_template("portal/sitemap.xml", addresses=[outside.address(path) for path in pages])
         return Response(page, content_type="application/xml")
