@@ -24,6 +24,7 @@ from app.models import (
     Capability,
     CatalogueItem,
     Certificate,
+    Inspection,
     Institution,
     Instrument,
     KeptByAuthority,
@@ -310,16 +311,19 @@ category = CatalogueItem.__table__.alias("category").c
 
 def _rules_of_public() -> tuple[tuple[type, Rule], ...]:
     """Valid certificates that are published and what stands behind them, published institutions with what they can
-    verify, the published catalogue (政府信息公开条例 Art 15, 个人信息保护法 Art 25). Of all other tables no row."""
+    verify, the published catalogue, published inspections and the names of authorities (政府信息公开条例 Art 15, 20;
+    个人信息保护法 Art 25). Of all other tables no row."""
     shown: dict[type, Rule] = {
         Certificate: _is_disclosed,
         Instrument: lambda cls: _one(disclosed.instrument_id == cls.id, _is_disclosed(disclosed)),
         UsingUnit: lambda cls: _one(disclosed.using_unit_id == cls.organization_id, _is_disclosed(disclosed)),
         Organization: lambda cls: or_(
+            cls.kind == "authority",
             and_(cls.kind == "institution", _is_published_institution(cls.id)),
             and_(cls.kind == "using_unit", _one(disclosed.using_unit_id == cls.id, _is_disclosed(disclosed))),
         ),
         Institution: lambda cls: cls.publication == "published",
+        Inspection: lambda cls: cls.publication == "published",
         Capability: lambda cls: and_(cls.state == "effective", _is_serving(cls.institution_id)),
         CatalogueItem: lambda cls: and_(
             cls.publication == "published",
@@ -471,7 +475,9 @@ _STANDARD_CLERK = {
     "Traces": "can_list can_show can_export tell",
 }
 _STANDARD_REVIEWER = {"StandardReviews": "can_list can_show can_export pass send_back"}
-_LOOKER = dict.fromkeys(("Publications", "Institutions", "Catalogue", "Standards"), "can_list can_show can_export")
+_LOOKER = dict.fromkeys(
+    ("Publications", "Institutions", "Catalogue", "Standards", "Traces"), "can_list can_show can_export"
+)
 # 机构监管: who looks after institutions and inspects, and who only looks.
 _INSPECTOR = {
     "Inspections": "can_list can_show can_export can_add draw inspect conclude recheck cancel publish revoke report",
@@ -638,6 +644,7 @@ _DESKS = {
     ("capability", "institution"): "Capabilities",
     ("institution", "institution"): "Capabilities",
     ("measurement_standard", "institution"): "Capabilities",
+    ("measurement_standard", "authority"): "Standards",
     ("certificate", "institution"): "Inbox",
     ("certificate", "using_unit"): "Ledger",
     ("qualification", "institution"): "Staff",

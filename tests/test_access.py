@@ -49,6 +49,7 @@ OPEN_TO_ALL = {
     "Portal.certificate",
     "Portal.institutions",
     "Portal.institution",
+    "Portal.inspections",
     "Portal.catalogue",
     "Portal.check",
     "OpenDataPage.data",

@@ -283,7 +283,7 @@ class Unfounded:
     [
         Unfounded("未填写计量标准", None, {}),
         Unfounded("计量标准未通过审核", {"state": "draft"}, {}),
-        Unfounded("计量标准未通过审核", {"state": "sent_back"}, {}),
+        Unfounded("计量标准未通过审核", {"state": "sent_back", "reason": "测量范围不符"}, {}),
         Unfounded("计量标准已过期", {"valid_until": YESTERDAY}, {}),
         Unfounded("计量标准已过期", {"public_valid_until": YESTERDAY}, {}),
         Unfounded("有效期已过", {}, {"valid_until": YESTERDAY}),

@@ -5,14 +5,18 @@ from io import BytesIO
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from app import access
 from app.domain import clockwork, holidays, standards
-from app.models import Capability, Event, MeasurementStandard, Notification, db
+from app.models import Appointment, Capability, Event, MeasurementStandard, Notification, db
 from app.states import (
     ABOLISHED,
+    ACCEPTED,
     APPROVED,
+    CERTIFIED,
     DRAFT,
+    EFFECTIVE,
     EXPIRED,
     SEALED,
     SENT_BACK,
@@ -20,7 +24,18 @@ from app.states import (
     SUBMITTED,
     SUPERSEDED,
 )
-from tests.factories import FAR, account, authority, capability, institution, kind, measurement_standard
+from tests.factories import (
+    FAR,
+    account,
+    authority,
+    capability,
+    certificate,
+    institution,
+    instrument,
+    kind,
+    measurement_standard,
+    task,
+)
 
 TODAY = holidays.today()
 
@@ -84,7 +99,7 @@ def test_what_is_added_is_not_reviewed_and_has_all_that_was_told(clerk, lab):
     assert clerk.act("standards", "add", [], **told(lab)).status_code == 204
 
     new = newest()
-    assert (new.state, new.institution_id, new.entered_by_id) == (DRAFT, lab.id, clerk.account.id)
+    assert (new.state, new.institution_id, new.authors) == (DRAFT, lab.id, [clerk.account.id])
     assert (new.name, new.valid_until, new.kinds) == ("0.05级数字压力计标准装置", date(2029, 2, 28), [kind().id])
     page = clerk.get(f"/standards/show/{new.id}").text
     for words in ("0.05级数字压力计标准装置", "西湖区计量检定所", "力学", "次级标准", "王建国", "（浙）法计00017号"):
@@ -196,6 +211,57 @@ def test_sealing_up_and_abolishing_need_a_reason(clerk, lab, name):
     assert one.state == APPROVED
 
 
+@pytest.mark.parametrize("name", ["seal", "abolish"])
+def test_the_capabilities_that_rest_on_what_is_no_longer_used_end(clerk, lab, sign_in, name):
+    one, other = measurement_standard(lab), measurement_standard(lab)
+    rests = capability(lab, "330106", standard_id=one.id)
+    rests_on_other = capability(lab, "330106", standard_id=other.id)
+
+    sign_in("StandardOfficer", authority("330105")).act("standards", name, [one.id], reason="标准器损坏")
+    db.session.expire_all()
+    assert rests.state == EFFECTIVE
+
+    clerk.act("standards", name, [one.id], reason="标准器损坏")
+    db.session.expire_all()
+    assert (rests.state, rests_on_other.state) == (EXPIRED, EFFECTIVE)
+
+
+TEXTS = [name for name in standards.MANDATORY if not name.endswith(("_on", "_until"))]
+
+
+@pytest.mark.parametrize("column", TEXTS)
+def test_the_database_takes_nothing_incomplete_for_review(lab, column):
+    one = in_state(lab, DRAFT)
+    setattr(one, column, "")
+    db.session.flush()
+
+    one.state = SUBMITTED
+    with pytest.raises(IntegrityError, match="nothing_is_missing"), db.session.begin_nested():
+        db.session.flush()
+
+
+@pytest.mark.parametrize("state", [SENT_BACK, SEALED, ABOLISHED])
+def test_the_database_takes_no_state_that_owes_a_reason_without_one(lab, state):
+    one = in_state(lab, DRAFT)
+
+    one.state, one.reason = state, None
+    with pytest.raises(IntegrityError, match="reason_given"), db.session.begin_nested():
+        db.session.flush()
+
+
+def test_an_examination_certificate_is_of_one_standard(clerk, lab):
+    one = measurement_standard(lab, certificate_no="[2024]浙量标法证字第0017号")
+
+    answer = clerk.act("standards", "add", [], **told(lab))
+    assert answer.status_code == 422
+    assert "该机构的另一项计量标准已使用此证书编号" in answer.text
+    assert edited(clerk, measurement_standard(lab), lab).status_code == 422
+    assert edited(clerk, one, lab).status_code == 204  # its own
+
+    elsewhere = institution("330106", name="别的检定所")
+    assert clerk.act("standards", "add", [], **told(elsewhere)).status_code == 204
+
+
 @pytest.mark.parametrize(("state", "goes"), [(DRAFT, True), (SENT_BACK, True), (SUBMITTED, False), (APPROVED, False)])
 def test_only_what_was_never_approved_is_deleted(clerk, lab, state, goes):
     ids = [in_state(lab, each).id for each in (state, DRAFT)]
@@ -243,6 +309,23 @@ def test_nobody_reviews_an_own_entry(clerk, reviewer, lab):
 
     for name in ("pass", "send_back"):
         clerk.act("standard-reviews", name, [one.id], reason="自己审核自己")
+        db.session.expire_all()
+        assert one.state == SUBMITTED
+
+    reviewer.act("standard-reviews", "pass", [one.id])
+    db.session.expire_all()
+    assert one.state == APPROVED
+
+
+def test_who_wrote_it_first_or_submitted_it_does_not_review_it(clerk, sign_in, lab):
+    second, third, reviewer = (sign_in("StandardOfficer", authority("330106")) for _ in range(3))
+    clerk.act("standards", "add", [], **told(lab))
+    one = newest()
+    assert edited(second, one, lab, keeper="李建国").status_code == 204
+    third.act("standards", "submit", [one.id])
+
+    for person in (clerk, second, third):
+        person.act("standard-reviews", "pass", [one.id])
         db.session.expire_all()
         assert one.state == SUBMITTED
 
@@ -388,6 +471,38 @@ def test_warnings_come_six_months_and_one_month_before_and_when_the_standard_say
 
     told_of = select(func.count()).where(Notification.account_id == someone.id, Notification.kind == "standard")
     assert db.session.scalar(told_of) == (1 if ends else 0)
+
+
+def test_warnings_of_days_without_a_run_are_made_up_for_and_the_authority_hears_too(lab):
+    people = [account("InstitutionApprover", lab), account("StandardOfficer", authority("330106"))]
+    neighbour = account("StandardOfficer", authority("330105"))
+    clockwork.run(date(2026, 2, 25), access.EVERYTHING)
+    measurement_standard(lab, valid_until=date(2026, 8, 27))  # six months before it nobody let the day begin
+
+    assert clockwork.run(date(2026, 2, 28), access.EVERYTHING).moved["standard"] == 2
+    assert clockwork.run(date(2026, 3, 1), access.EVERYTHING).moved["standard"] == 0
+
+    told_of = select(Notification.account_id).where(Notification.kind == "standard")
+    assert set(db.session.scalars(told_of)) == {each.id for each in people}
+    assert neighbour.id not in db.session.scalars(told_of).all()
+
+
+def test_the_page_lists_what_would_be_affected(clerk, lab):
+    one = measurement_standard(lab)
+    capability(lab, "330106", standard_id=one.id)
+    waiting = task(ACCEPTED, "330106", to=lab, due_on=TODAY, what=instrument(serial_no="WM-AFFECTED"))
+    elsewhere = institution("330106", name="别的检定所")
+    task(ACCEPTED, "330106", to=elsewhere, due_on=TODAY, what=instrument(serial_no="WM-OTHER"))
+    used = [{"id": one.id, "name": one.name, "certificate_no": one.certificate_no}]
+    certificate(task(CERTIFIED, "330106", to=lab), standards=used)
+
+    page = clerk.get(f"/standards/show/{one.id}").text
+
+    assert db.session.get_one(Appointment, waiting.appointment_id).no in page
+    assert "WM-AFFECTED" in page
+    assert "WM-OTHER" not in page
+    named = page.split("提及本标准的有效证书数")[1].split("</dd>")[0]
+    assert "1" in named
 
 
 def test_each_move_is_in_the_history_of_its_institution(clerk, reviewer, lab):

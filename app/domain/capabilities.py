@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as _l
-from sqlalchemy import ColumnElement, Date, case, delete, exists, func, literal, select
+from sqlalchemy import ColumnElement, Date, and_, case, delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
@@ -23,6 +23,7 @@ from app.models import (
     CatalogueItem,
     Event,
     Institution,
+    Instrument,
     MeasurementStandard,
     Region,
     ServiceRegion,
@@ -266,6 +267,17 @@ LACKS = {
     "no_authorization": _l("the institution has no authorization"),
     "beyond_authorization": _l("it would outlast the institution's authorization"),
 }
+
+
+def covers_instrument() -> ColumnElement[bool]:
+    """SQL: a capability is for the kind, the range and the accuracy of an instrument."""
+    return and_(
+        Capability.catalogue_item_id == Instrument.catalogue_item_id,
+        Capability.range_unit == Instrument.range_unit,
+        Capability.range_low <= Instrument.range_low,
+        Capability.range_high >= Instrument.range_high,
+        Capability.accuracy_value <= Instrument.accuracy_value,
+    )
 
 
 def lacks() -> ColumnElement[str | None]:

@@ -1,10 +1,10 @@
 """日常作业: what happens by itself when a day begins. Each run can be repeated for its day and then moves nothing."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 from flask_babel import gettext as _
-from sqlalchemy import Date, Select, exists, literal, or_, select
+from sqlalchemy import Date, Select, exists, func, literal, or_, select
 
 from app.access import Principal
 from app.domain import catalogue_versions, holidays, inspections, notifications, standards
@@ -28,13 +28,16 @@ NEAR_DAYS = 2
 
 
 def run(day: date, by: Principal) -> ClockRun:
-    """Let a day begin: what has run out runs out, what was not answered times out, reminders go out once a day."""
+    """Let a day begin: what has run out runs out, what was not answered times out, reminders go out once a day.
+
+    Reminders make up for the days since the last run.
+    """
     if day > holidays.today():
         raise RuleError(_("This day has not come yet."), field="day")
-    first = db.session.scalar(select(ClockRun.id).where(ClockRun.day == day).limit(1)) is None
+    last = db.session.scalar(select(func.max(ClockRun.day))) or day - timedelta(days=1)
     moved = {name: hand(day, by) for name, hand in HANDS.items()}
-    if first:
-        moved |= {name: remind(day) for name, remind in REMINDERS.items()}
+    if last < day:
+        moved |= {name: remind(last, day) for name, remind in REMINDERS.items()}
     done = ClockRun(day=day, moved=moved, by_name=by.name)
     db.session.add(done)
     db.session.flush()
@@ -87,7 +90,7 @@ HANDS: dict[str, Callable[[date, Principal], int]] = {
 }
 
 
-def _near_deadline(day: date) -> int:
+def _near_deadline(_after: date, day: date) -> int:
     """Institutions hear of what is due in two working days, and of what is late."""
     near = db.session.scalar(select(holidays.working_days_after(literal(day, Date), NEAR_DAYS)))
     rows = select(Task.institution_id.label("organization_id"), Task.id)
@@ -95,19 +98,25 @@ def _near_deadline(day: date) -> int:
     return notifications.remind(rows, "near_deadline", "task", "institution")
 
 
-def _qualification(day: date) -> int:
+def _qualification(after: date, day: date) -> int:
     """Institutions hear of qualifications of their staff that run out in thirty days."""
     rows = select(Qualification.institution_id.label("organization_id"), Qualification.id)
-    rows = rows.where(Qualification.valid_until == day + WARNED_BEFORE)
+    rows = rows.where(
+        Qualification.valid_until > after + WARNED_BEFORE, Qualification.valid_until <= day + WARNED_BEFORE
+    )
     return notifications.remind(rows, "qualification", "qualification", "institution")
 
 
-def _standard(day: date) -> int:
-    """Institutions hear of measurement standards that end in six months and in one."""
-    return notifications.remind(standards.running_out(day), "standard", "measurement_standard", "institution")
+def _standard(after: date, day: date) -> int:
+    """Institutions and the authorities above them hear of measurement standards that end in six months and in one."""
+    return sum(
+        notifications.remind(rows, "standard", "measurement_standard", party)
+        for party, rows in standards.running_out(after, day).items()
+    )
 
 
-REMINDERS: dict[str, Callable[[date], int]] = {
+# What is told between the day of the last run and this one.
+REMINDERS: dict[str, Callable[[date, date], int]] = {
     "near_deadline": _near_deadline,
     "qualification": _qualification,
     "standard": _standard,

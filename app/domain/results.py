@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
 from app.access import Principal
-from app.domain import holidays, reasons
+from app.domain import capabilities, holidays, reasons
 from app.errors import RuleError
 from app.models import (
     Capability,
@@ -249,14 +249,10 @@ def _check_capability(findings: Findings, ids: Sequence[int], by: Principal) -> 
     )
     covered = exists().where(
         Capability.institution_id == by.organization_id,
-        Capability.catalogue_item_id == Instrument.catalogue_item_id,
         Capability.state.in_((EFFECTIVE, EXPIRED)),
         Capability.valid_from <= day,
         Capability.valid_until >= day,
-        Capability.range_unit == Instrument.range_unit,
-        Capability.range_low <= Instrument.range_low,
-        Capability.range_high >= Instrument.range_high,
-        Capability.accuracy_value <= Instrument.accuracy_value,
+        capabilities.covers_instrument(),
         rests_on_valid,
     )
     outside = (

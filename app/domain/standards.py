@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from app import audit
@@ -16,9 +16,11 @@ from app.errors import RuleError, Stale
 from app.models import Capability, CatalogueItem, Event, MeasurementStandard, Organization, db
 from app.states import (
     ABOLISH,
+    ABOLISHED,
     APPROVED,
     CHANGE_STANDARD,
     EFFECTIVE,
+    EXPIRE,
     EXPIRE_STANDARD,
     PASS_CHANGE,
     PASS_STANDARD,
@@ -29,6 +31,7 @@ from app.states import (
     SUBMITTED,
     SUPERSEDED,
     UNFINISHED,
+    Step,
 )
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
 
@@ -168,7 +171,8 @@ def add(institution_id: int, entry: Entry, by: Principal) -> MeasurementStandard
     if db.session.scalar(institutions.of_jurisdiction(by).where(Organization.id == institution_id)) is None:
         raise RuleError(_("Please choose an institution of your jurisdiction."), field="institution_id")
     refuse(entry)
-    new = MeasurementStandard(institution_id=institution_id, entered_by_id=by.account_id, **_columns(entry))
+    _refuse_taken(institution_id, entry.certificate_no)
+    new = MeasurementStandard(institution_id=institution_id, authors=_author(by), **_columns(entry))
     db.session.add(new)
     db.session.flush()
     audit.record("add", "measurement_standard", new.id, str(new), by=by)
@@ -187,6 +191,7 @@ def edit(standard_id: int, entry: Entry, revision: str, by: Principal) -> Measur
     if str(found.revision) != revision:
         raise Stale
     refuse(entry)
+    _refuse_taken(found.institution_id, entry.certificate_no, found.replaces_id or found.id)
     if found.state in UNFINISHED:
         return _written(found, entry, by)
     if found.state not in CHANGE_STANDARD.sources:
@@ -210,11 +215,29 @@ def _change_of(found: MeasurementStandard) -> MeasurementStandard:
 def _written(version: MeasurementStandard, entry: Entry, by: Principal) -> MeasurementStandard:
     for name, value in _columns(entry).items():
         setattr(version, name, value)
-    version.entered_by_id, version.revision = by.account_id, version.revision + 1
+    version.authors = sorted({*(version.authors or ()), *_author(by)})
+    version.revision += 1
     db.session.add(version)
     db.session.flush()
     audit.record("edit", "measurement_standard", version.id, str(version), by=by)
     return version
+
+
+def _author(by: Principal) -> list[int]:
+    return [] if by.account_id is None else [by.account_id]
+
+
+def _refuse_taken(institution_id: int, certificate_no: str, besides: int | None = None) -> None:
+    """An examination certificate is of one standard."""
+    taken = exists().where(
+        MeasurementStandard.institution_id == institution_id,
+        MeasurementStandard.certificate_no == certificate_no,
+        MeasurementStandard.state.not_in((ABOLISHED, SUPERSEDED)),
+        func.coalesce(MeasurementStandard.replaces_id, MeasurementStandard.id).is_distinct_from(besides),
+    )
+    if db.session.scalar(select(taken)):
+        text = _("Another standard of the institution has this certificate number.")
+        raise RuleError(text, field="certificate_no")
 
 
 def _columns(entry: Entry) -> dict[str, Any]:
@@ -281,7 +304,8 @@ def delete_unapproved(chosen: Chosen, by: Principal) -> int:
 
 def submit(chosen: Chosen, by: Principal) -> Outcome:
     """提交: hand versions to the authority that reviews them; then they are locked."""
-    return fire(SUBMIT_STANDARD, chosen, by, only=_own(by))
+    authors = func.array_append(func.array_remove(_standard.authors, by.account_id), by.account_id)
+    return fire(SUBMIT_STANDARD, chosen, by, only=_own(by), authors=authors)
 
 
 def recall(chosen: Chosen, by: Principal) -> Outcome:
@@ -290,13 +314,25 @@ def recall(chosen: Chosen, by: Principal) -> Outcome:
 
 
 def seal(chosen: Chosen, reason: str, by: Principal) -> Outcome:
-    """封存: not to be used any more for the time being."""
-    return fire(SEAL, chosen, by, reason=_reason(reason), only=_own(by))
+    """封存: not to be used any more for the time being; the capabilities that rest on it end."""
+    return _ended(SEAL, chosen, reason, by)
 
 
 def abolish(chosen: Chosen, reason: str, by: Principal) -> Outcome:
-    """撤销: never to be used again."""
-    return fire(ABOLISH, chosen, by, reason=_reason(reason), only=_own(by))
+    """撤销: never to be used again; the capabilities that rest on it end."""
+    return _ended(ABOLISH, chosen, reason, by)
+
+
+def _ended(step: Step, chosen: Chosen, reason: str, by: Principal) -> Outcome:
+    outcome = fire(step, chosen, by, reason=_reason(reason), only=_own(by))
+    left = exists().where(
+        MeasurementStandard.id == Capability.standard_id,
+        is_chosen(MeasurementStandard.id, chosen),
+        MeasurementStandard.state == step.target,
+        of_jurisdiction(by),
+    )
+    fire(EXPIRE, select(Capability.id).where(Capability.state == EFFECTIVE, left), by)
+    return outcome
 
 
 def _own(by: Principal) -> ColumnElement[bool]:
@@ -323,11 +359,11 @@ def reviewed_by(by: Principal) -> ColumnElement[bool]:
 
 
 def _to_review(chosen: Chosen, by: Principal) -> list[Any]:
-    """(id, replaces_id) of what a person may decide on: nobody reviews an own entry."""
+    """(id, replaces_id) of what a person may decide on: nobody reviews what he wrote or submitted."""
     asked = select(MeasurementStandard.id, MeasurementStandard.replaces_id).where(
         is_chosen(MeasurementStandard.id, chosen),
         MeasurementStandard.state == SUBMITTED,
-        MeasurementStandard.entered_by_id.is_distinct_from(by.account_id),
+        literal(by.account_id) != func.all(MeasurementStandard.authors),
         reviewed_by(by),
     )
     return list(db.session.execute(asked.order_by(MeasurementStandard.id).with_for_update(of=MeasurementStandard)))
@@ -358,7 +394,7 @@ def _exchange(changes: Sequence[int]) -> None:
         and_(MeasurementStandard.id.in_(changes), other.id == MeasurementStandard.replaces_id),
         and_(other.id.in_(changes), MeasurementStandard.id == other.replaces_id),
     )
-    told: dict[str, Any] = {name: getattr(other, name) for name in (*TOLD, "entered_by_id")}
+    told: dict[str, Any] = {name: getattr(other, name) for name in (*TOLD, "authors")}
     exchanged = update(MeasurementStandard).where(pair).values(**told, revision=MeasurementStandard.revision + 1)
     db.session.execute(exchanged.execution_options(synchronize_session=False))
 
@@ -379,12 +415,19 @@ def expire(day: date, by: Principal) -> int:
     return fire(EXPIRE_STANDARD, over, by).done
 
 
-def running_out(day: date) -> Any:
-    """(organization_id, id) of standards that end in six months, in one, or in as many days as they say themselves."""
+def running_out(after: date, day: date) -> dict[str, Any]:
+    """(organization_id, id) of standards for each party, where a day of warning lies after one day and up to another.
+
+    The days are six months before the end, one, and as many days as the standard says itself; parties are the
+    institution and the authority above it.
+    """
     end = valid_until()
-    warned = or_(
-        *(func.date(end - func.make_interval(0, months)) == day for months in (6, 1)),
-        end - MeasurementStandard.warn_days == day,
+    warnings = (
+        *(func.date(end - func.make_interval(0, months)) for months in (6, 1)),
+        end - MeasurementStandard.warn_days,
     )
-    rows = select(MeasurementStandard.institution_id.label("organization_id"), MeasurementStandard.id)
-    return rows.where(MeasurementStandard.state == APPROVED, warned)
+    ending = and_(MeasurementStandard.state == APPROVED, or_(*(and_(each > after, each <= day) for each in warnings)))
+    institution = select(MeasurementStandard.institution_id.label("organization_id"), MeasurementStandard.id)
+    authority = select(Organization.parent_id.label("organization_id"), MeasurementStandard.id)
+    authority = authority.join(Organization, Organization.id == MeasurementStandard.institution_id)
+    return {"institution": institution.where(ending), "authority": authority.where(ending)}

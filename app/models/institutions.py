@@ -22,13 +22,22 @@ from app import states
 from app.models.base import OfferedByInstitution, OwnedByInstitution, one_of
 from app.models.reference import CatalogueItem
 
+# What the two certificates of a standard tell.
+_COMPLETE = " AND ".join(
+    f"coalesce({column}, '') <> ''"
+    for column in (
+        "name", "code", "certificate_no", "issuer", "public_certificate_no", "public_issuer", "service_area",
+        "authorization_no", "examined_by", "measuring_range", "uncertainty", "category", "keeper",
+    )
+)  # fmt: skip
+
 
 class MeasurementStandard(OfferedByInstitution, Model):
     """Public measurement standard (社会公用计量标准): two certificates, two dates (细则 Art 8).
 
     `institution_id` is who set it up (建标单位), `kinds` are the kinds it verifies. A change of one that is in force is
     a row of its own with `replaces_id`; when it has passed, the two exchange what they say, and the row that
-    capabilities refer to is always the one in force. `entered_by_id` is the account that wrote it.
+    capabilities refer to is always the one in force. `authors` are the accounts that wrote or submitted it.
     """
 
     __tablename__ = "measurement_standard"
@@ -36,7 +45,8 @@ class MeasurementStandard(OfferedByInstitution, Model):
         CheckConstraint(one_of("state", states.STANDARD_STATES), name="known_state"),
         CheckConstraint(one_of("rank", ("highest", "other")), name="known_rank"),
         CheckConstraint(
-            "state NOT IN ('sent_back', 'sealed', 'abolished') OR length(reason) >= 2", name="reason_given"
+            "state NOT IN ('sent_back', 'sealed', 'abolished') OR coalesce(length(reason), 0) >= 2",
+            name="reason_given",
         ),
         CheckConstraint(
             "state IN ('draft', 'sent_back') OR issued_on IS NOT NULL AND public_issued_on IS NOT NULL",
@@ -47,7 +57,15 @@ class MeasurementStandard(OfferedByInstitution, Model):
         ),
         CheckConstraint("warn_days BETWEEN 1 AND 1000", name="warned_in_time"),
         CheckConstraint("state <> 'superseded' OR replaces_id IS NOT NULL", name="supersedes_one"),
+        CheckConstraint(f"state <> 'submitted' OR {_COMPLETE}", name="nothing_is_missing"),
         Index("measurement_standard_of_institution", "institution_id", "id"),
+        Index(
+            "measurement_standard_number",
+            "institution_id",
+            "certificate_no",
+            unique=True,
+            postgresql_where=text("replaces_id IS NULL AND state <> 'abolished'"),
+        ),
         Index(
             "measurement_standard_change",
             "replaces_id",
@@ -83,7 +101,7 @@ class MeasurementStandard(OfferedByInstitution, Model):
     state: Mapped[str] = mapped_column(String(20), server_default=states.DRAFT)
     reason: Mapped[str | None] = mapped_column(String(500))
     replaces_id: Mapped[int | None] = mapped_column(ForeignKey("measurement_standard.id"))
-    entered_by_id: Mapped[int | None] = mapped_column(BigInteger)
+    authors: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), default=list, server_default=text("'{}'"))
     revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
     def __str__(self) -> str:
@@ -116,7 +134,7 @@ class Capability(OfferedByInstitution, Model):
         CheckConstraint(one_of("delivery", ("sent", "on_site", "both")), name="known_delivery"),
         CheckConstraint("range_low <= range_high", name="range_in_order"),
         CheckConstraint("valid_from <= valid_until", name="validity_in_order"),
-        CheckConstraint("state <> 'rejected' OR length(reason) >= 2", name="reason_given"),
+        CheckConstraint("state <> 'rejected' OR coalesce(length(reason), 0) >= 2", name="reason_given"),
         Index(
             "capability_effective",
             "catalogue_item_id",

@@ -72,7 +72,7 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         CheckConstraint(one_of("delivery", ("sent", "on_site")), name="known_delivery"),
         CheckConstraint(one_of("origin", ("domestic", "imported")), name="known_origin"),
         CheckConstraint("range_low <= range_high", name="range_in_order"),
-        CheckConstraint("filing_state <> 'sent_back' OR length(filing_reason) >= 2", name="reason_given"),
+        CheckConstraint("filing_state <> 'sent_back' OR coalesce(length(filing_reason), 0) >= 2", name="reason_given"),
         UniqueConstraint("city_code", "manufacturer", "serial_key", name="one_serial_per_manufacturer"),
         Index("instrument_of_using_unit", "using_unit_id", text("id DESC")),
         Index("instrument_due", "using_unit_id", "valid_until", "id", postgresql_where=_DUE),
@@ -202,7 +202,9 @@ class Task(SharedByParties, Big, Model):
             f"NOT ({any_of('state', states.AWAITING_AUTHORITY)}) OR institution_id IS NULL",
             name="no_institution_while_waiting",
         ),
-        CheckConstraint(f"NOT ({any_of('state', states.WITH_REASON)}) OR length(reason) >= 2", name="reason_given"),
+        CheckConstraint(
+            f"NOT ({any_of('state', states.WITH_REASON)}) OR coalesce(length(reason), 0) >= 2", name="reason_given"
+        ),
         CheckConstraint("state <> 'returned' OR previous_institution_id IS NOT NULL", name="returned_by_somebody"),
         CheckConstraint("(state = 'certified') = (finished_at IS NOT NULL)", name="finished_if_certified"),
         CheckConstraint(one_of("delivery", ("sent", "on_site")), name="known_delivery"),
@@ -284,7 +286,7 @@ class Result(OwnedByInstitution, WithinRegion, Findings, Big, Model):
         ForeignKeyConstraint(["region_code"], ["region.code"]),
         ForeignKeyConstraint(["task_id", "city_code"], ["task.id", "task.city_code"]),
         CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
-        CheckConstraint("passed OR length(failures) >= 2", name="failures_told"),
+        CheckConstraint("passed OR coalesce(length(failures), 0) >= 2", name="failures_told"),
         CheckConstraint("verifier_id <> checker_id", name="checker_is_not_the_verifier"),
         *_FINDINGS,
         UniqueConstraint("task_id", "city_code", name="one_result_per_task"),

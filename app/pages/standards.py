@@ -18,10 +18,11 @@ from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttribu
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from app import files
-from app.domain import catalogue, holidays, institutions, regions, standard_documents, standards
+from app.domain import catalogue, holidays, institutions, regions, standard_documents, standards, traces
 from app.domain.ledger import range_text
 from app.domain.standard_documents import MOST, MOST_BYTES
 from app.domain.standards import HIGHEST, LONGEST, LONGEST_REASON, OTHER, SHORTEST_REASON, TOLD, Entry
+from app.domain.traces import MOST_CERTIFICATES
 from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, due, label
@@ -40,6 +41,7 @@ from app.states import (
     SUBMIT_STANDARD,
     SUBMITTED,
     SUPERSEDED,
+    TASK_LABELS,
     UNFINISHED,
 )
 from app.workflow import Outcome
@@ -348,7 +350,13 @@ _STYLES = {"pass": "success", "change": "success", "send_back": "danger", "seal"
 def _facts(found: MeasurementStandard) -> list[tuple[Any, Any]]:
     facts = [(_l("Institution that set it up"), institutions.name_of(found.institution_id))]
     facts += [(TITLES[name], worded(name, getattr(found, name))) for name in TOLD]
-    return [(name, value) for name, value in [*facts, (_l("Reason"), found.reason)] if value]
+    facts += [(_l("Certificates in force that name it"), _named(found)), (_l("Reason"), found.reason)]
+    return [(name, value) for name, value in facts if value]
+
+
+def _named(found: MeasurementStandard) -> str:
+    number = traces.certificates_in_force(found.replaces_id or found.id)
+    return f"{MOST_CERTIFICATES}+" if number > MOST_CERTIFICATES else str(number)
 
 
 def worded(name: str, value: Any) -> Any:
@@ -374,6 +382,15 @@ def _comparison(before: MeasurementStandard, after: MeasurementStandard) -> Tabl
     return Table(_l("What changes"), [_l("What changed"), _l("Before"), _l("After")], rows, _l("Nothing is changed."))
 
 
+def _affected(found: MeasurementStandard) -> Table:
+    heads = [_l("State"), _l("Appointment no."), _l("Instrument"), _l("Serial no."), _l("Using unit"), _l("Deadline")]
+    rows = [
+        [badge(TASK_LABELS)(each.state), each.no, each.name, each.serial_no, each.applicant, due(near=3)(each.due_on)]
+        for each in traces.open_tasks(found)
+    ]
+    return Table(_l("Open tasks that need it, at most 50"), heads, rows, _l("None."))
+
+
 def _related(found: MeasurementStandard) -> list[Table]:
     resting = [
         [name, range_text(each.range_low, each.range_high, each.range_unit), each.accuracy_class, each.regulation]
@@ -390,7 +407,7 @@ def _related(found: MeasurementStandard) -> list[Table]:
         [Markup('<a href="/standards/document/{}" download>{}</a>').format(each.id, each.name)]
         for each in standard_documents.of(found)
     ]
-    tables = [Table(_l("Effective capabilities that rest on it"), heads, resting, _l("None."))]
+    tables = [Table(_l("Effective capabilities that rest on it"), heads, resting, _l("None.")), _affected(found)]
     if scans:
         tables.append(Table(_l("Scans"), [_l("File name")], scans))
     if versions:
