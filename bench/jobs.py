@@ -87,6 +87,7 @@ def every(bench: Bench) -> list[Job]:
         *light,
         *searches,
         *public(bench),
+        *(trace(bench, place) for place in places),
         assign_some(bench),
         assign_all(bench),
         export(bench, "csv"),
@@ -200,6 +201,21 @@ def public(bench: Bench) -> list[Job]:
         many: dict[str, Way] = {way: partial(by_many, *where) for way, where in asked.ways.items()}
         jobs.append(Job(f"{asked.name}, {portal.AT_ONCE} at once", many, "ours <= 5 x bare"))
     return jobs
+
+
+def trace(bench: Bench, place: str) -> Job:
+    """The first page of the certificates that name the standard which most of them name, and how many they are."""
+    area = bench.people[place].area
+    standard = sql.busiest_standard(bench.connection, area)
+    ours = partial(bench.ours[place].get, f"/traces/?standard={standard}")
+    by_sql = partial(sql.traced, bench.connection, area, standard)
+    rows, number = by_sql()
+    shown = ours().text
+    total = re.findall(r'data-total="(\d+)', shown)
+    if re.findall(r'<tr data-id="(\d+)"', shown) != [str(row[0]) for row in rows] or total != [str(number)]:
+        raise AssertionError(f"{number} certificates name the standard {standard}, ours says {total}")
+    ways = {"sql": partial(by_hand, by_sql), "ours": partial(by_web, ours)}
+    return Job(f"trace a standard, {PLACES[place]}", ways, "ours <= 2 x sql + shell")
 
 
 def by_many(server: Server, url: str) -> Sample:

@@ -52,13 +52,13 @@ def is_met(result: Result, results: Results) -> bool | None:
         return None
     if name.startswith("import"):
         return ours <= 1.5 * by_sql and (result.megabytes("ours") or 0) <= 200
+    if name.startswith(("search", "trace")):
+        shell = _median(results, "page shell", "ours")
+        return ours <= 2 * by_sql + shell if shell is not None else None
     if bare is None:
         return None
     if name == "page shell":
         return ours <= 5 and (result.told("ours", "statements") or 0) <= 4
-    if name.startswith("search"):
-        shell = _median(results, "page shell", "ours")
-        return ours <= 2 * by_sql + shell if shell is not None else None
     if name.startswith("assign"):
         return ours <= 1.5 * by_sql
     small = (result.megabytes("ours") or 0) <= 80

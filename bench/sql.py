@@ -110,6 +110,33 @@ def page(connection: Any, area: Area, number: int) -> Answer:
     return rows, int(one(connection, total))
 
 
+def busiest_standard(connection: Any, area: Area) -> int:
+    """The standard that most certificates of the area name."""
+    named = f"""
+    SELECT (s ->> 'id')::bigint FROM certificate t, jsonb_array_elements(t.standards) s WHERE {area.tasks}
+     GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"""
+    return int(one(connection, named))
+
+
+def traced(connection: Any, area: Area, standard: int) -> Answer:
+    """The latest certificates that name a standard, and how many do, counted up to the cap."""
+    named = f"standards @> '[{{\"id\": {standard}}}]' AND {area.tasks}"
+    page = f"""
+    WITH picked AS MATERIALIZED (
+      SELECT t.id, t.verified_on FROM certificate t WHERE {named}
+       ORDER BY t.verified_on DESC, t.id DESC LIMIT {PAGE_SIZE})
+    SELECT t.id, t.state, t.no, t.verified_on, t.valid_until, i.name, i.serial_no, a.applicant, i.use_place,
+           issuer.name, t.passed
+      FROM picked JOIN certificate t ON t.id = picked.id
+      JOIN instrument i ON (i.id, i.city_code) = (t.instrument_id, t.city_code)
+      JOIN task k ON (k.id, k.city_code) = (t.task_id, t.city_code)
+      JOIN appointment a ON (a.id, a.city_code) = (k.appointment_id, k.city_code)
+      JOIN organization issuer ON issuer.id = t.institution_id
+     ORDER BY picked.verified_on DESC, picked.id DESC"""
+    total = f"SELECT count(*) FROM (SELECT FROM certificate t WHERE {named} LIMIT {COUNT_CAP + 1}) c"
+    return all_rows(connection, page), min(int(one(connection, total)), COUNT_CAP)
+
+
 @dataclass(frozen=True)
 class Term:
     """What is searched: the word, a condition that an index answers, and one that is cheap row by row."""
