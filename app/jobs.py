@@ -72,6 +72,7 @@ def make_queue(app: Flask) -> App:
         queue.periodic(cron=cron)(task)
 
     periodic("* * * * *", tallies.fold)
+    periodic("0 3 * * *", tallies.compact)
     periodic("20 3 * * *", institutions.refresh_mean_days)
     periodic("40 3 * * *", history.make_partitions)
     periodic("0 4 * * *", attempts.drop_stale)

@@ -1,6 +1,6 @@
 """fire(): the only writer of a state, of its history, of the tally of what it changed, and of who is told of it."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,9 @@ from sqlalchemy import (
     update,
 )
 
-from app import access, audit
+from app import access, audit, counting
 from app.access import Principal
+from app.counting import SUBJECTS
 from app.models import (
     Account,
     Capability,
@@ -42,7 +43,7 @@ from app.models import (
     db,
     held_role,
 )
-from app.states import DRAFT, WITH_REASON, Step
+from app.states import WITH_REASON, Step
 
 Chosen = Collection[int] | Select[int]
 
@@ -81,8 +82,7 @@ def fire(
     picked = _picked(chosen)
     moved = (_moved_task if step.of == "task" else _moved)(step, picked, by, reason, only, proposal, values)
     written = [_told(step, moved, by, reason, payload)]
-    if step.of == "task":
-        written.append(_tallied(step, moved))
+    written += _tallied(step, moved)
     written += [_notified(step, moved, party, reason) for party in sorted(step.tells)]
     asked = literal(len(picked)) if isinstance(picked, list) else _count(picked)
     done = select(asked.label("asked"), _count(moved).label("done")).add_cte(*written)
@@ -234,9 +234,20 @@ _HOUSE, NATION = "organization_id", "000000"
 
 
 _NONE = cast(null(), BigInteger)
+_COUNTED = {
+    "instrument": ("catalogue_item_id", "purpose", "filing_state", "use_state", "verification_state"),
+    "certificate": ("instrument_id", "issued_at", "passed"),
+}
+
+
+def _counted_place(of: str) -> Callable[[Any], dict[str, Any]]:
+    """Where a row is, and what it is counted by."""
+    return lambda table: {**_own_place(table), **{name: table.c[name] for name in _COUNTED[of]}}
+
+
 _PLACES = {
-    "instrument": _own_place,
-    "certificate": _own_place,
+    "instrument": _counted_place("instrument"),
+    "certificate": _counted_place("certificate"),
     "capability": _institutions_place,
     "measurement_standard": _institutions_place,
     "institution": _institutions_place,
@@ -310,32 +321,40 @@ def notifying(concerned: Any, kind: str, subject: str, party: str, reason: str |
     return insert(Notification.__table__).from_select(list(facts), told)
 
 
-def _tallied(step: Step, moved: Any) -> Any:
-    """What left a state and what entered one, by place, by kind, and by institution. Drafts count as nothing yet."""
-    left = (moved.c.previous_state, moved.c.previous_institution_id, -func.count())
-    entered = (moved.c.state, moved.c.institution_id, func.count())
-    sides = (entered,) if step.sources == {DRAFT} else (left, entered)
-    rows = [rows(moved, *side) for side in sides for rows in _SUBJECTS]
-    return insert(Tally.__table__).from_select(_TALLIED, union_all(*rows)).cte("tallied")
+def _tallied(step: Step, moved: Any) -> list[Any]:
+    """What left a state and what entered one, of each subject that depends on it."""
+    before = {step.column: moved.c.previous_state}
+    if step.of == "task":
+        before["institution_id"] = moved.c.previous_institution_id
+    sides = ((counting.columns(moved), 1), (counting.columns(moved, **before), -1))
+    subjects = [subject for subject in SUBJECTS.get(step.of, ()) if step.column in subject.on]
+    rows = [counting.sums(subject, row, moved, sign) for subject in subjects for row, sign in sides]
+    if step.of == "task":
+        rows.append(_work(step, moved))
+    return [_change(union_all(*rows)).cte("tallied")] if rows else []
 
 
-_TALLIED = ["subject", "city_code", "region_code", "catalogue_item_id", "institution_id", "state", "amount"]
+def _work(step: Step, moved: Any) -> Any:
+    """The same as of the events that are written: these cannot be read yet."""
+    house = func.coalesce(moved.c.institution_id, moved.c.previous_institution_id)
+    written = {"at": func.now(), "step": literal(step.name), "subject": literal("task"), "institution_id": house}
+    (work,) = SUBJECTS["event"]
+    return counting.sums(work, counting.columns(moved, **written), moved)
 
 
-def _by_place(moved: Any, state: Any, _institution_id: Any, amount: Any) -> Any:
-    place = (moved.c.city_code, moved.c.region_code)
-    return select(literal("place"), *place, _NONE, _NONE, state, amount).group_by(*place, state)
+def _change(rows: Any) -> Any:
+    """INSERT of what changed on the whole."""
+    changed = rows.subquery("changed")
+    names = list(counting.DIMENSIONS)
+    dimensions = [changed.c[name] for name in names]
+    amount = func.sum(changed.c.amount)
+    net = select(*dimensions, amount).group_by(*dimensions).having(amount != 0)
+    return insert(Tally.__table__).from_select([*names, "amount"], net)
 
 
-def _by_kind(moved: Any, state: Any, _institution_id: Any, amount: Any) -> Any:
-    kind = (moved.c.city_code, moved.c.region_code, moved.c.catalogue_item_id)
-    return select(literal("kind"), *kind, _NONE, state, amount).group_by(*kind, state)
-
-
-def _by_institution(moved: Any, state: Any, institution_id: Any, amount: Any) -> Any:
-    city = moved.c.city_code
-    rows = select(literal("load"), city, city, _NONE, institution_id, state, amount)
-    return rows.where(institution_id.is_not(None)).group_by(city, institution_id, state)
-
-
-_SUBJECTS = (_by_place, _by_kind, _by_institution)
+def count(of: str, ids: Collection[int], sign: int = 1) -> None:
+    """Add rows to the tallies, or with -1 take them out: for what is written otherwise than by a step."""
+    table = MODELS[of].__table__
+    chosen = select(table).where(is_chosen(table.c.id, ids)).subquery("chosen")
+    rows = [counting.sums(subject, counting.columns(chosen), chosen, sign) for subject in SUBJECTS[of]]
+    db.session.execute(_change(union_all(*rows)))

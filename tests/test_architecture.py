@@ -31,7 +31,7 @@ LAYERS = (
     "states",
     "models ciphers spreadsheet files outside papers signatures",
     "access",
-    "audit",
+    "audit counting",
     "errors",
     "workflow fabkit",
     "domain",
@@ -43,6 +43,7 @@ FOLDERS = {name: level for level, names in enumerate(LAYERS) for name in names.s
 # What cannot go through the session's own narrowing, and why it may.
 BEYOND_THE_SESSION = {
     "access.py": "is the narrowing",
+    "counting.py": "defines what is counted, of whatever rows are given to it",
     "workflow.py": "writes what it reads in one statement, through access.visible",
     "domain/tallies.py": "folds and proves the tallies for everybody, in commands and the worker",
     "domain/history.py": "makes partitions",

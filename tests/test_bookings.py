@@ -146,8 +146,8 @@ def test_an_order_that_is_not_complete_is_refused(clerk, unit, lab, rows, change
 
 
 def test_a_draft_is_nobodys_work_until_it_is_submitted(clerk, unit, lab, rows, sign_in):
-    tallies.rebuild()
     what = filed(unit)
+    tallies.rebuild()
     book(clerk, [what], draft="y")
     (draft,) = tasks_of(rows, what)
     assert (draft.state, draft.institution_id, history(draft)) == (DRAFT, None, [])

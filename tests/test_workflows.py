@@ -79,11 +79,13 @@ def test_differences_names_what_is_wrong(rows):
     tallies.rebuild()
     rows.execute(db.update(Task).values(state="withdrawn"))
 
-    assert {tuple(row) for row in tallies.differences()} == {
-        ("place", "330100", "330106", None, None, "withdrawn", 1),
-        ("place", "330100", "330106", None, None, "unassigned", -1),
-        ("kind", "330100", "330106", kind().id, None, "withdrawn", 1),
-        ("kind", "330100", "330106", kind().id, None, "unassigned", -1),
+    found = {(row.subject, row.region_code, row.catalogue_item_id, row.state, int(row.difference))
+             for row in tallies.differences()}  # fmt: skip
+    assert found == {
+        ("place", "330106", None, "withdrawn", 1),
+        ("place", "330106", None, "unassigned", -1),
+        ("kind", "330106", kind().id, "withdrawn", 1),
+        ("kind", "330106", kind().id, "unassigned", -1),
     }
 
 

@@ -48,7 +48,7 @@ from app.states import (
     VOID_CERTIFICATE,
     WAITING,
 )
-from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
+from app.workflow import Chosen, Outcome, count, fire, how_many, is_chosen
 
 SHORTEST_REASON, LONGEST_REASON = 4, 500
 VERIFICATION_KINDS = {"initial": "首次检定", "subsequent": "后续检定", "in_service": "使用中检查"}
@@ -71,6 +71,7 @@ def approve(chosen: Chosen, by: Principal) -> Outcome:
         return Outcome(asked, 0)
     _refuse_own(ids, me.name)
     issued = _issue(ids, me.name, by)
+    count("certificate", issued)
     done = fire(APPROVE, ids, by, finished_at=func.now()).done
     fire(REPLACE, _replaced(issued), by)
     settle(_instruments_of(issued), by)

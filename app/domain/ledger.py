@@ -39,7 +39,7 @@ from app.states import (
     UNPLACED,
     Step,
 )
-from app.workflow import Chosen, Outcome, fire
+from app.workflow import Chosen, Outcome, count, fire
 
 MOST_AT_ONCE = 1000
 LARGEST = Decimal(10) ** 11  # what numeric(18, 6) holds
@@ -364,10 +364,12 @@ def edit(instrument_id: int, entry: Entry, serial_no: str, revision: str, by: Pr
     changed = differences(found, entry, serial_no, item)
     _refuse_change(found, entry, changed)
     _refuse_known(entry, [serial_no], but=found.id)
+    count("instrument", [found.id], -1)
     for name, value in _columns(entry, serial_no, item).items():
         setattr(found, name, value)
     found.revision += 1
     db.session.flush()
+    count("instrument", [found.id])
     audit.record("edit", "instrument", found.id, str(found), by=by, changed=changed)
     if found.filing_state == FILED and changed:
         fire(FILE_FOR_REVIEW, [found.id], by, only=_reviewed())

@@ -1,16 +1,16 @@
-"""How many tasks there are, from tallies that every step keeps exact; folding and proving them."""
+"""How many there are of what is counted, from tallies that every step keeps exact; folding and proving them."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, cast, delete, func, insert, literal, null, select, union_all
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select, true, union_all
 
+from app import counting
 from app.access import EVERYTHING, seeing
-from app.models import Tally, Task, db
-from app.states import DRAFT
+from app.counting import SUBJECTS
+from app.models import Certificate, Event, Instrument, Tally, Task, db
 
-_NONE = cast(null(), BigInteger)
-_DIMENSIONS = ("subject", "city_code", "region_code", "catalogue_item_id", "institution_id", "state")
+_DIMENSIONS = tuple(counting.DIMENSIONS)
 
 
 def tasks(states: Iterable[str], *conditions: Any, kinds: list[int] | None = None) -> int:
@@ -24,37 +24,36 @@ def tasks(states: Iterable[str], *conditions: Any, kinds: list[int] | None = Non
 
 
 def fold() -> int:
-    """Sum up the appended changes: one row for each combination, none for zero. Returns the rows saved."""
-    columns = [getattr(Tally, name) for name in _DIMENSIONS]
-    gone = (
-        delete(Tally.__table__).returning(*(Tally.__table__.c[name] for name in (*_DIMENSIONS, "amount"))).cte("gone")
-    )
-    sums = (
-        select(*(gone.c[name] for name in _DIMENSIONS), func.sum(gone.c.amount))
-        .group_by(*(gone.c[name] for name in _DIMENSIONS))
-        .having(func.sum(gone.c.amount) != 0)
-    )
-    kept = (
-        insert(Tally.__table__)
-        .from_select([*(c.name for c in columns), "amount"], sums)
-        .returning(literal(1))
-        .cte("kept")
-    )
+    """Sum up what was appended since the last time: one row for each combination. Gives how many rows were saved."""
+    return _summed_up(~Tally.__table__.c.folded)
+
+
+def compact() -> int:
+    """Sum up everything: one row for each combination, none for zero. Gives how many rows were saved."""
+    return _summed_up(true())
+
+
+def _summed_up(which: ColumnElement[bool]) -> int:
+    tally = Tally.__table__
+    dimensions = [tally.c[name] for name in _DIMENSIONS]
+    gone = delete(tally).where(which).returning(*dimensions, tally.c.amount).cte("gone")
+    by = [gone.c[name] for name in _DIMENSIONS]
+    total = func.sum(gone.c.amount)
+    sums = select(*by, total, literal(True)).group_by(*by).having(total != 0)
+    kept = insert(tally).from_select([*_DIMENSIONS, "amount", "folded"], sums).returning(literal(1)).cte("kept")
+    before, after = (select(func.count()).select_from(each).scalar_subquery() for each in (gone, kept))
     with seeing(EVERYTHING):
-        before, after = db.session.execute(
-            select(
-                select(func.count()).select_from(gone).scalar_subquery(),
-                select(func.count()).select_from(kept).scalar_subquery(),
-            )
-        ).one()
-    return int(before - after)
+        saved = db.session.scalar(select(before - after).add_cte(kept))
+    return int(saved or 0)
 
 
 def rebuild() -> None:
     """Count everything anew: after loading data past the workflow."""
     with seeing(EVERYTHING):
         db.session.execute(delete(Tally))
-        db.session.execute(insert(Tally).from_select([*_DIMENSIONS, "amount"], _counted()))
+        rows = _counted().subquery("counted")
+        folded = select(*rows.c, literal(True))
+        db.session.execute(insert(Tally).from_select([*_DIMENSIONS, "amount", "folded"], folded))
 
 
 def differences() -> list[Any]:
@@ -77,37 +76,15 @@ def differences() -> list[Any]:
 
 
 def _counted() -> Any:
-    return union_all(_by_place(), _by_kind(), _by_institution())
-
-
-def _by_place() -> Any:
-    rows = select(
-        literal("place").label("subject"),
-        Task.city_code,
-        Task.region_code,
-        _NONE.label("catalogue_item_id"),
-        _NONE.label("institution_id"),
-        Task.state,
-        func.count().label("amount"),
+    return union_all(
+        *(
+            counting.sums(subject, counting.columns(table.__table__), table.__table__)
+            for table, of in (
+                (Task, "task"),
+                (Instrument, "instrument"),
+                (Certificate, "certificate"),
+                (Event, "event"),
+            )
+            for subject in SUBJECTS[of]
+        )
     )
-    return rows.where(Task.state != DRAFT).group_by(Task.city_code, Task.region_code, Task.state)
-
-
-def _by_kind() -> Any:
-    kind = (Task.city_code, Task.region_code, Task.catalogue_item_id)
-    rows = select(literal("kind"), *kind, _NONE, Task.state, func.count()).where(Task.state != DRAFT)
-    return rows.group_by(*kind, Task.state)
-
-
-def _by_institution() -> Any:
-    rows = select(
-        literal("load"),
-        Task.city_code,
-        Task.city_code.label("region_code"),
-        _NONE.label("catalogue_item_id"),
-        Task.institution_id,
-        Task.state,
-        func.count(),
-    )
-    rows = rows.where(Task.institution_id.is_not(None), Task.state != DRAFT)
-    return rows.group_by(Task.city_code, Task.institution_id, Task.state)

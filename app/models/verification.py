@@ -410,9 +410,9 @@ class Event(SharedByParties, Big, Model):
 
 
 class Tally(SharedByParties, Big, Model):
-    """How many rows there are: the sum of `amount`. Changes are appended and folded later.
+    """How many rows there are: the sum of `amount`. Changes are appended, and `folded` later.
 
-    Subject 'place' counts tasks by county, 'kind' by county and kind, 'load' by the institution they are at.
+    What each `subject` counts, and by what, stands in counting.py.
     """
 
     __tablename__ = "tally"
@@ -426,9 +426,21 @@ class Tally(SharedByParties, Big, Model):
             postgresql_include=["amount", "city_code", "catalogue_item_id"],
         ),
         Index("tally_of_institution", "institution_id", "state", postgresql_include=["amount"]),
+        Index("tally_appended", "id", postgresql_where=text("NOT folded")),
+        Index(
+            "tally_of_subject",
+            "subject",
+            text("left(city_code, 2)"),
+            "month",
+            postgresql_include=["region_code", "city_code", "state", "purpose", "catalogue_item_id", "amount"],
+            postgresql_where=text("subject NOT IN ('place', 'kind', 'load')"),
+        ),
     )
 
     subject: Mapped[str] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20))
     catalogue_item_id: Mapped[int | None] = mapped_column(BigInteger)
+    purpose: Mapped[str | None] = mapped_column(String(20))
+    month: Mapped[date | None]
     amount: Mapped[int] = mapped_column(BigInteger)
+    folded: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -1,0 +1,166 @@
+"""Tallies: after whatever was done they say what a full count says, folded or not."""
+
+from datetime import date
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app import counting
+from app.access import EVERYTHING
+from app.domain import certificates, ledger, tallies
+from app.models import Certificate, Tally, Task, db
+from app.states import (
+    CERTIFIED,
+    DRAFT,
+    FILED,
+    FILING_STATES,
+    INSTRUMENT_STEPS,
+    TASK_STATES,
+    TASK_STEPS,
+    USE_STATES,
+    VERIFICATION_STATES,
+    VERIFIED,
+    WITH_INSTITUTION,
+)
+from app.workflow import fire
+from tests.factories import BLOOD_PRESSURE, FAR, certificate, institution, instrument, task, using_unit
+
+
+def everything(unit):
+    """An instrument in each state of filing, use and verification."""
+    return [
+        instrument(
+            unit=unit,
+            filing_state=filing,
+            use_state=use,
+            verification_state=verification,
+            valid_until=FAR if verification in VERIFIED else None,
+            filing_reason="资料不全" if filing == "sent_back" else None,
+        )
+        for filing in FILING_STATES
+        for use in USE_STATES
+        for verification in VERIFICATION_STATES
+    ]
+
+
+def tallied(subject, *, by="state"):
+    column = getattr(Tally, by)
+    rows = select(column, func.sum(Tally.amount)).where(Tally.subject == subject).group_by(column)
+    return {value: int(amount) for value, amount in db.session.execute(rows) if amount}
+
+
+def number(which) -> int:
+    return db.session.scalar(select(func.count()).where(which)) or 0
+
+
+@pytest.mark.parametrize("step", INSTRUMENT_STEPS, ids=lambda step: f"{step.column}-{step.name}")
+def test_the_tallies_follow_every_step_of_an_instrument(rows, step):
+    ones = everything(using_unit())
+    tallies.rebuild()
+
+    assert fire(step, [one.id for one in ones], EVERYTHING, reason="因为所以", **_needed(step)).done
+    assert tallies.differences() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_any_sequence_of_steps_the_tallies_are_a_full_count(rows, seed):
+    dice, labs, unit = Random(seed), [institution(), institution()], using_unit()
+    meters = [instrument(unit=unit, of=of) for of in ("水表", BLOOD_PRESSURE) for _ in range(4)]
+    ones = [task(state, to=labs[0]) for state in TASK_STATES if state not in {DRAFT, "unassigned"}]
+    tallies.rebuild()
+
+    for _ in range(40):
+        step = dice.choice((*TASK_STEPS, *INSTRUMENT_STEPS))
+        chosen = dice.sample([each.id for each in (ones if step.of == "task" else meters)], 5)
+        fire(step, chosen, EVERYTHING, reason="因为所以", **_needed(step, dice.choice(labs)))
+        dice.choice((tallies.fold, tallies.compact, int, int))()
+
+    assert tallies.differences() == []
+
+
+def _needed(step, lab: Any = None) -> Any:
+    """What the target state needs beside the step itself."""
+    if step.column == "verification_state":
+        return {"valid_until": FAR if step.target in VERIFIED else None}
+    if step.column == "filing_state":
+        return {"filing_reason": "资料不全"}
+    if step.of != "task":
+        return {}
+    done = {"finished_at": func.now() if step.target == CERTIFIED else None}
+    return {"institution_id": lab.id if step.target in WITH_INSTITUTION else None, **done}
+
+
+def test_results_are_counted_by_month_and_taken_out_when_they_are_void(rows):
+    lab = institution()
+    passed, void = (certificate(task(CERTIFIED, to=lab)) for _ in range(2))
+    failed = certificate(task(CERTIFIED, to=lab), passed=False, kind="rejection", valid_until=None)
+    db.session.execute(update(Certificate).values(issued_at=date(2026, 3, 31)))
+    tallies.rebuild()
+    assert tallied("result") == {"passed": 2, "failed": 1}
+    assert tallied("result_of", by="institution_id") == {lab.id: 3}
+
+    certificates.correct([void.id], "信息录入有误", EVERYTHING)
+
+    assert (tallied("result"), tallied("result_kind")) == ({"passed": 1, "failed": 1},) * 2
+    assert tallied("result", by="month") == {date(2026, 3, 1): 2}
+    assert tallies.differences() == []
+    assert passed.state == failed.state
+
+
+@pytest.mark.parametrize(
+    ("moment", "month"), [("2026-03-31 15:59+00", "2026-03-01"), ("2026-03-31 16:00+00", "2026-04-01")]
+)
+def test_a_month_begins_at_midnight_in_shanghai(rows, moment, month):
+    certificate(task(CERTIFIED))
+    db.session.execute(update(Certificate).values(issued_at=moment))
+    tallies.rebuild()
+
+    assert tallied("result", by="month") == {date.fromisoformat(month): 1}
+
+
+def test_an_edited_instrument_is_counted_where_it_is_now(rows):
+    one = instrument(filing_state=FILED)
+    rows.refresh(one)
+    tallies.rebuild()
+    told = {name: getattr(one, name) for name in ledger.TOLD}
+
+    ledger.edit(
+        one.id,
+        ledger.Entry(**{**told, "purpose": "medical", "range_unit": "m³/h"}),
+        one.serial_no,
+        str(one.revision),
+        EVERYTHING,
+    )
+
+    assert one.purpose == "medical"
+    assert tallied("use", by="purpose") == {"medical": 1}
+    assert tallies.differences() == []
+
+
+def test_folding_touches_only_what_was_appended(rows):
+    lab = institution()
+    ones = [task("offered", to=lab) for _ in range(3)]
+    tallies.rebuild()
+    whole = number(Tally.folded)
+
+    for one in ones:
+        fire(next(step for step in TASK_STEPS if step.name == "accept"), [one.id], EVERYTHING)
+    appended = number(~Tally.folded)
+    saved = tallies.fold()
+
+    assert appended == 3 * 7
+    assert number(Tally.id > 0) == whole + appended - saved
+    assert number(~Tally.folded) == 0
+    tallies.compact()
+    assert tallied("place") == {"accepted": 3}
+    assert tallies.differences() == []
+
+
+def test_every_table_that_has_steps_of_what_is_counted_is_among_the_subjects():
+    steps = {(step.of, step.column) for step in (*TASK_STEPS, *INSTRUMENT_STEPS)}
+    on = {(of, column) for of, subjects in counting.SUBJECTS.items() for each in subjects for column in each.on}
+
+    assert steps <= on
+    assert {Task.__tablename__, Certificate.__tablename__} <= set(counting.SUBJECTS)
