@@ -494,6 +494,11 @@ _ONLOOKER = {
     "LocalInstitutions": "can_list can_show can_export",
     "CapabilityGaps": "can_list can_export",
 }
+# 数据统计: for whoever leads, and for whoever looks.
+_STATISTICS = dict.fromkeys(
+    ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics"),
+    "can_list can_export",
+)
 _INSPECTED = {"OwnInspections": "can_list can_show can_export answer report"}
 _ADMINISTRATOR = {
     "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
@@ -551,6 +556,7 @@ ROLES = {
         **_STANDARD_CLERK,
         **_STANDARD_REVIEWER,
         **_KEEPER,
+        **_STATISTICS,
     ),
     "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER, Filings=_REVIEWER),
     "PublicationOfficer": _officer(_l("Publication officer"), Assignments=_READ, **_PUBLISHER),
@@ -565,7 +571,7 @@ ROLES = {
         ),
         level="nation",
     ),
-    "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export", **_LOOKER, **_ONLOOKER),
+    "Analyst": _officer(_l("Analyst"), Assignments=f"{_READ} can_export", **_LOOKER, **_ONLOOKER, **_STATISTICS),
     "Auditor": Role(_l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export")),
     "InstitutionAdministrator": Role(
         _l("Institution administrator"),

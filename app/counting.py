@@ -116,7 +116,7 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
         ),
         Subject(
             "result_of",
-            lambda row: {**_city(row), "institution_id": row.institution_id, **_result(row)},
+            lambda row: {**_place(row), "institution_id": row.institution_id, **_result(row)},
             _in_force,
         ),
     ),
@@ -125,7 +125,7 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
         Subject(
             "work",
             lambda row: {
-                **_city(row), "institution_id": row.institution_id, "month": month(row.at), "state": row.step,
+                **_place(row), "institution_id": row.institution_id, "month": month(row.at), "state": row.step,
             },
             lambda row: and_(row.subject == "task", row.institution_id.is_not(None)),
         ),

@@ -49,6 +49,12 @@ from app.pages.session import HomeView, SessionView
 from app.pages.staff import Staff
 from app.pages.standard_reviews import StandardReviews
 from app.pages.standards import Standards
+from app.pages.statistics import (
+    InspectionRateStatistics,
+    InstrumentStatistics,
+    PassRateStatistics,
+    WorkloadStatistics,
+)
 from app.pages.traces import Traces
 
 MENU = (
@@ -81,6 +87,16 @@ MENU = (
             MenuPage(_l("Local inspections"), Inspections, "clipboard-list"),
             MenuPage(_l("Random draws"), InspectionDraws, "sparkles"),
             MenuPage(_l("Gaps of ability"), CapabilityGaps, "chart-bar"),
+        ),
+    ),
+    MenuGroup(
+        _l("Statistics"),
+        "chart-bar",
+        (
+            MenuPage(_l("Instruments in figures"), InstrumentStatistics, "notebook"),
+            MenuPage(_l("Inspection rate"), InspectionRateStatistics, "gauge"),
+            MenuPage(_l("Pass rate"), PassRateStatistics, "rosette-discount-check"),
+            MenuPage(_l("Workload of institutions"), WorkloadStatistics, "building-bank"),
         ),
     ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),

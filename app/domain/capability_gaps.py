@@ -7,7 +7,7 @@ are counted, in an index that holds them by place and kind. So it costs by the n
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, case, func, literal, or_, select, tuple_
+from sqlalchemy import Select, func, literal, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app import access
@@ -103,7 +103,7 @@ def gaps(code: str, by: Principal) -> Gaps:
     """The gaps of a region, in one statement."""
     gap, kind, category = _gaps(code, by), aliased(CatalogueItem), aliased(CatalogueItem)
     parts = {region.code: region.name for region in regions.children(code, by)}
-    part = _part_of(gap.c.code, code, parts).label("part")
+    part = regions.part_of(gap.c.code, code, list(parts)).label("part")
     each = select(part, gap).cte("each_gap")
     sums = (
         select(
@@ -132,13 +132,6 @@ def gaps(code: str, by: Principal) -> Gaps:
     return found
 
 
-def _part_of(code: Any, whole: str, parts: dict[str, str]) -> Any:
-    """SQL: the region directly within `whole` in which a region lies."""
-    # Some counties stand directly below their province: 仙桃市 429004.
-    wider = func.rpad(func.left(code, len(_prefix(whole)) + 2), 6, "0")
-    return case((code.in_(list(parts)), code), else_=wider)
-
-
 def sheet(code: str, by: Principal) -> Select[str, str, str, int]:
     """The gaps of a region one by one, as rows of a sheet: region, category, kind, instruments."""
     gap, kind, category = _gaps(code, by), aliased(CatalogueItem), aliased(CatalogueItem)
@@ -149,9 +142,3 @@ def sheet(code: str, by: Principal) -> Select[str, str, str, int]:
         .outerjoin(category, category.id == kind.parent_id)
         .order_by(gap.c.instruments.desc(), Region.code, kind.number)
     )
-
-
-def place(code: str, by: Principal) -> str:
-    """The region asked for, if it lies in one's jurisdiction; otherwise one's own."""
-    known = db.session.scalar(select(Region.code).where(Region.code == code))
-    return known if known and access.covers(by.jurisdiction, known) else by.region_code

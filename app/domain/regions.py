@@ -1,6 +1,9 @@
 """Administrative divisions: the way to a region from the top, and what lies below one."""
 
-from sqlalchemy import exists, or_, select
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import case, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from app.access import Principal, covers
@@ -72,3 +75,16 @@ def without_parts() -> dict[str, str]:
     part = aliased(Region)
     smallest = select(Region.code, Region.full_name).where(~exists().where(part.parent_code == Region.code))
     return {row.code: row.full_name for row in db.session.execute(smallest)}
+
+
+def part_of(code: Any, whole: str, parts: Sequence[str]) -> Any:
+    """SQL: the region directly within `whole`, one of `parts`, in which a region lies."""
+    width = 0 if whole == NATION else len(prefix(whole))
+    # Some counties stand directly below their province: 仙桃市 429004.
+    return case((code.in_(parts), code), else_=func.rpad(func.left(code, width + 2), 6, "0"))
+
+
+def asked(code: str, by: Principal) -> str:
+    """The region asked for, if it lies in one's jurisdiction; otherwise one's own."""
+    known = db.session.scalar(select(Region.code).where(Region.code == code))
+    return known if known and covers(by.jurisdiction, known) else by.region_code

@@ -67,7 +67,7 @@ class CapabilityGaps(Page):
 
 
 def _asked(code: str) -> str:
-    return capability_gaps.place(code, g.principal) if is_number(code) else g.principal.region_code
+    return regions.asked(code, g.principal) if is_number(code) else g.principal.region_code
 
 
 def _way(code: str) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ Out: `write` streams a query. In: `template` is handed out for filling in, `read
 from .columns import Dependent, Field, Matched, match, taken
 from .exports import KINDS, Sheet, write
 from .reading import Incoming, read
+from .reports import report
 from .returning import with_problems
 from .templates import template
 from .workbooks import TooManyRows, Unreadable
@@ -22,6 +23,7 @@ __all__ = [
     "Unreadable",
     "match",
     "read",
+    "report",
     "taken",
     "template",
     "with_problems",

@@ -23,8 +23,8 @@ COUNTS = {
     'due_kind': ('region_code', 'catalogue_item_id', 'NULL', 'NULL', 'NULL', 'verification_state', TO_VERIFY),
     'result': ('region_code', 'NULL', 'NULL', 'NULL', ISSUED, RESULT, IN_FORCE),
     'result_kind': ('city_code', KIND, 'NULL', 'NULL', ISSUED, RESULT, IN_FORCE),
-    'result_of': ('city_code', 'NULL', 'institution_id', 'NULL', ISSUED, RESULT, IN_FORCE),
-    'work': ('city_code', 'NULL', 'institution_id', 'NULL', DONE, 'step', WORK),
+    'result_of': ('region_code', 'NULL', 'institution_id', 'NULL', ISSUED, RESULT, IN_FORCE),
+    'work': ('region_code', 'NULL', 'institution_id', 'NULL', DONE, 'step', WORK),
 }
 SELECT = """
 INSERT INTO tally (subject, city_code, region_code, catalogue_item_id, institution_id, purpose, month, state, amount,

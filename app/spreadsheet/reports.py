@@ -1,0 +1,74 @@
+"""A finished table as a workbook to hand on: title, what was asked, who made it when, the rows, their sum, a chart."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import xlsxwriter
+
+from .cells import neutralised
+
+COUNT, RATE = "#,##0", '0.00"%"'
+WIDEST_CHART = 60
+
+
+def report(
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    headers: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    total: Sequence[Any],
+    rates: Sequence[bool],
+    charted: int,
+) -> bytes:
+    """The bytes of the workbook. The first column is the name of a row; `rates` tells which others are percentages.
+
+    `charted` is the column that the chart shows, of the first 60 rows. None is written as two dashes.
+    """
+    file = BytesIO()
+    book = xlsxwriter.Workbook(file, {"in_memory": True})
+    sheet = book.add_worksheet(title[:31])
+    head = book.add_format({"bold": True, "bg_color": "#E8EEF7", "border": 1, "text_wrap": True, "valign": "vcenter"})
+    formats = [
+        book.add_format({"num_format": RATE if each else COUNT, "border": 1, "align": "right"}) for each in rates
+    ]
+    last = [
+        book.add_format({"num_format": RATE if each else COUNT, "border": 1, "align": "right", "bold": True})
+        for each in rates
+    ]
+    name, bold = book.add_format({"border": 1}), book.add_format({"border": 1, "bold": True})
+    sheet.write_string(0, 0, title, book.add_format({"bold": True, "font_size": 16}))
+    for number, (label, value) in enumerate(facts, start=1):
+        sheet.write_string(number, 0, label)
+        sheet.write_string(number, 1, neutralised(value))
+    top = len(facts) + 2
+    sheet.write_row(top, 0, headers, head)
+    for number, (first, *cells) in enumerate([*rows, total], start=top + 1):
+        is_last = number == top + 1 + len(rows)
+        sheet.write_string(number, 0, neutralised(str(first)), bold if is_last else name)
+        for column, cell in enumerate(cells, start=1):
+            how = (last if is_last else formats)[column - 1]
+            if cell is None:
+                sheet.write_string(number, column, "--", how)
+            else:
+                sheet.write_number(number, column, float(cell), how)
+    sheet.set_column(0, 0, 28)
+    sheet.set_column(1, len(headers) - 1, 14)
+    sheet.freeze_panes(top + 1, 1)
+    sheet.repeat_rows(top)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    if rows:
+        shown = min(len(rows), WIDEST_CHART)
+        chart: Any = book.add_chart({"type": "column"})
+        chart.add_series({
+            "name": headers[charted],
+            "categories": [sheet.name, top + 1, 0, top + shown, 0],
+            "values": [sheet.name, top + 1, charted, top + shown, charted],
+        })  # fmt: skip
+        chart.set_title({"name": f"{title} {headers[charted]}"})
+        chart.set_legend({"none": True})
+        chart.set_size({"width": 900, "height": 360})
+        sheet.insert_chart(top + len(rows) + 4, 0, chart)
+    book.close()
+    return file.getvalue()

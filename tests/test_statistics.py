@@ -1,0 +1,207 @@
+"""数据统计: the figures of every page and level are what a full count by SQL says, and nobody's neighbour's."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from io import BytesIO
+
+import openpyxl
+import pytest
+from sqlalchemy import func, select, update
+
+from app.domain import holidays, statistics, tallies
+from app.domain.statistics import Period
+from app.models import AuditEntry, Certificate, Instrument, db
+from app.states import CERTIFIED, FILED
+from tests.factories import BLOOD_PRESSURE, FAR, authority, certificate, institution, instrument, task, using_unit
+
+COUNTIES = ("330106", "330105", "330203", "320102")
+PAGES = ("instruments", "inspection-rate", "pass-rate", "workload")
+
+
+@pytest.fixture
+def world(rows):
+    """Instruments of every sort in four counties of three cities, and results of three years."""
+    for number, county in enumerate(COUNTIES):
+        unit, lab = using_unit(county), institution(county)
+        for purpose in ("trade", "medical")[: 1 + number % 2]:
+            for state, until in (
+                ("valid", FAR),
+                ("due_soon", FAR),
+                ("overdue", FAR),
+                ("failed", None),
+                ("unverified", None),
+            ):
+                for _ in range(number + 1):
+                    instrument(county, unit, purpose=purpose, verification_state=state, valid_until=until,
+                               filing_state=FILED)  # fmt: skip
+            instrument(county, unit, purpose=purpose, use_state="stopped", filing_state=FILED)
+            instrument(county, unit, purpose=purpose, use_state="scrapped", filing_state=FILED)
+            instrument(county, unit, purpose=purpose)
+        for month, passed in (
+            ("2025-03", True),
+            ("2026-02", False),
+            ("2026-03", True),
+            ("2026-03", False),
+            ("2026-03", True),
+        ):
+            what = instrument(county, unit, of=BLOOD_PRESSURE if number % 2 else "水表")
+            one = certificate(
+                task(CERTIFIED, county, to=lab, unit=unit, what=what), passed=passed,
+                **({} if passed else {"kind": "rejection", "valid_until": None}),
+            )  # fmt: skip
+            one.issued_at = datetime.fromisoformat(f"{month}-15").replace(tzinfo=UTC)
+    db.session.flush()
+    tallies.rebuild()
+
+
+def figures(page):
+    """The lines of the table: the name and the figures as they are shown."""
+    lines = page.text.split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]
+    return {
+        text(line.split('scope="row">')[1].split("</th>")[0]): [
+            text(part.split("</td>")[0]) for part in line.split('<td class="number">')[1:]
+        ]
+        for line in lines
+    }
+
+
+def text(markup):
+    return markup.split("</a>")[0].split(">")[-1].strip() if "<a" in markup else markup.strip()
+
+
+def counted(*conditions, **like):
+    rows = select(func.count()).select_from(Instrument).where(Instrument.filing_state == FILED, *conditions)
+    return str(db.session.scalar(rows.filter_by(**like)))
+
+
+@pytest.mark.parametrize(
+    ("office", "prefix", "line"),
+    [("", "33", "浙江省"), ("33", "3301", "杭州市"), ("3301", "330106", "西湖区"), ("330106", "330106", "西湖区")],
+)
+def test_instruments_are_counted_as_by_hand_at_every_level(sign_in, world, office, prefix, line):
+    page = sign_in("Analyst", authority(office)).get("/statistics/instruments/")
+
+    here = Instrument.region_code.startswith(prefix)
+    purposes = [counted(here, purpose=each) for each in ("trade", "safety", "medical", "environment")]
+    uses = [counted(here, use_state=each) for each in ("in_use", "stopped", "scrapped")]
+    assert figures(page)[line] == [counted(here), *purposes, *uses]
+
+
+@pytest.mark.parametrize(
+    ("office", "prefix", "line"), [("", "33", "浙江省"), ("33", "3301", "杭州市"), ("3301", "330106", "西湖区")]
+)
+def test_the_inspection_rate_is_what_is_valid_of_what_is_due(sign_in, world, office, prefix, line):
+    page = sign_in("Analyst", authority(office)).get("/statistics/inspection-rate/")
+
+    here = (Instrument.region_code.startswith(prefix), Instrument.use_state == "in_use")
+    due, states = int(counted(*here)), ("valid", "due_soon", "overdue", "failed", "unverified")
+    valid, soon, *others = (int(counted(*here, verification_state=each)) for each in states)
+    share = f"{Decimal(100 * (valid + soon)) / due:.2f}%"
+    assert figures(page)[line] == [str(each) for each in (due, valid + soon, *others)] + [share]
+
+
+def test_a_rate_of_nothing_is_none_and_a_zero_is_a_zero(sign_in, world):
+    lines = figures(sign_in("Analyst", authority("33")).get("/statistics/inspection-rate/"))
+
+    assert lines["温州市"] == ["0", "0", "0", "0", "0", "--"]
+    assert (statistics.rate(0, 5), statistics.rate(0, 0)) == (Decimal("0.00"), None)
+
+
+def test_the_pass_rate_is_beside_a_year_before_and_the_month_before(sign_in, world):
+    page = sign_in("Analyst", authority("330106")).get("/statistics/pass-rate/?from=2026-03&to=2026-03")
+
+    assert figures(page)["西湖区"] == ["3", "2", "1", "66.67%", "1", "100.00%", "-33.33", "1", "0.00%", "+66.67"]
+
+
+def test_results_by_kind_and_by_institution_are_those_of_the_region(sign_in, world):
+    person = sign_in("Analyst", authority("3301"))
+
+    kinds = figures(person.get("/statistics/pass-rate/?from=2026-01&to=2026-12&by=kind"))
+    houses = figures(person.get("/statistics/workload/?from=2026-01&to=2026-12"))
+
+    assert {name: line[:3] for name, line in kinds.items()} == {
+        "水表": ["4", "2", "2"],
+        BLOOD_PRESSURE: ["4", "2", "2"],
+    }
+    assert sorted(line[5:7] for line in houses.values()) == [["4", "2"], ["4", "2"]]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_of_a_neighbour_nobody_counts_anything(sign_in, world, page):
+    person = sign_in("Analyst", authority("330106"))
+    own = figures(person.get(f"/statistics/{page}/?from=2025-01&to=2026-12"))
+    assert own
+
+    for asked in ("330105", "330100", "330000", "000000", "320102", "999999", "x", "' OR 1=1"):
+        found = person.get(f"/statistics/{page}/", query_string={"region": asked, "from": "2025-01", "to": "2026-12"})
+        assert found.status_code == 200
+        assert figures(found) == own
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "query", ["from=9999-99", "from=2026-12&to=2020-01", "to=3000-01", "from=1000-01", "by=x", "from=x&to="]
+)
+def test_strange_months_are_cut_to_what_can_be(sign_in, world, page, query):
+    assert sign_in("Analyst", authority("3301")).get(f"/statistics/{page}/?{query}").status_code == 200
+
+
+def test_a_period_is_of_whole_months_and_not_to_come():
+    now = holidays.today().replace(day=1)
+
+    assert statistics.period(None, None) == Period(now.replace(month=1), now)
+    assert statistics.period(date(2026, 3, 1), date(2026, 2, 1)) == Period(date(2026, 2, 1), date(2026, 2, 1))
+    assert Period(date(2026, 1, 1), date(2026, 3, 1)).earlier(3) == Period(date(2025, 10, 1), date(2025, 12, 1))
+    assert statistics.period(None, date(2999, 1, 1)).last == now
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_costs_the_same_statements_however_much_is_counted(sign_in, rows, statements, page):
+    person, seen = sign_in("Analyst", authority("33")), []
+    for _ in range(2):
+        tallies.rebuild()
+        person.get(f"/statistics/{page}/")
+        with statements() as made:
+            person.get(f"/statistics/{page}/")
+        seen.append(len(made))
+        unit, lab = using_unit(), institution()
+        for _each in range(5):
+            certificate(task(CERTIFIED, to=lab, unit=unit))
+
+    assert seen[0] == seen[1] <= 8
+
+
+def test_who_has_other_duties_sees_no_figures(sign_in, world):
+    for role, home in (("AssignmentOfficer", authority("3301")), ("UsingUnitClerk", using_unit())):
+        assert sign_in(role, home).get("/statistics/instruments/").status_code in (302, 403)
+
+
+def test_the_workbook_says_what_it_is_and_holds_the_ticked_lines(sign_in, world):
+    person = sign_in("Analyst", authority("33"))
+    fields = {"region": "330000", "from": "2026-03", "to": "2026-03", "row": ["330100"]}
+
+    answer = person.post("/statistics/pass-rate/export", fields)
+
+    sheet = openpyxl.load_workbook(BytesIO(answer.data)).worksheets[0]
+    lines = [[value for value in row if value is not None] for row in sheet.iter_rows(values_only=True)]
+    assert lines[0] == ["合格率"]
+    assert ["地区", "浙江省"] in lines
+    assert ["统计月份", "2026-03 - 2026-03"] in lines
+    assert any(line[:1] == ["制表人"] and person.account.first_name in line[1] for line in lines)
+    (city,) = [line for line in lines if line[:1] == ["杭州市"]]
+    assert city[1:5] == [6, 4, 2, 66.67]
+    assert [line for line in lines if line[:1] == ["宁波市"]] == []
+    assert len(sheet._charts) == 1  # pyright: ignore[reportAttributeAccessIssue]
+    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "export")).one()
+    assert "region=330000" in str(entry.detail)
+
+
+def test_the_figures_are_read_from_the_tallies_alone(sign_in, world, statements):
+    db.session.execute(update(Certificate).values(issued_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    person = sign_in("Analyst", authority("330106"))
+
+    with statements() as seen:
+        page = person.get("/statistics/pass-rate/?from=2026-03&to=2026-03")
+
+    assert figures(page)["西湖区"][0] == "3"  # as tallied before
+    assert not [each for each in seen if "FROM certificate" in each or "FROM instrument" in each]
