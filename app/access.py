@@ -466,7 +466,10 @@ _PUBLISHER = {
     "Catalogue": "can_list can_show can_export",
 }
 # 社公标: who enters them, and who reviews them; an account may do both, but not with the same standard.
-_STANDARD_CLERK = {"Standards": "can_list can_show can_export add edit delete submit recall seal abolish"}
+_STANDARD_CLERK = {
+    "Standards": "can_list can_show can_export add edit delete submit recall seal abolish export_for_changes "
+    "import_changes import"
+}
 _STANDARD_REVIEWER = {"StandardReviews": "can_list can_show can_export pass send_back"}
 _LOOKER = dict.fromkeys(("Publications", "Institutions", "Catalogue", "Standards"), "can_list can_show can_export")
 # 机构监管: who looks after institutions and inspects, and who only looks.

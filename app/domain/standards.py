@@ -1,6 +1,6 @@
 """社会公用计量标准: entered, reviewed, changed by versions, sealed up or abolished (计量法 Art 6, 细则 Art 8)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
@@ -177,23 +177,33 @@ def edit(standard_id: int, entry: Entry, revision: str, by: Principal) -> Measur
     if str(found.revision) != revision:
         raise Stale
     refuse(entry)
+    change = _change_of(found)
+    refusal = against_edit(found, change)
+    if refusal:
+        raise refusal
     if found.state in UNFINISHED:
         return _written(found, entry, by)
+    new = MeasurementStandard(institution_id=found.institution_id, replaces_id=found.id, revision=0)
+    return _written(change or new, entry, by)
+
+
+def against_edit(found: MeasurementStandard, change: MeasurementStandard | None) -> RuleError | None:
+    """What speaks against editing a standard of which a change may be there already."""
+    if found.state in UNFINISHED:
+        return None
     if found.state not in CHANGE_STANDARD.sources:
-        raise RuleError(_("What is under review, sealed up, abolished or an earlier version cannot be edited."))
-    return _written(_change_of(found), entry, by)
+        return RuleError(_("What is under review, sealed up, abolished or an earlier version cannot be edited."))
+    if change is not None and change.state not in UNFINISHED:
+        return RuleError(_("A change of this standard is under review already. Recall it to edit it."))
+    return None
 
 
-def _change_of(found: MeasurementStandard) -> MeasurementStandard:
-    """The version in which a change of what is in force is written."""
+def _change_of(found: MeasurementStandard) -> MeasurementStandard | None:
+    """The version in which a change of a standard is being written, or waits for its review."""
     there = select(MeasurementStandard).where(
         MeasurementStandard.replaces_id == found.id, MeasurementStandard.state != SUPERSEDED
     )
     change: MeasurementStandard | None = db.session.scalar(there.with_for_update())
-    if change is None:
-        return MeasurementStandard(institution_id=found.institution_id, replaces_id=found.id, revision=0)
-    if change.state not in UNFINISHED:
-        raise RuleError(_("A change of this standard is under review already. Recall it to edit it."))
     return change
 
 
@@ -217,8 +227,11 @@ def refuse(entry: Entry) -> None:
         raise refusal
 
 
-def refusals(entry: Entry) -> list[RuleError]:
-    """What speaks against a standard as it is told of, each with its field."""
+def refusals(entry: Entry, known: Collection[int] | None = None) -> list[RuleError]:
+    """What speaks against a standard as it is told of, each with its field.
+
+    `known` are the kinds of the catalogue: whoever asks about many standards looks them up once.
+    """
     found = [
         RuleError(_("Please fill this in."), field=name) for name in MANDATORY if getattr(entry, name) in (None, "")
     ]
@@ -235,12 +248,14 @@ def refusals(entry: Entry) -> list[RuleError]:
         found.append(RuleError(_("This is not among the choices."), field="rank"))
     if entry.warn_days is not None and not 1 <= entry.warn_days <= 1000:
         found.append(RuleError(_("A whole number from 1 to %(most)s.", most=1000), field="warn_days"))
-    if entry.kinds and _unknown(entry.kinds):
+    if entry.kinds and _unknown(entry.kinds, known):
         found.append(RuleError(_("Please choose kinds of the catalogue."), field="kinds"))
     return found
 
 
-def _unknown(kinds: Sequence[int]) -> bool:
+def _unknown(kinds: Sequence[int], among: Collection[int] | None) -> bool:
+    if among is not None:
+        return not all(kind in among for kind in kinds)
     known = select(func.count()).select_from(CatalogueItem)
     known = known.where(CatalogueItem.id.in_(kinds), CatalogueItem.level == 2)
     return (db.session.scalar(known) or 0) < len(set(kinds))
