@@ -471,7 +471,8 @@ _PUBLISHER = {
 }
 # 社公标: who enters them, and who reviews them; an account may do both, but not with the same standard.
 _STANDARD_CLERK = {
-    "Standards": "can_list can_show can_export add edit delete submit recall seal abolish",
+    "Standards": "can_list can_show can_export add edit delete submit recall seal abolish export_for_changes "
+    "import_changes import",
     "Traces": "can_list can_show can_export tell",
 }
 _STANDARD_REVIEWER = {"StandardReviews": "can_list can_show can_export pass send_back"}

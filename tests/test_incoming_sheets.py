@@ -968,6 +968,20 @@ def test_a_list_of_any_length_and_choices_that_look_like_formulas():
     assert len(data) < 100_000
 
 
+def test_a_sheet_with_locked_columns_is_protected_and_only_they_are_locked():
+    fields = (Field("id", "编号", locked=True), Field("name", "名称"), Field("on", "日期", kind="date"))
+    filled = [{"id": "7", "name": "甲", "on": date(2026, 1, 31)}, {"id": "8"}]
+    data = spreadsheet.template("表", fields, [], rows=10, filled=filled)
+    sheet: Any = openpyxl.load_workbook(io.BytesIO(data)).worksheets[0]
+
+    assert (sheet.protection.sheet, sheet.protection.password, sheet.protection.formatColumns) == (True, None, False)
+    assert [[cell.protection.locked for cell in row] for row in sheet["A2:C3"]] == [[True, False, False]] * 2
+    assert [sheet.column_dimensions[column].protection.locked for column in "ABC"] == [True, False, False]
+    assert [cell.value for cell in sheet[2]] == ["7", "甲", datetime(2026, 1, 31)]
+    assert read(data, title="表").rows == [(2, ["7", "甲", date(2026, 1, 31)]), (3, ["8", None, None])]
+    assert not made().worksheets[0].protection.sheet
+
+
 # --- Handed back ---------------------------------------------------------------------------------
 
 

@@ -254,7 +254,7 @@ def test_an_examination_certificate_is_of_one_standard(clerk, lab):
 
     answer = clerk.act("standards", "add", [], **told(lab))
     assert answer.status_code == 422
-    assert "该机构的另一项计量标准已使用此证书编号" in answer.text
+    assert "该建标单位已有使用此编号的标准" in answer.text
     assert edited(clerk, measurement_standard(lab), lab).status_code == 422
     assert edited(clerk, one, lab).status_code == 204  # its own
 

@@ -81,9 +81,9 @@ def step_by_step(job: Job, items: Sequence[Item]) -> Iterator[Item]:
     progress(job, len(items), len(items))
 
 
-def keep(kind: str, by: Principal, what: Finished) -> Job:
+def keep(kind: str, by: Principal, what: Finished, **asked: Any) -> Job:
     """Keep what came out of work that somebody waited for, as if it had been a job."""
-    job = Job(account_id=by.account_id, kind=kind, asked={}, state=what.state, finished_at=func.now())
+    job = Job(account_id=by.account_id, kind=kind, asked=asked, state=what.state, finished_at=func.now())
     job.message, job.file, job.file_name = what.message, what.file, what.file_name
     db.session.add(job)
     db.session.flush()

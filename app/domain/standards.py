@@ -1,6 +1,6 @@
 """社会公用计量标准: entered, reviewed, changed by versions, sealed up or abolished (计量法 Art 6, 细则 Art 8)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
@@ -16,7 +16,6 @@ from app.errors import RuleError, Stale
 from app.models import Capability, CatalogueItem, Event, MeasurementStandard, Organization, db
 from app.states import (
     ABOLISH,
-    ABOLISHED,
     APPROVED,
     CHANGE_STANDARD,
     EFFECTIVE,
@@ -192,23 +191,33 @@ def edit(standard_id: int, entry: Entry, revision: str, by: Principal) -> Measur
         raise Stale
     refuse(entry)
     _refuse_taken(found.institution_id, entry.certificate_no, found.replaces_id or found.id)
+    change = _change_of(found)
+    refusal = against_edit(found, change)
+    if refusal:
+        raise refusal
     if found.state in UNFINISHED:
         return _written(found, entry, by)
+    new = MeasurementStandard(institution_id=found.institution_id, replaces_id=found.id, revision=0)
+    return _written(change or new, entry, by)
+
+
+def against_edit(found: MeasurementStandard, change: MeasurementStandard | None) -> RuleError | None:
+    """What speaks against editing a standard of which a change may be there already."""
+    if found.state in UNFINISHED:
+        return None
     if found.state not in CHANGE_STANDARD.sources:
-        raise RuleError(_("What is under review, sealed up, abolished or an earlier version cannot be edited."))
-    return _written(_change_of(found), entry, by)
+        return RuleError(_("What is under review, sealed up, abolished or an earlier version cannot be edited."))
+    if change is not None and change.state not in UNFINISHED:
+        return RuleError(_("A change of this standard is under review already. Recall it to edit it."))
+    return None
 
 
-def _change_of(found: MeasurementStandard) -> MeasurementStandard:
-    """The version in which a change of what is in force is written."""
+def _change_of(found: MeasurementStandard) -> MeasurementStandard | None:
+    """The version in which a change of a standard is being written, or waits for its review."""
     there = select(MeasurementStandard).where(
         MeasurementStandard.replaces_id == found.id, MeasurementStandard.state != SUPERSEDED
     )
     change: MeasurementStandard | None = db.session.scalar(there.with_for_update())
-    if change is None:
-        return MeasurementStandard(institution_id=found.institution_id, replaces_id=found.id, revision=0)
-    if change.state not in UNFINISHED:
-        raise RuleError(_("A change of this standard is under review already. Recall it to edit it."))
     return change
 
 
@@ -227,16 +236,28 @@ def _author(by: Principal) -> list[int]:
     return [] if by.account_id is None else [by.account_id]
 
 
+def authors_with(by: Principal) -> Any:
+    """SQL: the authors of a standard and one more."""
+    return func.array_append(func.array_remove(_standard.authors, by.account_id), by.account_id)
+
+
+def hold(institution_ids: Sequence[int]) -> None:
+    """Hold institutions until the transaction ends: of two who give out a number at once the second sees the first."""
+    held = select(Organization.id).where(is_chosen(Organization.id, institution_ids)).order_by(Organization.id)
+    db.session.execute(held.with_for_update(key_share=True, of=Organization))
+
+
 def _refuse_taken(institution_id: int, certificate_no: str, besides: int | None = None) -> None:
     """An examination certificate is of one standard."""
+    hold([institution_id])
     taken = exists().where(
         MeasurementStandard.institution_id == institution_id,
         MeasurementStandard.certificate_no == certificate_no,
-        MeasurementStandard.state.not_in((ABOLISHED, SUPERSEDED)),
+        MeasurementStandard.state != SUPERSEDED,
         func.coalesce(MeasurementStandard.replaces_id, MeasurementStandard.id).is_distinct_from(besides),
     )
     if db.session.scalar(select(taken)):
-        text = _("Another standard of the institution has this certificate number.")
+        text = _("The institution has a standard with this number already.")
         raise RuleError(text, field="certificate_no")
 
 
@@ -250,8 +271,11 @@ def refuse(entry: Entry) -> None:
         raise refusal
 
 
-def refusals(entry: Entry) -> list[RuleError]:
-    """What speaks against a standard as it is told of, each with its field."""
+def refusals(entry: Entry, known: Collection[int] | None = None) -> list[RuleError]:
+    """What speaks against a standard as it is told of, each with its field.
+
+    `known` are the kinds of the catalogue: whoever asks about many standards looks them up once.
+    """
     found = [
         RuleError(_("Please fill this in."), field=name) for name in MANDATORY if getattr(entry, name) in (None, "")
     ]
@@ -268,12 +292,14 @@ def refusals(entry: Entry) -> list[RuleError]:
         found.append(RuleError(_("This is not among the choices."), field="rank"))
     if entry.warn_days is not None and not 1 <= entry.warn_days <= 1000:
         found.append(RuleError(_("A whole number from 1 to %(most)s.", most=1000), field="warn_days"))
-    if entry.kinds and _unknown(entry.kinds):
+    if entry.kinds and _unknown(entry.kinds, known):
         found.append(RuleError(_("Please choose kinds of the catalogue."), field="kinds"))
     return found
 
 
-def _unknown(kinds: Sequence[int]) -> bool:
+def _unknown(kinds: Sequence[int], among: Collection[int] | None) -> bool:
+    if among is not None:
+        return not all(kind in among for kind in kinds)
     known = select(func.count()).select_from(CatalogueItem)
     known = known.where(CatalogueItem.id.in_(kinds), CatalogueItem.level == 2)
     return (db.session.scalar(known) or 0) < len(set(kinds))
@@ -304,8 +330,7 @@ def delete_unapproved(chosen: Chosen, by: Principal) -> int:
 
 def submit(chosen: Chosen, by: Principal) -> Outcome:
     """提交: hand versions to the authority that reviews them; then they are locked."""
-    authors = func.array_append(func.array_remove(_standard.authors, by.account_id), by.account_id)
-    return fire(SUBMIT_STANDARD, chosen, by, only=_own(by), authors=authors)
+    return fire(SUBMIT_STANDARD, chosen, by, only=_own(by), authors=authors_with(by))
 
 
 def recall(chosen: Chosen, by: Principal) -> Outcome:

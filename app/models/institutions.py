@@ -59,13 +59,7 @@ class MeasurementStandard(OfferedByInstitution, Model):
         CheckConstraint("state <> 'superseded' OR replaces_id IS NOT NULL", name="supersedes_one"),
         CheckConstraint(f"state <> 'submitted' OR {_COMPLETE}", name="nothing_is_missing"),
         Index("measurement_standard_of_institution", "institution_id", "id"),
-        Index(
-            "measurement_standard_number",
-            "institution_id",
-            "certificate_no",
-            unique=True,
-            postgresql_where=text("replaces_id IS NULL AND state <> 'abolished'"),
-        ),
+        Index("measurement_standard_number", "institution_id", "certificate_no"),
         Index(
             "measurement_standard_change",
             "replaces_id",

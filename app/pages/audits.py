@@ -62,6 +62,7 @@ SUBJECTS = {
     "staff_member": _l("Member of the staff"),
     "issuing_rule": _l("Numbers and seal of certificates"),
     "institution": _l("Institution"),
+    "measurement_standard": _l("Measurement standard"),
     "inspection": _l("Inspection"),
     "page": _l("Page"),
     "audit": _l("Audit log"),

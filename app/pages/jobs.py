@@ -31,6 +31,8 @@ KINDS = {
     "import_instruments": _l("Import of instruments"),
     "record_results": _l("Results by sheet"),
     "import_catalogue": _l("Catalogue by sheet"),
+    "import_standards": _l("Import of measurement standards"),
+    "change_standards": _l("Changes of measurement standards by sheet"),
     "certificate_documents": _l("Certificates as PDF"),
     "certificate_zip": _l("Certificates as one file"),
 }

@@ -18,9 +18,10 @@ from app.models import db
 PROBLEMS_SHOWN = 10
 
 
-def sheet_field(title: Any, **how: Any) -> FileField:
+def sheet_field(title: Any, *, mandatory: bool = True, **how: Any) -> FileField:
     """A sheet that somebody sends."""
-    return FileField(title, [FileRequired(_l("Please choose a file."))], render_kw={"accept": ".xlsx,.csv"}, **how)
+    checks = [FileRequired(_l("Please choose a file."))] if mandatory else []
+    return FileField(title, checks, render_kw={"accept": ".xlsx,.csv"}, **how)
 
 
 def handed_out(content: bytes, name: str) -> Any:

@@ -1,12 +1,13 @@
 """社公标录入: the measurement standards of the institutions of a jurisdiction, as they are entered and changed."""
 
+from collections import Counter
 from datetime import timedelta
 from io import BytesIO
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, g, send_file
+from flask import abort, g, send_file, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
@@ -18,20 +19,31 @@ from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttribu
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from app import files
-from app.domain import catalogue, holidays, institutions, regions, standard_documents, standards, traces
+from app.domain import (
+    catalogue,
+    holidays,
+    institutions,
+    jobs,
+    regions,
+    standard_documents,
+    standard_sheets,
+    standards,
+    traces,
+)
+from app.domain.jobs import Finished
 from app.domain.ledger import range_text
 from app.domain.standard_documents import MOST, MOST_BYTES
 from app.domain.standards import HIGHEST, LONGEST, LONGEST_REASON, OTHER, SHORTEST_REASON, TOLD, Entry
 from app.domain.traces import MOST_CERTIFICATES
-from app.fabkit.actions import Selection, form_action, page_action
+from app.fabkit.actions import Selection, download, form_action, page_action
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, due, label
 from app.fabkit.forms import SearchSelectField, SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
-from app.models import MeasurementStandard, Organization
-from app.pages import outcomes
+from app.models import MeasurementStandard, Organization, db
+from app.pages import outcomes, sheets
 from app.pages.options import by_institution, by_region
 from app.states import (
     ABOLISH,
@@ -47,6 +59,7 @@ from app.states import (
 from app.workflow import Outcome
 
 NEAR = 183
+MOST_CELLS = 300
 CATEGORIES = {
     "length": _l("Length"),
     "thermal": _l("Thermal"),
@@ -166,6 +179,29 @@ class SealForm(FlaskForm):
             _l("The verification is no longer carried out."),
         ),
     )
+
+
+class ImportForm(FlaskForm):
+    file = sheets.sheet_field(
+        _l("Filled sheet"),
+        description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s rows.",
+                       size=standard_sheets.MOST_BYTES // 2**20, rows=standard_sheets.MOST_ROWS),
+    )  # fmt: skip
+
+
+class ChangesForm(FlaskForm):
+    """First the sheet; then, when its changes have been looked at, the go-ahead for what was kept of it."""
+
+    file = sheets.sheet_field(
+        _l("Changed sheet"),
+        mandatory=False,
+        description=_l("The sheet that “Export for changes” gave you. You see every change before it is made."),
+    )
+    preview = HiddenField()
+
+
+# In the order of the form.
+WORDS = standard_sheets.Words({name: TITLES[name] for name in vars(StandardForm) if name in TITLES}, CATEGORIES, RANKS)
 
 
 def _ending(value: str) -> Any:
@@ -304,6 +340,69 @@ class Standards(ModelPage):
         found = standards.find(row_id, g.principal) or abort(404)
         return f"/traces/?standard={found.replaces_id or found.id}"
 
+    # --- by sheet
+
+    @form_action("export_for_changes", _l("Export for changes"), icon="file-spreadsheet",
+                 template="standards/take_sheet.html", submit=_l("Download"))  # fmt: skip
+    def export_for_changes(self, selection: Selection, _form: Any) -> Any:
+        content, number = standard_sheets.sheet_for_changes(selection.ids, WORDS, g.principal)
+        text = _("%(number)s measurement standards, to be changed and sent back.", number=number)
+        name = f"{_('Measurement standards')}-{holidays.today():%Y%m%d}.xlsx"
+        made = jobs.keep(standard_sheets.CHANGES, g.principal, Finished(text, files.keep(content), name))
+        db.session.commit()
+        return download(url_for("Jobs.file", pk=made.id))
+
+    @form_action("import_changes", _l("Import changes"), icon="refresh", form=ChangesForm, without=True, size="xl",
+                 template="standards/changes.html", submit=_l("Look at the changes"),
+                 most_bytes=standard_sheets.MOST_BYTES + 2**16)  # fmt: skip
+    def import_changes(self, _selection: Selection, form: ChangesForm) -> Any:
+        sheet, preview = form.file.data, form.preview.data or ""
+        form.preview.data = ""
+        if sheet:
+            return self._looked_at(form, sheet.stream, sheet.filename)
+        kept = standard_sheets.looked_at(int(preview) if is_number(preview) else 0, g.principal)
+        with files.path(kept.asked["sheet"]).open("rb") as stream:
+            return self._looked_at(form, stream, kept.asked["name"], kept)
+
+    def _looked_at(self, form: ChangesForm, stream: Any, name: str, kept: Any = None) -> Any:
+        """The changes of a sheet to look at; made, if they are those that were looked at in the sheet that was kept."""
+        incoming = standard_sheets.read(stream, name)
+        changes = standard_sheets.check_changes(incoming, WORDS, g.principal)
+        if changes.problems:
+            what = standard_sheets.hand_back(incoming, changes.problems)
+            return sheets.handed_back(self, "import_changes", form, standard_sheets.CHANGES, what, changes.problems)
+        if kept is not None and kept.asked["mark"] == changes.mark:
+            return standard_sheets.apply(changes, kept, g.principal)
+        if not changes.rows:
+            return self.dialog_again("import_changes", form, {"unchanged": changes.unchanged}), 200
+        new = standard_sheets.keep(stream, name, changes, g.principal)
+        form.preview.data = str(new.id)
+        shown = _preview(changes, new.message, again=kept is not None)
+        db.session.commit()
+        return self.dialog_again("import_changes", form, shown), 200
+
+    @form_action("import", _l("Import"), icon="upload", form=ImportForm, without=True, size="lg",
+                 template="standards/import.html", most_bytes=standard_sheets.MOST_BYTES + 2**16)  # fmt: skip
+    def import_sheet(self, _selection: Selection, form: ImportForm) -> Any:
+        sheet = form.file.data
+        incoming = standard_sheets.read(sheet.stream, sheet.filename)
+        checked = standard_sheets.check_new(incoming, WORDS, g.principal)
+        if checked.problems:
+            what = standard_sheets.hand_back(incoming, checked.problems)
+            return sheets.handed_back(self, "import", form, standard_sheets.NEW, what, checked.problems)
+        count = standard_sheets.enter(checked, sheet.filename, g.principal)
+        return ngettext(
+            "Imported %(num)s measurement standard, not reviewed yet.",
+            "Imported %(num)s measurement standards, not reviewed yet.",
+            count,
+        )
+
+    @expose("/template", methods=["GET"])
+    @permitted("list")
+    def empty_sheet(self) -> Any:
+        """The sheet in which new standards are written."""
+        return sheets.handed_out(standard_sheets.template(WORDS, g.principal), _("Measurement standards to import"))
+
     @expose("/document/<pk>", methods=["GET"])
     @permitted("show")
     def document(self, pk: str) -> Any:
@@ -318,6 +417,36 @@ class Standards(ModelPage):
 
 def _at(code: str) -> Any:
     return select(Organization.id).where(Organization.region_code.startswith(regions.prefix(code)))
+
+
+def _preview(changes: standard_sheets.Changes, summary: str | None, *, again: bool) -> dict[str, Any]:
+    """What a sheet would change: how many cells of each column, and the first of them one by one."""
+    said = standard_sheets.Vocabulary(WORDS)
+    cells = [
+        [change.row, _named(change.standard), TITLES[name], *map(_cell, _both(change, name, said))]
+        for change, name in changes.cells[:MOST_CELLS]
+    ]
+    return {
+        "preview": summary,
+        "again": again,
+        "columns": [(TITLES[name], count) for name, count in Counter(name for _c, name in changes.cells).items()],
+        "heads": [_("Row"), _("Measurement standard"), _("What changed"), _("Before"), _("After")],
+        "cells": cells,
+        "more": len(changes.cells) - len(cells),
+        "dialog": {"submit_label": _("Make these changes")},
+    }
+
+
+def _both(change: standard_sheets.Change, name: str, said: standard_sheets.Vocabulary) -> tuple[Any, Any]:
+    return said.worded(name, getattr(change.before, name)), said.worded(name, change.told[name])
+
+
+def _cell(value: Any) -> Any:
+    return "—" if value in (None, "") else value
+
+
+def _named(standard: MeasurementStandard) -> Any:
+    return Markup("<span>{}<br><small>{}</small></span>").format(standard.name, standard.certificate_no)
 
 
 def told(done: str, outcome: Outcome) -> str:
@@ -350,11 +479,11 @@ _STYLES = {"pass": "success", "change": "success", "send_back": "danger", "seal"
 def _facts(found: MeasurementStandard) -> list[tuple[Any, Any]]:
     facts = [(_l("Institution that set it up"), institutions.name_of(found.institution_id))]
     facts += [(TITLES[name], worded(name, getattr(found, name))) for name in TOLD]
-    facts += [(_l("Certificates in force that name it"), _named(found)), (_l("Reason"), found.reason)]
+    facts += [(_l("Certificates in force that name it"), _certificates(found)), (_l("Reason"), found.reason)]
     return [(name, value) for name, value in facts if value]
 
 
-def _named(found: MeasurementStandard) -> str:
+def _certificates(found: MeasurementStandard) -> str:
     number = traces.certificates_in_force(found.replaces_id or found.id)
     return f"{MOST_CERTIFICATES}+" if number > MOST_CERTIFICATES else str(number)
 

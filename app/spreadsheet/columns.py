@@ -16,7 +16,7 @@ from .workbooks import Unreadable
 class Field:
     """A column of a sheet to fill in. `name` is for the program, `label` for the person.
 
-    The choices of a text are suggestions: anything else may be written too.
+    The choices of a text are suggestions: anything else may be written too. A locked column is not typed into.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Field:
     note: str = ""
     example: str = ""
     width: int = 16
+    locked: bool = False
 
     @cached_property
     def known(self) -> dict[str, str]:

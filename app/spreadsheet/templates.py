@@ -15,6 +15,8 @@ from .exports import sheet_name
 
 OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 _FORMATS = {"text": "@", "choice": "@", "number": "General", "date": "yyyy-mm-dd"}
+# In a protected sheet columns can still be made wider.
+_MAY = {"format_cells": True, "format_columns": True, "format_rows": True}
 # Longer texts in a message of a drop-down make Excel refuse the whole file.
 _LONGEST_MESSAGE = 255
 
@@ -30,7 +32,8 @@ def template(
 ) -> bytes:
     """A sheet to fill in, one that explains it, and a hidden one with the lists of its drop-downs.
 
-    `filled` are rows that are there already, by field name.
+    `filled` are rows that are there already, by field name. If a field is locked, the sheet is protected, without a
+    password: against slips, not against people.
     """
     file = BytesIO()
     with xlsxwriter.Workbook(file, OPTIONS) as book:
@@ -43,15 +46,17 @@ def template(
             rule = _rule(field, sources.get(field.name))
             if rule:
                 sheet.data_validation(1, column, rows, column, rule)
+        if any(field.locked for field in fields):
+            sheet.protect("", _MAY)
     return file.getvalue()
 
 
 def _headers(book: Any, sheet: Any, fields: Sequence[Field]) -> None:
     plain = {"bold": True, "bg_color": "#E9EEF5", "bottom": 1, "num_format": "@"}
     voluntary, mandatory = book.add_format(plain), book.add_format(plain | {"bg_color": "#FCE4D6"})
-    formats = {kind: book.add_format({"num_format": code}) for kind, code in _FORMATS.items()}
+    shapes = _shapes(book)
     for column, field in enumerate(fields):
-        sheet.set_column(column, column, field.width, formats[field.kind])
+        sheet.set_column(column, column, field.width, shapes[field.kind, field.locked])
         label = "*" + field.label if field.mandatory else field.label
         sheet.write_string(0, column, label, mandatory if field.mandatory else voluntary)
         if field.note:
@@ -60,14 +65,24 @@ def _headers(book: Any, sheet: Any, fields: Sequence[Field]) -> None:
 
 
 def _fill(book: Any, sheet: Any, fields: Sequence[Field], filled: Sequence[Mapping[str, Value]]) -> None:
-    shapes = {kind: book.add_format({"num_format": code}) for kind, code in _FORMATS.items()}
+    shapes = _shapes(book)
     for row, values in enumerate(filled, 1):
         for column, field in enumerate(fields):
-            value, shape = values.get(field.name), shapes[field.kind]
+            value, shape = values.get(field.name), shapes[field.kind, field.locked]
             if isinstance(value, str):
                 sheet.write_string(row, column, neutralised(value), shape)
-            elif value is not None:
+            else:
                 sheet.write(row, column, value, shape)
+
+
+def _shapes(book: Any) -> dict[tuple[str, bool], Any]:
+    """By the kind of a field, and whether it is locked: what is not typed into is grey."""
+    looks = {False: {"locked": False}, True: {"locked": True, "bg_color": "#F1F3F5", "font_color": "#5F6B7A"}}
+    return {
+        (kind, locked): book.add_format({"num_format": code, **look})
+        for kind, code in _FORMATS.items()
+        for locked, look in looks.items()
+    }
 
 
 def _rule(field: Field, source: str | None) -> dict[str, Any] | None:

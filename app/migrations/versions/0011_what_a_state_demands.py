@@ -30,8 +30,7 @@ def upgrade() -> None:
     op.execute("UPDATE measurement_standard SET state = 'draft' "  # noqa: S608  our own words
                f"WHERE state = 'submitted' AND NOT ({complete})")
     op.create_check_constraint('nothing_is_missing', 'measurement_standard', f"state <> 'submitted' OR {complete}")
-    op.create_index('measurement_standard_number', 'measurement_standard', ['institution_id', 'certificate_no'],
-                    unique=True, postgresql_where=sa.text("replaces_id IS NULL AND state <> 'abolished'"))
+    op.create_index('measurement_standard_number', 'measurement_standard', ['institution_id', 'certificate_no'])
     op.create_index('inspection_published', 'inspection', ['published_at', 'id'],
                     postgresql_where=sa.text("publication = 'published'"))
     op.add_column('measurement_standard', sa.Column('authors', postgresql.ARRAY(sa.BigInteger()),
