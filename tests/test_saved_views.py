@@ -351,3 +351,22 @@ def test_a_thousand_numbers_cost_the_statements_of_one(analyst, statements, numb
 def test_a_page_without_such_a_filter_takes_no_numbers(analyst):
     assert paste(analyst, "1", "/queries/units").status_code == 404
     assert analyst.get(f"{URL}/?numbers={quote('1 or 1')}").status_code == 200
+
+
+def test_no_page_takes_a_name_of_the_kit_for_itself(app):
+    """A page's own method of the same name would be called instead, and only where somebody saves a view."""
+    names = {
+        name: owner
+        for owner in (saved_views.SavedViews, number_lists.NumberLists)
+        for name, member in vars(owner).items()
+        if callable(member) or isinstance(member, property)
+    }
+    taken = {
+        (type(view).__name__, name)
+        for view in app.extensions["kit"].baseviews
+        if isinstance(view, saved_views.SavedViews)
+        for name, owner in names.items()
+        if not name.startswith("__") and getattr(type(view), name) is not getattr(owner, name)
+    }
+
+    assert taken == set()

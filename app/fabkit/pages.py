@@ -151,7 +151,7 @@ class ModelPage(SavedViews, NumberLists, Page, ModelView):
         return f"{self.route_base}/"
 
     def _listing(self, query: Query, views: list[View]) -> dict[str, Any]:
-        view = self._view(query, views)
+        view = self._opened_view(query, views)
         columns = self._visible_columns(view)
         rows = lists.rows(query, columns, self.extra)
         has_more = len(rows) > query.size
@@ -162,7 +162,7 @@ class ModelPage(SavedViews, NumberLists, Page, ModelView):
             "subtitle": self.subtitle,
             "url": self.url,
             "empty": self.empty or _("Nothing here yet."),
-            "problems": query.problems + self._gone(view),
+            "problems": query.problems + self._gone_filters(view),
             "notes": [bound.note for bound in query.bounds if bound.note],
             "filters": query.filters,
             "filtered": query.is_filtered,

@@ -116,8 +116,9 @@ def open_with(page: str, id: int | None) -> None:
 def without_view(address: str) -> str:
     """An address of a list without the view, whose columns would go before those that somebody chooses now."""
     path, _mark, query = address.partition("?")
-    kept = [(name, value) for name, value in lists.parse(query).items(multi=True) if name != "view"]
-    return lists.url_of(path, [*kept, *([("view", str(NONE))] if len(kept) < len(lists.parse(query)) else [])])
+    asked = lists.parse(query)
+    kept = [(name, value) for name, value in asked.items(multi=True) if name != "view"]
+    return lists.url_of(path, kept, view=NONE if "view" in asked else None)
 
 
 class ViewForm(FlaskForm):
@@ -135,10 +136,10 @@ class SavedViews:
     _visible_columns: Callable[[View | None], list[lists.Column]]
 
     @property
-    def _page(self) -> str:
+    def _page_name(self) -> str:
         return type(self).__name__
 
-    def _view(self, query: Query, views: list[View]) -> View | None:
+    def _opened_view(self, query: Query, views: list[View]) -> View | None:
         """The view that an address names; 404 if it is not there for this person."""
         if not query.view:
             return None
@@ -147,9 +148,9 @@ class SavedViews:
     def _view_of(self, filter: str) -> View | None:
         """The view in a filter that was posted back."""
         query = self.query(lists.parse(filter))
-        return self._view(query, of(self._page)) if query.view else None
+        return self._opened_view(query, of(self._page_name)) if query.view else None
 
-    def _gone(self, view: View | None) -> list[str]:
+    def _gone_filters(self, view: View | None) -> list[str]:
         """That a view asks for what the page does not know any more."""
         names = {each.name for each in self.filters}
         known = {
@@ -180,19 +181,25 @@ class SavedViews:
     @permitted("list")
     def ask_for_view(self) -> Any:
         """The dialog in which a view gets its name; for one's own view, with what it is called now."""
-        view = self._own()
+        view = self._own_view()
         return self._view_dialog(ViewForm(formdata=None, obj=view), view)
 
     @expose("/views", methods=["POST"])
     @permitted("list")
     def save_view(self) -> Any:
         """Save the list as it is shown: filters, order and columns."""
-        form, now, changed = ViewForm(), self._now(), self._own()
+        form, now, changed = ViewForm(), self._asked_address(), self._own_view()
         shown = self._visible_columns(self._view_of(request.form.get("address", "")))
         columns = [column.name for column in shown]
         try:
-            view = save(self._page, form.name.data or "", self._kept(now), columns, shared=bool(form.shared.data),
-                        id=changed.id if changed else None)  # fmt: skip
+            view = save(
+                self._page_name,
+                form.name.data or "",
+                self._kept_query(now),
+                columns,
+                shared=bool(form.shared.data),
+                id=changed.id if changed else None,
+            )
         except RuleError as refusal:
             db.session.rollback()
             return self._refused_view(form, refusal), 422
@@ -207,7 +214,7 @@ class SavedViews:
     @permitted("list")
     def ask_to_delete_view(self) -> Any:
         """The dialog that asks whether to delete a view."""
-        view = self._own() or abort(404)
+        view = self._own_view() or abort(404)
         dialog = {
             "title": _("Delete the view “%(name)s”?", name=view.name),
             "action_url": f"{self.route_base}/views/delete",
@@ -221,7 +228,7 @@ class SavedViews:
     @permitted("list")
     def delete_view(self) -> Any:
         """Delete a view of one's own, also for those it was shared with."""
-        view = self._own() or abort(404)
+        view = self._own_view() or abort(404)
         db.session.delete(view)
         db.session.commit()
         flash(_("Deleted the view."), "success")
@@ -232,24 +239,24 @@ class SavedViews:
     def open_with_view(self) -> Any:
         """Let the page open with a view from now on, or with none."""
         asked = request.form.get("id", "")
-        view = next((view for view in of(self._page) if str(view.id) == asked), None)
+        view = next((view for view in of(self._page_name) if str(view.id) == asked), None)
         if asked and view is None:
             abort(404)
-        open_with(self._page, view.id if view else None)
+        open_with(self._page_name, view.id if view else None)
         db.session.commit()
         return redirect(f"{self.url}?{view.address}" if view else self.url, code=303)
 
-    def _own(self) -> SavedView | None:
+    def _own_view(self) -> SavedView | None:
         """The view that is to be changed; None for a new one."""
         asked = request.form.get("id", "")
         if not asked:
             return None
-        return (own(self._page, int(asked)) if is_number(asked) else None) or abort(404)
+        return (own(self._page_name, int(asked)) if is_number(asked) else None) or abort(404)
 
-    def _now(self) -> Args:
+    def _asked_address(self) -> Args:
         return lists.parse(request.form.get("address", ""))
 
-    def _kept(self, now: Args) -> str:
+    def _kept_query(self, now: Args) -> str:
         """What of an address is kept: what the list understood of it."""
         query = self.query(now)
         order = [(name, now[name]) for name in ("sort", "size") if now.get(name)]
@@ -258,8 +265,8 @@ class SavedViews:
     def _refused_view(self, form: ViewForm, refusal: RuleError) -> str:
         if refusal.field == "name":
             form.name.errors = [str(refusal)]
-            return self._view_dialog(form, self._own())
-        return self._view_dialog(form, self._own(), str(refusal))
+            return self._view_dialog(form, self._own_view())
+        return self._view_dialog(form, self._own_view(), str(refusal))
 
     def _view_dialog(self, form: ViewForm, view: SavedView | None, problem: str | None = None) -> str:
         dialog = {
