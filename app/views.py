@@ -9,6 +9,7 @@ from app.fabkit.open_api import BadParameter
 from app.fabkit.shell import MenuGroup, MenuPage
 from app.pages import login, open_data, portal
 from app.pages.accounts import Accounts
+from app.pages.appointment_queries import AppointmentQueries
 from app.pages.appointments import Appointments
 from app.pages.assignments import Assignments
 from app.pages.audits import AuditLog
@@ -17,6 +18,7 @@ from app.pages.capability_gaps import CapabilityGaps
 from app.pages.capability_reviews import CapabilityReviews
 from app.pages.captchas import Captchas
 from app.pages.catalogue import Catalogue
+from app.pages.certificate_queries import CertificateQueries
 from app.pages.certificates import Certificates
 from app.pages.clock_runs import ClockRuns
 from app.pages.deadlines import Deadlines
@@ -25,7 +27,9 @@ from app.pages.holidays import Holidays
 from app.pages.inbox import Inbox
 from app.pages.inspection_draws import InspectionDraws
 from app.pages.inspections import Inspections
+from app.pages.institution_queries import InstitutionQueries
 from app.pages.institutions import Institutions
+from app.pages.instrument_queries import InstrumentQueries
 from app.pages.instruments import Photos
 from app.pages.issuing_rules import IssuingRules
 from app.pages.jobs import Jobs
@@ -47,6 +51,7 @@ from app.pages.results import Results
 from app.pages.scans import Scans
 from app.pages.session import HomeView, SessionView
 from app.pages.staff import Staff
+from app.pages.standard_queries import StandardQueries
 from app.pages.standard_reviews import StandardReviews
 from app.pages.standards import Standards
 from app.pages.statistics import (
@@ -56,6 +61,7 @@ from app.pages.statistics import (
     WorkloadStatistics,
 )
 from app.pages.traces import Traces
+from app.pages.unit_queries import UnitQueries
 
 MENU = (
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
@@ -87,6 +93,18 @@ MENU = (
             MenuPage(_l("Local inspections"), Inspections, "clipboard-list"),
             MenuPage(_l("Random draws"), InspectionDraws, "sparkles"),
             MenuPage(_l("Gaps of ability"), CapabilityGaps, "chart-bar"),
+        ),
+    ),
+    MenuGroup(
+        _l("Data queries"),
+        "database-search",
+        (
+            MenuPage(_l("Query of instruments"), InstrumentQueries, "gauge"),
+            MenuPage(_l("Query of appointments"), AppointmentQueries, "calendar"),
+            MenuPage(_l("Query of results and certificates"), CertificateQueries, "certificate"),
+            MenuPage(_l("Query of institutions"), InstitutionQueries, "building-bank"),
+            MenuPage(_l("Query of using units"), UnitQueries, "users"),
+            MenuPage(_l("Query of measurement standards"), StandardQueries, "scale"),
         ),
     ),
     MenuGroup(

@@ -247,7 +247,14 @@ def test_every_table_has_a_mixin_or_is_for_everybody_on_purpose():
         "publication_rule", "dump", "announced_change",
     }  # fmt: skip
     ours = {name for name in Model.metadata.tables if not name.startswith("ab_")}
-    from app.models import AuditEntry, OfferedByInstitution, OwnedByAccount, OwnedByInstitution, WithinRegion
+    from app.models import (
+        AuditEntry,
+        OfferedByInstitution,
+        OwnedByAccount,
+        OwnedByInstitution,
+        SharedByAccount,
+        WithinRegion,
+    )
 
     def below(cls):
         return {cls, *(sub for child in cls.__subclasses__() for sub in below(child))}
@@ -257,6 +264,7 @@ def test_every_table_has_a_mixin_or_is_for_everybody_on_purpose():
         | below(OwnedByInstitution)
         | below(OfferedByInstitution)
         | below(OwnedByAccount)
+        | below(SharedByAccount)
         | {AuditEntry}
     )
     scoped = {cls.__tablename__ for cls in mixins if hasattr(cls, "__table__")}

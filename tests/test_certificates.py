@@ -446,7 +446,7 @@ def test_the_list_costs_the_same_statements(sign_in, unit, lab, statements, coun
     with statements() as seen:
         assert clerk.get("/certificates/").status_code == 200
 
-    assert len(seen) == 5
+    assert len(seen) == 6
 
 
 def test_an_export_holds_own_certificates_only(sign_in, unit, lab):

@@ -255,7 +255,7 @@ def test_a_list_costs_the_same_statements_for_one_and_for_many_rows(officer, sta
         page = officer.get("/assignments/?size=200")
 
     assert len(ids(page)) == count
-    assert len(seen) == 5  # who, what they may, the page, the total, the bell
+    assert len(seen) == 6  # who, what they may, their views, the page, the total, the bell
 
 
 def test_no_options_of_another_table_are_in_the_page(officer):

@@ -442,7 +442,7 @@ def test_the_lists_cost_the_same_statements(clerk, reviewer, lab, statements, co
     with statements() as waiting:
         reviewer.get("/standard-reviews/?size=100")
 
-    assert (len(entered), len(waiting)) == (5, 5)
+    assert (len(entered), len(waiting)) == (6, 6)
 
 
 # --- By the clock --------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask_babel import gettext as _
-from sqlalchemy import BigInteger, ColumnElement, func, literal, select
+from flask_babel import gettext as _, lazy_gettext as _l
+from sqlalchemy import BigInteger, ColumnElement, Date, and_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from werkzeug.datastructures import MultiDict
 
@@ -33,6 +33,8 @@ class Bound:
     by_row: Condition | None = None
     params: list[tuple[str, str]] = field(default_factory=list)
     problem: str | None = None
+    note: str | None = None
+    conditions: dict[str, Any] = field(default_factory=dict)
     options: list[tuple[str, Any, bool]] = field(default_factory=list)
     multiple: bool = False
     options_url: str = ""
@@ -117,32 +119,78 @@ class Cascade:
         return bound
 
 
+PERIODS = {
+    "today": _l("Today"),
+    "this_week": _l("This week"),
+    "this_month": _l("This month"),
+    "last_month": _l("Last month"),
+    "this_year": _l("This year"),
+    "last_30_days": _l("Last 30 days"),
+}
+TO_COME = {"next_30_days": _l("Next 30 days")}
+
+
+def period(name: str, today: date) -> tuple[date, date]:
+    """The first and the last day of a period around today; weeks begin on Monday."""
+    month = today.replace(day=1)
+    before = month - timedelta(days=1)
+    return {
+        "today": (today, today),
+        "this_week": (today - timedelta(days=today.weekday()), today + timedelta(days=6 - today.weekday())),
+        "this_month": (month, (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)),
+        "last_month": (before.replace(day=1), before),
+        "this_year": (today.replace(month=1, day=1), today.replace(month=12, day=31)),
+        "last_30_days": (today - timedelta(days=29), today),
+        "next_30_days": (today, today + timedelta(days=29)),
+    }[name]
+
+
 @dataclass(frozen=True)
 class Dates:
-    """From a day to a day, both included, in local time."""
+    """From a day to a day, both included, in local time; or a period that moves with today, `to_come` as well.
+
+    A period stands in the URL by its name, so that an address that is kept means this month in every month.
+    """
 
     name: str
     label: Any
     column: Any
+    to_come: bool = False
 
     def bind(self, args: Args) -> Bound:
         bound = Bound(self.name, self.label, "dates")
+        periods = PERIODS | TO_COME if self.to_come else PERIODS
+        asked = args.get(self.name, "")
+        bound.options = [(name, str(word), name == asked) for name, word in periods.items()]
+        if asked in periods:
+            bound.value, bound.params = asked, [(self.name, asked)]
+            bound.condition = self._between(*period(asked, datetime.now(ZoneInfo(ZONE)).date()))
+            return bound
+        if asked:
+            bound.problem = _("“%(filter)s” does not know this value; it was left out.", filter=self.label)
         start, end = self._day(args, "from", bound), self._day(args, "to", bound)
         if start and end and start > end:
             bound.problem = _("“%(filter)s”: the first day is after the last.", filter=self.label)
             return bound
+        bound.start, bound.end = start.isoformat() if start else "", end.isoformat() if end else ""
+        bound.params = [(f"{self.name}_{side}", day) for side, day in (("from", bound.start), ("to", bound.end)) if day]
+        bound.condition = self._between(start, end)
+        return bound
+
+    def _between(self, start: date | None, end: date | None) -> Condition | None:
         conditions: list[Condition] = []
         if start:
-            bound.start = start.isoformat()
-            bound.params.append((f"{self.name}_from", bound.start))
-            conditions.append(self.column >= _midnight(start))
+            conditions.append(self.column >= self._begin(start))
         if end:
-            bound.end = end.isoformat()
-            bound.params.append((f"{self.name}_to", bound.end))
-            conditions.append(self.column < _midnight(end + timedelta(days=1)))
-        for condition in conditions:
-            bound.condition = condition if bound.condition is None else bound.condition & condition
-        return bound
+            conditions.append(self.column < self._begin(end + timedelta(days=1)))
+        return self.asked(and_(*conditions)) if conditions else None
+
+    def asked(self, condition: Condition) -> Condition:
+        """What is asked of a row of the list, where the column is of another table."""
+        return condition
+
+    def _begin(self, day: date) -> date | datetime:
+        return day if isinstance(self.column.type, Date) else datetime.combine(day, time.min, ZoneInfo(ZONE))
 
     def _day(self, args: Args, side: str, bound: Bound) -> date | None:
         given = args.get(f"{self.name}_{side}", "").strip()
@@ -156,10 +204,6 @@ class Dates:
             bound.problem = _("“%(filter)s”: please give the day as 2026-01-31.", filter=self.label)
             return None
         return found
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, ZoneInfo(ZONE))
 
 
 @dataclass(frozen=True)
@@ -280,6 +324,19 @@ def among(column: Any, id: Any, text: Contains, term: str) -> Found:
         return Found(column.in_(select(id).where(text.by_index(term))), by_row)
     few = column == func.any(literal(ids, ARRAY(BigInteger)))
     return Found(few, few)
+
+
+def in_large(name: str, label: Any, id: Any, text: Contains, shortest: int = 2) -> SearchField:
+    """A search in a column of the list's own table, which is large: a rare term is found first, by its index."""
+
+    def find(term: str) -> Found:
+        ids = list(db.session.scalars(select(id).where(text.by_index(term)).limit(MOST_FETCHED + 1)))
+        if len(ids) > MOST_FETCHED:
+            return Found(text.by_index(term), text.by_row(term))
+        few = id == func.any(literal(ids, ARRAY(BigInteger)))
+        return Found(few, few)
+
+    return SearchField(name, label, find, shortest)
 
 
 def in_own(name: str, label: Any, text: Contains) -> SearchField:

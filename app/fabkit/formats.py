@@ -43,7 +43,7 @@ def badge(labels: Mapping[str, Any]) -> Show:
             return Markup("")
         return _badge(value, str(labels.get(value, value)))
 
-    return _with_sheet(show, lambda value: words_in_sheet(labels, value))
+    return _with_labels(show, labels)
 
 
 @lru_cache(maxsize=256)
@@ -57,7 +57,7 @@ def label(labels: Mapping[str, Any]) -> Show:
     def show(value: str | None) -> str:
         return "" if value is None else str(labels.get(value, value))
 
-    return _with_sheet(show, lambda value: words_in_sheet(labels, value))
+    return _with_labels(show, labels)
 
 
 def days_waiting(amber: int, red: int) -> Show:
@@ -97,11 +97,22 @@ def mask_phone(value: str | None) -> str:
     return value[:3] + "****" + value[-4:] if len(value) >= 8 else "****"
 
 
+def mask_name(value: str | None) -> str:
+    """The family name, as a rule its first character, with one star for each other."""
+    return value[:1] + "*" * max(len(value) - 1, 1) if value else ""
+
+
 def reveal(masked: str, url: str) -> Markup:
     """A masked value with a button that asks the server for the whole one."""
     return Markup('{} <button type="button" class="btn-reveal btn btn-sm" data-url="{}">{}</button>').format(
         masked, url, _("Show")
     )
+
+
+def _with_labels(show: Any, labels: Mapping[str, Any]) -> Show:
+    """A way to show codes that tells which there are."""
+    show.labels = labels
+    return _with_sheet(show, lambda value: words_in_sheet(labels, value))
 
 
 def _with_sheet(show: Any, sheet: Sheet) -> Show:
@@ -131,4 +142,25 @@ def _yes_no_in_sheet(value: Any) -> ColumnElement[Any]:
     return case((value.is_(True), _("Yes")), (value.is_(False), _("No")), else_=null())
 
 
-_SHEETS: dict[Show, Sheet] = {moment: _moment_in_sheet, day: day_in_sheet, yes_no: _yes_no_in_sheet}
+def _masked_phone_in_sheet(value: Any) -> ColumnElement[Any]:
+    some = func.left(value, 3).concat("****").concat(func.right(value, 4))
+    return case((func.length(value) >= 8, some), (value != "", "****"), else_="")
+
+
+def _office_phone_in_sheet(value: Any) -> ColumnElement[Any]:
+    return case((value.startswith("1"), _masked_phone_in_sheet(value)), else_=value)
+
+
+def _masked_name_in_sheet(value: Any) -> ColumnElement[Any]:
+    stars = func.repeat("*", func.greatest(func.length(value) - 1, 1))
+    return case((value != "", func.left(value, 1).concat(stars)), else_="")
+
+
+_SHEETS: dict[Show, Sheet] = {
+    moment: _moment_in_sheet,
+    day: day_in_sheet,
+    yes_no: _yes_no_in_sheet,
+    mask_phone: _masked_phone_in_sheet,
+    office_phone: _office_phone_in_sheet,
+    mask_name: _masked_name_in_sheet,
+}

@@ -1,7 +1,7 @@
 """A list: its columns, and a page of it found by index, by OFFSET at first and by key further on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -25,7 +25,8 @@ class Column:
     """A column of a list: what is asked, how it is shown, whether one may sort by it.
 
     Only a column whose index ends in the key is `sortable`: the order of a list must not cost a sort.
-    `sheet` gives the cell of an export where `show` is not enough to tell.
+    `sheet` gives the cell of an export where `show` is not enough to tell. What tells of a person has `masked`: how it
+    is shown, in exports as well, to who may not see persons.
     """
 
     name: str
@@ -37,6 +38,11 @@ class Column:
     hidden: bool = False
     fixed: bool = False
     sheet: Sheet | None = None
+    masked: Show | None = None
+
+    def without_persons(self) -> "Column":
+        """The column as it is for who may not see persons."""
+        return replace(self, show=self.masked, sheet=None) if self.masked else self
 
     def in_sheet(self) -> ColumnElement[Any]:
         return self.sheet(self.value) if self.sheet else in_sheet(self.show, self.value)
@@ -85,6 +91,7 @@ class Query:
     after: Key | None = None
     before: Key | None = None
     problems: list[str] = field(default_factory=list)
+    view: int | None = None
 
     @property
     def bounds(self) -> list[Bound]:
@@ -92,7 +99,13 @@ class Query:
 
     @property
     def params(self) -> list[tuple[str, str]]:
-        return [param for bound in self.bounds for param in bound.params]
+        """What goes along in every address of the list: its filters, and the view it was opened with."""
+        view = [] if self.view is None else [("view", str(self.view))]
+        return [*(param for bound in self.bounds for param in bound.params), *view]
+
+    @property
+    def is_filtered(self) -> bool:
+        return any(bound.params for bound in self.bounds)
 
     @property
     def text(self) -> str:
@@ -129,6 +142,8 @@ def read(source: Source, columns: list[Column], filters: Any, search: Search | N
     if query.after is None and query.before is None and (query.page - 1) * query.size > OFFSET_CAP:
         query.page = OFFSET_CAP // query.size + 1
         problems.append(_("That far on, pages are reached one after another: this is the furthest."))
+    asked = args.get("view", "")
+    query.view = int(asked) if is_number(asked) else None
     query.problems = problems + [bound.problem for bound in query.bounds if bound.problem]
     return query
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.datastructures import CombinedMultiDict
 
 from app import audit, spreadsheet
-from app.access import visible
+from app.access import narrowing, visible
 from app.errors import RuleError, Stale, wants_fragment
 from app.models import db
 
@@ -30,9 +30,13 @@ from .actions import FormAction, NoForm, Selection, form_action, read_selection
 from .filters import Search, is_number
 from .formats import ZONE
 from .lists import Column, Query, Source, Total
+from .number_lists import NumberLists
+from .saved_views import SavedViews, View, of as views_of, without_view
 from .security import permitted, require
 
 log = logging.getLogger(__name__)
+
+SEE_PERSONS = "can_see_persons"
 
 
 @dataclass
@@ -75,7 +79,7 @@ class Page(BaseView):
         return self.appbuilder.sm.has_access(permission, self.class_permission_name)
 
 
-class ModelPage(Page, ModelView):
+class ModelPage(SavedViews, NumberLists, Page, ModelView):
     """A list of a table's rows with what can be done to them.
 
     A page declares `list_title`, `source`, `columns`, `filters`, `search`, its `@form_action`s, and `details`.
@@ -105,6 +109,8 @@ class ModelPage(Page, ModelView):
         self.search_columns = self.add_columns = self.edit_columns = self.show_columns = ["id"]
         self.list_columns = ["id"]
         super().__init__(**kwargs)
+        if any(column.masked for column in self.columns):
+            self.base_permissions = [*(self.base_permissions or []), SEE_PERSONS]
 
     @cached_property
     def form_actions(self) -> list[tuple[FormAction, Callable[..., Any]]]:
@@ -126,8 +132,12 @@ class ModelPage(Page, ModelView):
     @expose("/", methods=["GET"])
     @permitted("list")
     def index(self) -> Any:
-        query = self.query(request.args)
-        return render_template("list.html", listing=self._listing(query), page=self)
+        views = views_of(type(self).__name__)
+        default = next((view for view in views if view.default), None)
+        if default and not request.args:
+            return redirect(f"{self.url}?{default.address}")
+        listing = self._listing(self.query(request.args), views)
+        return render_template("list.html", listing=listing, page=self)
 
     def total(self, query: Query) -> Total:
         """How many rows match; a page with tallies knows better than to count."""
@@ -140,8 +150,9 @@ class ModelPage(Page, ModelView):
     def url(self) -> str:
         return f"{self.route_base}/"
 
-    def _listing(self, query: Query) -> dict[str, Any]:
-        columns = self._visible_columns()
+    def _listing(self, query: Query, views: list[View]) -> dict[str, Any]:
+        view = self._opened_view(query, views)
+        columns = self._visible_columns(view)
         rows = lists.rows(query, columns, self.extra)
         has_more = len(rows) > query.size
         rows = (rows[1:] if query.before else rows[:-1]) if has_more else rows
@@ -151,10 +162,12 @@ class ModelPage(Page, ModelView):
             "subtitle": self.subtitle,
             "url": self.url,
             "empty": self.empty or _("Nothing here yet."),
-            "problems": query.problems,
+            "problems": query.problems + self._gone_filters(view),
+            "notes": [bound.note for bound in query.bounds if bound.note],
             "filters": query.filters,
-            "filtered": bool(query.params),
-            "clear_url": self.url,
+            "filtered": query.is_filtered,
+            "clear_url": self._url_without_view(views),
+            "views": self._shown_views(views, view),
             "search": _search_box(query),
             "columns": [self._head(column, query) for column in columns],
             "all_columns": self._chooser(columns),
@@ -167,11 +180,16 @@ class ModelPage(Page, ModelView):
             **_paging(self.url, query, rows, has_more, total),
         }
 
-    def _visible_columns(self) -> list[Column]:
-        chosen = g.user.preferences.get("columns", {}).get(type(self).__name__)
-        if chosen is None:
-            return [column for column in self.columns if not column.hidden]
-        return [column for column in self.columns if column.fixed or column.name in chosen]
+    def _visible_columns(self, view: View | None) -> list[Column]:
+        chosen = view.columns if view else g.user.preferences.get("columns", {}).get(type(self).__name__)
+        columns = [
+            column
+            for column in self.columns
+            if (not column.hidden if chosen is None else column.fixed or column.name in chosen)
+        ]
+        if self.allowed(SEE_PERSONS):
+            return columns
+        return [column.without_persons() for column in columns]
 
     def _head(self, column: Column, query: Query) -> dict[str, Any]:
         sorted_by = query.sort is column or (query.sort is None and column.value is query.source.key)
@@ -233,7 +251,7 @@ class ModelPage(Page, ModelView):
             kept[type(self).__name__] = chosen
         g.user.preferences = {**g.user.preferences, "columns": kept}
         db.session.commit()
-        return redirect(self._back())
+        return redirect(without_view(self._back()))
 
     # --- one row
 
@@ -372,7 +390,7 @@ class ModelPage(Page, ModelView):
         kind = request.form.get("format", "")
         if kind not in spreadsheet.KINDS:
             abort(400)
-        columns = self._visible_columns()
+        columns = self._visible_columns(self._view_of(request.form.get("filter", "")))
         limit = current_app.config["EXPORT_ROWS"]
         sheet = spreadsheet.write(
             db.session.connection(),
@@ -381,6 +399,7 @@ class ModelPage(Page, ModelView):
             kind,
             title=str(self.list_title),
             most=limit,
+            options=narrowing(),
         )
         if sheet is None:
             text = _("An export holds at most %(number)s rows. Please narrow the filter.", number=limit)

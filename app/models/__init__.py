@@ -8,9 +8,12 @@ from app.models.accounts import (
     AccountSession as AccountSession,
     Attempt as Attempt,
     Captcha as Captcha,
+    NumberList as NumberList,
     OwnedByAccount as OwnedByAccount,
     Role as Role,
     RoleGrant as RoleGrant,
+    SavedView as SavedView,
+    SharedByAccount as SharedByAccount,
     UsedPassword as UsedPassword,
     held_role as held_role,
 )

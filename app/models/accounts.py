@@ -18,7 +18,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Moment
@@ -41,6 +41,13 @@ class OwnedByAccount:
     """What belongs to one account: seen by its owner and by who may see the account."""
 
     account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+
+
+class SharedByAccount:
+    """What one account makes: its own alone, unless it is shared; then those of its organization see it too."""
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    shared: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
 class Account(User):
@@ -157,6 +164,34 @@ class AccessKey(OwnedByAccount, Model):
     expires_at: Mapped[datetime] = mapped_column(Moment)
     last_used_at: Mapped[datetime | None] = mapped_column(Moment)
     revoked_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class SavedView(SharedByAccount, Model):
+    """What somebody asks of a list again and again: filters and order as a query string, and the columns, by name.
+
+    `page` is the name of the page, `columns` the names of those that are shown.
+    """
+
+    __tablename__ = "saved_view"
+    __table_args__ = (UniqueConstraint("account_id", "page", "name", name="one_view_per_name"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    page: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str] = mapped_column(String(40))
+    query: Mapped[str] = mapped_column(String(4000))
+    columns: Mapped[list[str]] = mapped_column(JSONB)
+    saved_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+
+class NumberList(OwnedByAccount, Model):
+    """Numbers that somebody pasted to look for them: too many for an address, which names the list instead."""
+
+    __tablename__ = "number_list"
+    __table_args__ = (CheckConstraint("cardinality(numbers) BETWEEN 1 AND 1000", name="at_most_a_thousand"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    numbers: Mapped[list[str]] = mapped_column(ARRAY(String(100)))
+    at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
 
 class Attempt(Model):

@@ -48,6 +48,20 @@ def _searchable(name: str, column: str, *, chinese: bool = False) -> list[Index]
     return grams
 
 
+# For each width of jurisdiction: where its rows begin in an index.
+_PLACE_OF_WIDTH: dict[str, tuple[Any, ...]] = {
+    "county": ("region_code",),
+    "city": ("city_code",),
+    "province": (text("left(city_code, 2)"),),
+    "nation": (),
+}
+
+
+def _in_order(name: str, *order: str) -> list[Index]:
+    """Indexes for a list of everything in an area, in its order, for each width of jurisdiction."""
+    return [Index(f"{name}_{level}", *place, *order) for level, place in _PLACE_OF_WIDTH.items()]
+
+
 _DUE = text(f"{any_of('verification_state', states.VERIFIED)} AND use_state = 'in_use'")
 _PENDING = text("filing_state = 'pending'")
 _FILED = text("filing_state = 'filed' AND use_state <> 'scrapped'")
@@ -84,6 +98,9 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         Index("instrument_filed", "city_code", "region_code", "catalogue_item_id", postgresql_where=_FILED),
         # Filings under review, for each width of jurisdiction.
         Index("instrument_pending", "city_code", "region_code", "id", postgresql_where=_PENDING),
+        # Everything in an area, the newest first; that of the nation is its key.
+        *(Index(f"instrument_{level}", *place, "id") for level, place in _PLACE_OF_WIDTH.items() if place),
+        Index("instrument_valid_until", "valid_until", "city_code"),
         *_searchable("instrument_serial", "serial_no"),
         *_searchable("instrument_name", "name", chinese=True),
     )
@@ -152,6 +169,7 @@ class Appointment(OwnedByUsingUnit, Big, Model):
         UniqueConstraint("city_code", "no", name="one_appointment_no"),
         Index("appointment_no", "no", postgresql_ops={"no": "text_pattern_ops"}),
         Index("appointment_of_using_unit", "using_unit_id", text("applied_at DESC")),
+        *_in_order("appointment_applied", "applied_at", "id"),
         *_searchable("appointment_applicant", "applicant", chinese=True),
     )
 
@@ -304,12 +322,6 @@ _RANDOM = "upper(left(replace(gen_random_uuid()::text, '-', ''), 12) || right(ge
 
 
 # For each width of jurisdiction: what waits to be published, and what is.
-_PLACE_OF_WIDTH: dict[str, tuple[Any, ...]] = {
-    "county": ("region_code",),
-    "city": ("city_code",),
-    "province": (text("left(city_code, 2)"),),
-    "nation": (),
-}
 _TO_PUBLISH, _NO_LONGER = text("publication = 'unpublished'"), text("publication <> 'unpublished'")
 
 
@@ -347,6 +359,7 @@ class Certificate(SharedByParties, Findings, Big, Model):
             for level, place in _PLACE_OF_WIDTH.items()
             for name, which in (("to_publish", _TO_PUBLISH), ("published", _NO_LONGER))
         ),
+        *_in_order("certificate_verified", "verified_on", "id"),
         Index("certificate_published_by", "institution_id", "issued_at", "id", postgresql_where=_NO_LONGER),
         Index("certificate_published_verified", "verified_on", "id", postgresql_where=_NO_LONGER),
         Index(

@@ -19,6 +19,31 @@ from app.pages.instruments import DELIVERIES
 from app.states import TASK_LABELS
 
 
+def show(found: Appointment) -> Show:
+    """Everything about an order, its instruments with their institutions."""
+    heads = [_l("Instrument"), _l("Model"), _l("Serial no."), _l("State"), _l("Institution")]
+    rows = [
+        [row.name, row.model, row.serial_no, badge(TASK_LABELS)(row.state), row.institution or ""]
+        for row in appointments.lines(found.id)
+    ]
+    facts = [
+        (_l("Appointment no."), found.no),
+        (_l("Applied at"), moment(found.applied_at)),
+        (_l("Applicant"), found.applicant),
+        (_l("Contact"), found.contact),
+        (_l("Telephone"), found.phone),
+        (_l("Delivery"), label(DELIVERIES)(found.delivery)),
+        (_l("Wished date"), day(found.wished_on)),
+        (_l("Remark"), found.remark),
+    ]
+    return Show(
+        id=found.id,
+        title=found.no,
+        sections=[Section(_l("Appointment"), facts)],
+        tables=[Table(_l("Instruments"), heads, rows)],
+    )
+
+
 class Appointments(ModelPage):
     """预约单."""
 
@@ -53,29 +78,7 @@ class Appointments(ModelPage):
 
     def details(self, row_id: int) -> Show | None:
         found = appointments.find(row_id)
-        if found is None:
-            return None
-        heads = [_l("Instrument"), _l("Model"), _l("Serial no."), _l("State"), _l("Institution")]
-        rows = [
-            [row.name, row.model, row.serial_no, badge(TASK_LABELS)(row.state), row.institution or ""]
-            for row in appointments.lines(found.id)
-        ]
-        facts = [
-            (_l("Appointment no."), found.no),
-            (_l("Applied at"), moment(found.applied_at)),
-            (_l("Applicant"), found.applicant),
-            (_l("Contact"), found.contact),
-            (_l("Telephone"), found.phone),
-            (_l("Delivery"), label(DELIVERIES)(found.delivery)),
-            (_l("Wished date"), day(found.wished_on)),
-            (_l("Remark"), found.remark),
-        ]
-        return Show(
-            id=found.id,
-            title=found.no,
-            sections=[Section(_l("Appointment"), facts)],
-            tables=[Table(_l("Instruments"), heads, rows)],
-        )
+        return show(found) if found else None
 
     @page_action("print", _l("Print the slip"), icon="printer", permission="can_print")
     def print_slip(self, row_id: int) -> str:

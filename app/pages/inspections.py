@@ -475,7 +475,7 @@ class Inspections(InspectionPage):
         by_region(lambda code: Inspection.region_code.startswith(regions.prefix(code))),
         Lookup("party", _l("Inspected party"), lambda id: Inspection.party_id == id, "/inspections/parties",
                _party_name),
-        Dates("planned", _l("Planned inspection day"), Inspection.planned_on),
+        Dates("planned", _l("Planned inspection day"), Inspection.planned_on, to_come=True),
     )  # fmt: skip
     search = Search(
         (

@@ -174,7 +174,8 @@ class BookForm(lots.LotsForm):
         )
 
 
-def _due(value: str) -> Any:
+def is_due(value: str) -> Any:
+    """The condition that an instrument in use falls due so soon, is overdue, or has never passed."""
     in_use = Instrument.use_state == IN_USE
     if value == "overdue":
         return and_(in_use, Instrument.verification_state == OVERDUE)
@@ -220,7 +221,7 @@ class Ledger(ModelPage):
     )
     extra = {"state": case((Instrument.use_state == IN_USE, Instrument.filing_state), else_=Instrument.use_state)}  # noqa: RUF012
     filters = (
-        Switch("due", _l("Due"), None, DUE, multiple=False, conditions=_due),
+        Switch("due", _l("Due"), None, DUE, multiple=False, conditions=is_due),
         instrument_pages.BY_VERIFICATION,
         instrument_pages.BY_USE,
         instrument_pages.BY_FILING,

@@ -278,29 +278,31 @@ class LocalInstitutions(ModelPage):
 
     def details(self, row_id: int) -> Show | None:
         found = local_institutions.find(row_id, g.principal)
-        if found is None:
-            return None
-        house, home, region = found
-        return Show(
-            id=home.id,
-            title=home.name,
-            state=house.standing,
-            state_badge=badge(STANDING_LABELS)(house.standing),
-            sections=[Section("", _facts(house, home, region))],
-            tables=[
-                _capability_table(row_id),
-                _standard_table(row_id),
-                _staff_table(row_id),
-                _inspection_table(row_id),
-            ],
-            timeline=_timeline(institution_versions.of(row_id)),
-        )
+        return show(*found) if found else None
 
 
 # --- In words ------------------------------------------------------------------------------------
 
 
-def _facts(house: Institution, home: Organization, region: str) -> list[tuple[Any, Any]]:
+def show(house: Institution, home: Organization, region: str, phone: Any = office_phone) -> Show:
+    """Everything about an institution: what is said of it, what it has and can do, how it has changed."""
+    return Show(
+        id=home.id,
+        title=home.name,
+        state=house.standing,
+        state_badge=badge(STANDING_LABELS)(house.standing),
+        sections=[Section("", _facts(house, home, region, phone))],
+        tables=[
+            _capability_table(home.id),
+            _standard_table(home.id),
+            _staff_table(home.id),
+            _inspection_table(home.id),
+        ],
+        timeline=_timeline(institution_versions.of(home.id)),
+    )
+
+
+def _facts(house: Institution, home: Organization, region: str, phone: Any) -> list[tuple[Any, Any]]:
     facts: list[tuple[Any, Any]] = [
         (FACTS["credit_code"], home.credit_code),
         (_l("Designation"), label(DESIGNATIONS)(house.designation)),
@@ -316,7 +318,7 @@ def _facts(house: Institution, home: Organization, region: str) -> list[tuple[An
         (FACTS["verifiers"], house.verifiers),
         (FACTS["floor_area"], house.floor_area),
         (FACTS["contact"], house.contact),
-        (FACTS["phone"], office_phone(house.phone)),
+        (FACTS["phone"], phone(house.phone)),
         (FACTS["address"], house.address),
         (_l("Mean days"), house.mean_days),
     ]

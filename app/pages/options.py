@@ -7,7 +7,7 @@ from flask import abort, g, request
 from flask_appbuilder import expose
 from flask_babel import lazy_gettext as _l
 
-from app.domain import catalogue, institutions, regions, standards
+from app.domain import catalogue, institutions, regions, standards, using_units
 from app.fabkit.filters import Cascade, Condition, Lookup, is_number
 from app.fabkit.pages import Page
 
@@ -36,8 +36,13 @@ def by_institution(matches: Callable[[int], Condition]) -> Lookup:
     return Lookup("institution", _l("Institution"), matches, "/options/institutions", institutions.name_of)
 
 
+def by_unit(matches: Callable[[int], Condition]) -> Lookup:
+    """The filter by using unit; `matches` says which rows are a unit's."""
+    return Lookup("unit", _l("Using unit"), matches, "/options/units", using_units.name_of)
+
+
 class Options(Page):
-    """Public codes only: every signed-in person may read them, and regions even who registers."""
+    """Public codes, which every signed-in person may read, and regions even who registers; units only who sees them."""
 
     route_base = "/options"
 
@@ -83,6 +88,13 @@ class Options(Page):
         _signed_in()
         term = request.args.get("q", "").strip()[:100]
         return _options([(str(row.id), row.name, True) for row in institutions.named(term)])
+
+    @expose("/units", methods=["GET"])
+    def units(self) -> Any:
+        """Using units by their name, as far as the person sees them."""
+        _signed_in()
+        term = request.args.get("q", "").strip()[:100]
+        return _options([(str(row.id), row.name, True) for row in using_units.named(term)])
 
 
 def _signed_in() -> None:

@@ -567,7 +567,7 @@ class Organizations(ModelPage):
             title=row.name,
             state=state,
             state_badge=badge(STATES)(state),
-            sections=_sections(row),
+            sections=sections(row),
             tables=[*_below(row), _accounts(row), *_merged(row)],
             timeline=[_entry(entry) for entry in audits.of("organization", row.id)],
         )
@@ -577,7 +577,8 @@ def _link(row: Any) -> Markup:
     return Markup('<a href="{}">{}</a>').format(url_for("Organizations.show", pk=row.id), row.name)
 
 
-def _sections(row: Organization) -> list[Section]:
+def sections(row: Organization) -> list[Section]:
+    """What is said of an organization, and of what it is as authority, institution or using unit."""
     heir = db.session.get(Organization, row.merged_into_id) if row.merged_into_id else None
     fields = [
         (_l("Kind of organization"), label(KINDS)(row.kind)),

@@ -31,10 +31,15 @@ class Sheet:
     rows: int
 
 
-def write(connection: Connection, rows: Any, headers: list[str], kind: str, *, title: str, most: int) -> Sheet | None:
-    """A file with the rows under their headers; None if there are more than `most`."""
+def write(
+    connection: Connection, rows: Any, headers: list[str], kind: str, *, title: str, most: int, options: Any = ()
+) -> Sheet | None:
+    """A file with the rows under their headers; None if there are more than `most`.
+
+    `options` are for the statement as a whole: those of a part of it would be left out.
+    """
     file: Any = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 -- handed to who sends it
-    safe = _neutralised(rows)
+    safe = _neutralised(rows).options(*options)
     # Unlike a page, a sheet repays the search for the best order of its joins.
     connection.exec_driver_sql("SET LOCAL join_collapse_limit = 8")
     count = _csv(connection, safe, headers, file) if kind == "csv" else _xlsx(connection, safe, headers, file, title)

@@ -21,7 +21,10 @@ let waiting;
 
 function changed({ target }) {
   if (target.matches("[data-keep], #search") || target.closest(".dropdown-menu")) return;
+  const dates = target.closest(".filter-dates");
+  if (target.matches("[data-period]")) dates.querySelectorAll("[type=date]").forEach((field) => (field.value = ""));
   if (!target.matches("[type=date]")) return submitIfChanged();
+  dates.querySelector("[data-period]").value = "";
   // A date typed by hand changes with every digit: wait until it looks finished.
   clearTimeout(waiting);
   target.classList.toggle("empty", !target.value);
@@ -32,7 +35,7 @@ function changed({ target }) {
 
 function chipsOf(filter) {
   const texts = [...filter.querySelectorAll("input:checked, input[type=hidden][data-text], option:checked")]
-    .filter((field) => field.value)
+    .filter((field) => field.value && !(field.matches("option") && field.closest(".condition")))
     .map((field) => field.dataset.text ?? field.textContent);
   const dates = [...filter.querySelectorAll("[type=date]")].map((field) => field.value);
   if (dates.every(Boolean) && dates.length) texts.push(dates.join(" – "));
@@ -43,7 +46,8 @@ function chipsOf(filter) {
 
 function clear(filter) {
   for (const field of filter.querySelectorAll("input, select")) {
-    if (field.type === "checkbox") field.checked = false;
+    if (field.type === "radio") field.checked = field.value === "";
+    else if (field.type === "checkbox") field.checked = false;
     else field.value = "";
     field.tomselect?.clear(true);
   }

@@ -109,6 +109,9 @@ list.addEventListener("click", (event) => {
   if (target.closest("[data-clear-selection]")) tickAll(false);
   if (target.closest("[data-select-all]")) everything = true;
 
+  const asks = target.closest("[data-asks]");
+  if (asks) ask(asks.dataset);
+
   const action = target.closest(".bulk-actions [data-action]");
   if (action) act(action);
 
@@ -132,6 +135,12 @@ function clickRow(row, { target, shiftKey }) {
 function act(button) {
   if ("refused" in button.dataset) return send("app:toast", { element: button.title, style: "info" });
   send("app:dialog", { url: button.dataset.formUrl, values: selection() });
+}
+
+// What is asked about the list as a whole: numbers to look for, the name of a view
+
+function ask({ asks, name = "", askedId: id = "" }) {
+  send("app:dialog", { url: asks, values: { name, id, filter: text.query, address: location.search.slice(1) } });
 }
 
 // An export is an ordinary form, so that the answer can be a file.

@@ -1,0 +1,76 @@
+"""Using units (使用单位): finding one by its name, and what they have, for who sees them."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, func, select
+
+from app import access
+from app.access import Principal
+from app.models import Instrument, Organization, db
+from app.states import IN_USE, OVERDUE, SCRAPPED
+
+MOST_FOUND = 20
+
+
+def named(term: str) -> list[Organization]:
+    """The first few using units that the acting person sees whose name contains the term."""
+    if len(term) < 2:
+        return []
+    found = _units().where(Organization.active, has_in_name(term))
+    return list(db.session.scalars(found.order_by(Organization.id).limit(MOST_FOUND)))
+
+
+def has_in_name(term: str) -> ColumnElement[bool]:
+    """The condition that a name contains a term; two characters are answered by the 2-grams, more by trigrams."""
+    if len(term) == 2:
+        found: ColumnElement[bool] = func.bigrams(Organization.name).op("@>")(func.bigrams(term))
+        return found
+    return Organization.name.ilike(f"%{term.translate(_LITERALLY)}%", escape="\\")
+
+
+_LITERALLY = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
+
+
+def name_of(unit_id: int) -> str | None:
+    """The name of a using unit that the acting person sees."""
+    names = _units().with_only_columns(Organization.name)
+    found: str | None = db.session.scalar(names.where(Organization.id == unit_id))
+    return found
+
+
+def find(unit_id: int, by: Principal) -> Organization | None:
+    """A using unit at home in a person's jurisdiction."""
+    found: Organization | None = db.session.scalar(_units().where(Organization.id == unit_id, at_home(by)))
+    return found
+
+
+def at_home(by: Principal) -> ColumnElement[bool]:
+    """The condition that an organization is at home in a person's jurisdiction."""
+    return access.at_home(Organization, by.jurisdiction)
+
+
+def _units() -> Select[Any]:
+    return select(Organization).where(Organization.kind == "using_unit")
+
+
+# --- SQL, for a unit in a list -------------------------------------------------------------------
+
+
+def instruments(*conditions: ColumnElement[bool]) -> Any:
+    """How many instruments it has, scrapped ones left out, that the acting person sees."""
+    own = select(func.count()).where(Instrument.using_unit_id == Organization.id, _is_kept(), *conditions)
+    return own.correlate(Organization).scalar_subquery()
+
+
+def has_instruments(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The condition that it has such an instrument."""
+    return exists().where(Instrument.using_unit_id == Organization.id, _is_kept(), *conditions)
+
+
+def _is_kept() -> ColumnElement[bool]:
+    return Instrument.use_state != SCRAPPED
+
+
+def is_overdue() -> ColumnElement[bool]:
+    """The condition that an instrument in use should have been verified again."""
+    return (Instrument.verification_state == OVERDUE) & (Instrument.use_state == IN_USE)
