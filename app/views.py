@@ -112,8 +112,8 @@ MENU = (
         "chart-bar",
         (
             MenuPage(_l("Instruments in figures"), InstrumentStatistics, "notebook"),
-            MenuPage(_l("Inspection rate"), InspectionRateStatistics, "gauge"),
-            MenuPage(_l("Pass rate"), PassRateStatistics, "rosette-discount-check"),
+            MenuPage(_l("Inspection rate in figures"), InspectionRateStatistics, "gauge"),
+            MenuPage(_l("Pass rate in figures"), PassRateStatistics, "rosette-discount-check"),
             MenuPage(_l("Workload of institutions"), WorkloadStatistics, "building-bank"),
         ),
     ),

@@ -184,7 +184,7 @@ def test_the_workbook_says_what_it_is_and_holds_the_ticked_lines(sign_in, world)
 
     sheet = openpyxl.load_workbook(BytesIO(answer.data)).worksheets[0]
     lines = [[value for value in row if value is not None] for row in sheet.iter_rows(values_only=True)]
-    assert lines[0] == ["合格率"]
+    assert lines[0] == ["检定合格率统计"]
     assert ["地区", "浙江省"] in lines
     assert ["统计月份", "2026-03 - 2026-03"] in lines
     assert any(line[:1] == ["制表人"] and person.account.first_name in line[1] for line in lines)

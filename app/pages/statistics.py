@@ -196,7 +196,7 @@ class InspectionRateStatistics(StatisticPage):
 
     route_base = "/statistics/inspection-rate"
     class_permission_name = "InspectionRateStatistics"
-    title = _l("Inspection rate")
+    title = _l("Inspection rate in figures")
     subtitle = _l("Of what is filed and in use, what has a valid verification today.")
     charted = "rate"
     heads = (
@@ -214,7 +214,7 @@ class PassRateStatistics(StatisticPage):
 
     route_base = "/statistics/pass-rate"
     class_permission_name = "PassRateStatistics"
-    title = _l("Pass rate")
+    title = _l("Pass rate in figures")
     subtitle = _l(
         "What passed of the results of the months, beside the same months a year before and those just before."
     )
