@@ -134,7 +134,7 @@ def test_the_tree_stands_in_its_order_and_costs_the_same_statements(officer, sta
             above = id
         else:
             assert items[id].parent_id == above
-    assert (len(ids), len(seen)) == (101, 5)
+    assert (len(ids), len(seen)) == (101, 6)
 
 
 # --- What begins on a day to come ----------------------------------------------------------------
