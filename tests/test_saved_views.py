@@ -355,18 +355,14 @@ def test_a_page_without_such_a_filter_takes_no_numbers(analyst):
 
 def test_no_page_takes_a_name_of_the_kit_for_itself(app):
     """A page's own method of the same name would be called instead, and only where somebody saves a view."""
-    names = {
-        name: owner
-        for owner in (saved_views.SavedViews, number_lists.NumberLists)
-        for name, member in vars(owner).items()
-        if callable(member) or isinstance(member, property)
-    }
     taken = {
         (type(view).__name__, name)
         for view in app.extensions["kit"].baseviews
-        if isinstance(view, saved_views.SavedViews)
-        for name, owner in names.items()
-        if not name.startswith("__") and getattr(type(view), name) is not getattr(owner, name)
+        for owner in (saved_views.SavedViews, number_lists.NumberLists)
+        if isinstance(view, owner)
+        for name, member in vars(owner).items()
+        if (callable(member) or isinstance(member, property)) and not name.startswith("__")
+        if getattr(type(view), name) is not getattr(owner, name)
     }
 
     assert taken == set()

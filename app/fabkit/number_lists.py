@@ -125,7 +125,7 @@ class NumbersForm(FlaskForm):
 
 
 class NumberLists:
-    """What a page with such a filter needs beside its list: the dialog in which numbers are pasted."""
+    """What a page with such a filter is beside a list: the dialog in which numbers are pasted."""
 
     route_base: str
     url: str

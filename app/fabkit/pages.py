@@ -30,7 +30,6 @@ from .actions import FormAction, NoForm, Selection, form_action, read_selection
 from .filters import Search, is_number
 from .formats import ZONE
 from .lists import Column, Query, Source, Total
-from .number_lists import NumberLists
 from .saved_views import SavedViews, View, of as views_of, without_view
 from .security import permitted, require
 
@@ -79,7 +78,7 @@ class Page(BaseView):
         return self.appbuilder.sm.has_access(permission, self.class_permission_name)
 
 
-class ModelPage(SavedViews, NumberLists, Page, ModelView):
+class ModelPage(SavedViews, Page, ModelView):
     """A list of a table's rows with what can be done to them.
 
     A page declares `list_title`, `source`, `columns`, `filters`, `search`, its `@form_action`s, and `details`.

@@ -14,7 +14,7 @@ from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Choice, Dates, Search
 from app.fabkit.formats import badge, label, moment
 from app.fabkit.lists import Column, Source
-from app.fabkit.number_lists import Numbers
+from app.fabkit.number_lists import NumberLists, Numbers
 from app.models import Appointment, Certificate, Instrument, Region, Task
 from app.pages import certificates as certificate_pages, instruments as instrument_pages
 from app.pages.certificates import DOCUMENTS, INSTRUMENT_OF, CertificatePage
@@ -39,7 +39,7 @@ class _ByPurpose(Choice):
         return _of_purpose(known)
 
 
-class CertificateQueries(CertificatePage):
+class CertificateQueries(NumberLists, CertificatePage):
     """检定结果（证书）查询."""
 
     route_base = "/queries/certificates"

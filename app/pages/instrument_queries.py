@@ -11,7 +11,7 @@ from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Dates, Search, Switch, in_large, in_own
 from app.fabkit.formats import day, due, label, moment
 from app.fabkit.lists import Column, Source
-from app.fabkit.number_lists import Numbers
+from app.fabkit.number_lists import NumberLists, Numbers
 from app.fabkit.pages import Show
 from app.models import Instrument, Organization, Task
 from app.pages import instruments as instrument_pages
@@ -23,7 +23,7 @@ from app.pages.queries import QueryPage
 Unit = aliased(Organization, name="unit")
 
 
-class InstrumentQueries(QueryPage):
+class InstrumentQueries(NumberLists, QueryPage):
     """强检器具查询."""
 
     route_base = "/queries/instruments"
