@@ -1,5 +1,6 @@
 """Our low-code kit over Flask-AppBuilder: the only package that touches its private seams."""
 
+import logging
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -42,6 +43,8 @@ def install(app: Flask, session: Any) -> None:
 
 def register(app: Flask, pages: tuple[type, ...], menu: Menu) -> None:
     """Add the pages, and the menu that leads to them."""
+    # It complains of columns that its own filters do not know: ours are declared.
+    logging.getLogger("flask_appbuilder.models.filters").setLevel(logging.ERROR)
     for page in pages:
         app.extensions["kit"].add_view_no_menu(page)
     public.open_paths(app, pages)
