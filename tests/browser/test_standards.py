@@ -1,5 +1,7 @@
 """社公标 in a real browser: entered, refused, passed, changed by form and by sheet, traced; desktop and phone."""
 
+from typing import Any
+
 import pytest
 from openpyxl import load_workbook
 from sqlalchemy import select
@@ -50,7 +52,7 @@ def test_a_standard_is_entered_reviewed_and_changed(clerk, lab, size):
     assert page.input_value("#dialog [name=keeper]") == "王建国"
     page.click("#dialog .ts-control")
     page.keyboard.type("西湖")
-    page.click(".ts-dropdown .option:has-text(\"西湖区计量检定所\")")
+    page.click('.ts-dropdown .option:has-text("西湖区计量检定所")')
     send(writer)
     assert named(TOLD["name"]).state == DRAFT
 
@@ -91,8 +93,8 @@ def test_changes_by_sheet_are_looked_at_before_they_are_made(clerk, lab, tmp_pat
     path = tmp_path / "更新表.xlsx"
     download.value.save_as(path)
     book = load_workbook(path)
-    sheet = book.worksheets[0]
-    keeper = next(cell.column for cell in sheet[1] if "负责人" in str(cell.value))
+    sheet: Any = book.worksheets[0]
+    keeper = next(number for number, cell in enumerate(sheet[1], start=1) if "负责人" in str(cell.value))
     for row in range(2, 5):
         sheet.cell(row, keeper).value = "新负责人"
     book.save(path)
