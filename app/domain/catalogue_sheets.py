@@ -112,7 +112,7 @@ def check(incoming: Incoming, valid_from: date) -> Checked:
     categories = {item.name for item in held.values() if item.level == 1}
     for number, values, problems in spreadsheet.taken(incoming, matched):
         problems += _too_long(values, labels)
-        item = held.get(_id(values["id"]))
+        item = held.get(sheets.id_in(values["id"]))
         problems += _against(number, values, item, categories, checked)
         if problems:
             checked.problems[number] = problems
@@ -123,11 +123,6 @@ def check(incoming: Incoming, valid_from: date) -> Checked:
 
 def _is_current() -> Any:
     return CatalogueItem.valid_until.is_(None)
-
-
-def _id(written: Any) -> int:
-    text = str(written or "")
-    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 18 else 0
 
 
 def _too_long(values: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:

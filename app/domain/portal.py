@@ -171,6 +171,11 @@ def _among(column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
     return few
 
 
+def _before(order: Sequence[Any], place: Place) -> Any:
+    """The condition that a row comes before a place in an order."""
+    return tuple_(*order) < tuple_(*(literal(value, column.type) for value, column in zip(place, order, strict=True)))
+
+
 # --- Masks ---------------------------------------------------------------------------------------
 
 
@@ -241,7 +246,7 @@ def certificates(wanted: Wanted, *, after: Place | None = None, size: int = PAGE
     order = (Certificate.issued_at, Certificate.id)
     picked = select(*order).where(*conditions).order_by(*(column.desc() for column in order)).limit(size + 1)
     if after is not None:
-        picked = picked.where(tuple_(*order) < tuple_(*(literal(v, c.type) for v, c in zip(after, order, strict=True))))
+        picked = picked.where(_before(order, after))
     keys = _asked(picked).all()
     rows = certificate_rows().add_columns(_state().label("state"), Certificate.issued_at.label("key"))
     found = _asked(rows.where(_among(Certificate.id, [key.id for key in keys]))) if keys else None
@@ -493,7 +498,7 @@ def inspections(
     if region != NATION:
         rows = rows.where(within(regions.prefix(region))(Inspection))
     if after is not None:
-        rows = rows.where(tuple_(*order) < tuple_(*(literal(v, c.type) for v, c in zip(after, order, strict=True))))
+        rows = rows.where(_before(order, after))
     return _page(PublishedInspection, _asked(rows).mappings().all(), size, "key")
 
 

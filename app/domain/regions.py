@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import case, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
@@ -43,6 +44,13 @@ def way_to(code: str) -> list[tuple[str, str]]:
     way = step.union_all(up)
     found = db.session.execute(select(way.c.code, way.c.name).where(way.c.code != NATION).order_by(way.c.code))
     return [(row.code, row.name) for row in found]
+
+
+def way_down(code: str, who: Principal) -> list[tuple[str, str]]:
+    """(code, name) from a person's own region down to one."""
+    own = who.jurisdiction or ""
+    whole = [(NATION, _("The whole country"))] if not own else []
+    return whole + [(each, name) for each, name in way_to(code) if prefix(each).startswith(own)]
 
 
 def prefix(code: str) -> str:

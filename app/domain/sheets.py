@@ -25,6 +25,12 @@ def match(incoming: Incoming, asked: Sequence[Field]) -> Matched:
         raise RuleError(str(reason), field="file") from reason
 
 
+def id_in(cell: object) -> int:
+    """The id that a cell names; 0 if it names none, which is nobody's."""
+    text = str(cell or "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 18 else 0
+
+
 def keep_with_problems(incoming: Incoming, problems: Mapping[int, Sequence[str]]) -> str:
     """Keep the sheet as it came, with its problems; gives the name under which it is found again."""
     with tempfile.TemporaryFile() as file:

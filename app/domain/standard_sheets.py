@@ -413,11 +413,11 @@ def check_changes(incoming: Incoming, words: Words, by: Principal) -> Changes:
     """Compare every row with what is recorded, which is held until the transaction ends. Changes nothing."""
     said = Vocabulary(words)
     rows = _rows(incoming, [*_keys(), *(replace(each, mandatory=False) for each in _fields(said))])
-    held = _held([_id(values["id"]) for _number, values, _problems in rows], by)
+    held = _held([sheets.id_in(values["id"]) for _number, values, _problems in rows], by)
     checked, seen, written = Changes(), dict[int, int](), dict[int, int]()
     for number, values, problems in rows:
         told = _told(values, said, problems)
-        there = held.get(_id(values["id"]))
+        there = held.get(sheets.id_in(values["id"]))
         problems += _misplaced(number, values, there, seen)
         change = _change(number, told, there) if there and not problems else None
         if there and change and change.told:
@@ -431,11 +431,6 @@ def check_changes(incoming: Incoming, words: Words, by: Principal) -> Changes:
     for number, problem in _doubles([*_numbered(checked.rows)]).items():
         checked.problems.setdefault(number, []).append(said.beside("certificate_no", problem))
     return checked
-
-
-def _id(written: Any) -> int:
-    text = str(written or "")
-    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 18 else 0
 
 
 def _held(ids: Collection[int], by: Principal) -> dict[int, Held]:

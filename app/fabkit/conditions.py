@@ -4,18 +4,16 @@ In the address each is `if=column~comparison~value`. Only columns that a page de
 comparisons of their type; the conditions stand beside what the person may see, and never instead of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _, lazy_gettext as _l
 from sqlalchemy import Date, DateTime, Integer as WholeNumber, Numeric, String, and_, or_
 
-from .filters import Args, Begins, Bound, Condition, Contains
-from .formats import ZONE
+from .filters import Args, Begins, Bound, Condition, Contains, Within, beginning, day_in
 from .lists import Column
 
 MOST, LONGEST = 10, 100
@@ -40,8 +38,6 @@ OF_KIND = {
 }
 MORE = _l("More conditions")
 _MATCHES = {ALL: _l("All of them hold"), ANY: _l("Any of them holds")}
-
-Within = Callable[[Condition], Condition]
 
 
 def kind_of(column: Column) -> str:
@@ -153,16 +149,9 @@ def _number(column: Column, comparison: str, value: str) -> Condition | None:
 
 
 def _day(column: Column, comparison: str, value: str) -> Condition | None:
-    try:
-        day = date.fromisoformat(value)
-    except ValueError:
+    day = day_in(value)
+    if day is None:
         return None
-    if not 1900 <= day.year <= 2200:
-        return None
-    begin, end = _begin(column, day), _begin(column, day + timedelta(days=1))
+    begin, end = beginning(column.value, day), beginning(column.value, day + timedelta(days=1))
     after, before = column.value >= begin, column.value < end
     return {"is": and_(after, before), "from": after, "to": before}[comparison]
-
-
-def _begin(column: Column, day: date) -> date | datetime:
-    return day if isinstance(column.value.type, Date) else datetime.combine(day, time.min, ZoneInfo(ZONE))

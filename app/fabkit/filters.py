@@ -19,6 +19,7 @@ MOST_FETCHED = 2000
 
 Args = MultiDict[str, str]
 Condition = ColumnElement[bool]
+Within = Callable[[Condition], Condition]
 Options = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 
@@ -46,15 +47,21 @@ class Bound:
     end: str = ""
 
 
+def here(condition: Condition) -> Condition:
+    """A condition on a column of the list's own table is one on its row as it is."""
+    return condition
+
+
 @dataclass(frozen=True)
 class Choice:
-    """One or more of a few values."""
+    """One or more of a few values. Of a column of another table, `within` says what is asked of a row of the list."""
 
     name: str
     label: Any
     column: Any
     options: Options
     multiple: bool = True
+    within: Within = here
 
     def bind(self, args: Args) -> Bound:
         options = self.options() if callable(self.options) else self.options
@@ -71,7 +78,7 @@ class Choice:
         return bound
 
     def condition(self, known: list[str]) -> Condition:
-        return self.column.in_(known)
+        return self.within(self.column.in_(known))
 
 
 @dataclass(frozen=True)
@@ -149,13 +156,15 @@ def period(name: str, today: date) -> tuple[date, date]:
 class Dates:
     """From a day to a day, both included, in local time; or a period that moves with today, `to_come` as well.
 
-    A period stands in the URL by its name, so that an address that is kept means this month in every month.
+    A period stands in the URL by its name, so that an address that is kept means this month in every month. Of a
+    column of another table, `within` says what is asked of a row of the list.
     """
 
     name: str
     label: Any
     column: Any
     to_come: bool = False
+    within: Within = here
 
     def bind(self, args: Args) -> Bound:
         bound = Bound(self.name, self.label, "dates")
@@ -180,30 +189,33 @@ class Dates:
     def _between(self, start: date | None, end: date | None) -> Condition | None:
         conditions: list[Condition] = []
         if start:
-            conditions.append(self.column >= self._begin(start))
+            conditions.append(self.column >= beginning(self.column, start))
         if end:
-            conditions.append(self.column < self._begin(end + timedelta(days=1)))
-        return self.asked(and_(*conditions)) if conditions else None
-
-    def asked(self, condition: Condition) -> Condition:
-        """What is asked of a row of the list, where the column is of another table."""
-        return condition
-
-    def _begin(self, day: date) -> date | datetime:
-        return day if isinstance(self.column.type, Date) else datetime.combine(day, time.min, ZoneInfo(ZONE))
+            conditions.append(self.column < beginning(self.column, end + timedelta(days=1)))
+        return self.within(and_(*conditions)) if conditions else None
 
     def _day(self, args: Args, side: str, bound: Bound) -> date | None:
         given = args.get(f"{self.name}_{side}", "").strip()
         if not given:
             return None
-        try:
-            found = date.fromisoformat(given)
-        except ValueError:
-            found = date.min
-        if not 1900 <= found.year <= 2200:
+        found = day_in(given)
+        if found is None:
             bound.problem = _("“%(filter)s”: please give the day as 2026-01-31.", filter=self.label)
-            return None
         return found
+
+
+def day_in(text: str) -> date | None:
+    """The day that a text from outside names; None if it names none that can be meant."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if 1900 <= found.year <= 2200 else None
+
+
+def beginning(column: Any, day: date) -> date | datetime:
+    """A day as a column is compared with it: the day itself, or its midnight in local time."""
+    return day if isinstance(column.type, Date) else datetime.combine(day, time.min, ZoneInfo(ZONE))
 
 
 @dataclass(frozen=True)
@@ -318,10 +330,16 @@ def among(column: Any, id: Any, text: Contains, term: str) -> Found:
     then walking the list meets the first page soon, if it is made to. As a subquery that gives one value, the test
     cannot be turned into a join that reads the other table first.
     """
+    by_row = select(text.by_row(term)).where(id == column).scalar_subquery()
+    many = Found(column.in_(select(id).where(text.by_index(term))), by_row)
+    return _few(column, id, text, term) or many
+
+
+def _few(column: Any, id: Any, text: Contains, term: str) -> Found | None:
+    """The column is one of the ids that a search finds; None if these are too many to be fetched first."""
     ids = list(db.session.scalars(select(id).where(text.by_index(term)).limit(MOST_FETCHED + 1)))
     if len(ids) > MOST_FETCHED:
-        by_row = select(text.by_row(term)).where(id == column).scalar_subquery()
-        return Found(column.in_(select(id).where(text.by_index(term))), by_row)
+        return None
     few = column == func.any(literal(ids, ARRAY(BigInteger)))
     return Found(few, few)
 
@@ -330,11 +348,7 @@ def in_large(name: str, label: Any, id: Any, text: Contains, shortest: int = 2) 
     """A search in a column of the list's own table, which is large: a rare term is found first, by its index."""
 
     def find(term: str) -> Found:
-        ids = list(db.session.scalars(select(id).where(text.by_index(term)).limit(MOST_FETCHED + 1)))
-        if len(ids) > MOST_FETCHED:
-            return Found(text.by_index(term), text.by_row(term))
-        few = id == func.any(literal(ids, ARRAY(BigInteger)))
-        return Found(few, few)
+        return _few(id, id, text, term) or Found(text.by_index(term), text.by_row(term))
 
     return SearchField(name, label, find, shortest)
 

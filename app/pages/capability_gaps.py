@@ -39,7 +39,7 @@ class CapabilityGaps(Page):
             "capability_gaps.html",
             gaps=found,
             code=code,
-            way=_way(code),
+            way=regions.way_down(code, g.principal),
             most=max((place.instruments for place in found.places), default=1),
             most_of_kind=max((kind.instruments for kind in found.kinds), default=1),
             may_export=self.allowed("can_export"),
@@ -68,10 +68,3 @@ class CapabilityGaps(Page):
 
 def _asked(code: str) -> str:
     return regions.asked(code, g.principal) if is_number(code) else g.principal.region_code
-
-
-def _way(code: str) -> list[tuple[str, str]]:
-    """From one's own region down to this one."""
-    own = g.principal.jurisdiction or ""
-    whole = [(regions.NATION, _("The whole country"))] if not own else []
-    return whole + [(each, name) for each, name in regions.way_to(code) if regions.prefix(each).startswith(own)]

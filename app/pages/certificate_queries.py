@@ -4,22 +4,23 @@ from dataclasses import replace
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.access import within
 from app.domain import regions
 from app.domain.results import KINDS
 from app.fabkit.conditions import Conditions
-from app.fabkit.filters import Choice, Dates, Search
+from app.fabkit.filters import Choice, Condition, Dates, Search
 from app.fabkit.formats import badge, label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.number_lists import NumberLists, Numbers
-from app.models import Appointment, Certificate, Instrument, Region, Task
+from app.models import Appointment, Certificate, Instrument, Region
 from app.pages import certificates as certificate_pages, instruments as instrument_pages
 from app.pages.certificates import DOCUMENTS, INSTRUMENT_OF, CertificatePage
 from app.pages.instruments import PURPOSES
 from app.pages.options import by_region, by_unit
+from app.pages.publications import JOINS_WITH_UNIT
 from app.states import PUBLICATION_LABELS
 
 
@@ -30,13 +31,9 @@ def _standards() -> Any:
     return select(names).select_from(each).correlate(Certificate).scalar_subquery()
 
 
-def _of_purpose(values: list[str]) -> Any:
-    return exists().where(INSTRUMENT_OF, Instrument.purpose.in_(values))
-
-
-class _ByPurpose(Choice):
-    def condition(self, known: list[str]) -> Any:
-        return _of_purpose(known)
+def _instrument(condition: Condition) -> Condition:
+    """The condition on a certificate that it is about an instrument of which this holds."""
+    return exists().where(INSTRUMENT_OF, condition)
 
 
 class CertificateQueries(NumberLists, CertificatePage):
@@ -50,12 +47,7 @@ class CertificateQueries(NumberLists, CertificatePage):
     source = Source(
         Certificate,
         key=Certificate.verified_on,
-        joins=(
-            *certificate_pages.JOINS,
-            (Region, Region.code == Certificate.region_code),
-            (Task, and_(Task.id == Certificate.task_id, Task.city_code == Certificate.city_code)),
-            (Appointment, and_(Appointment.id == Task.appointment_id, Appointment.city_code == Task.city_code)),
-        ),
+        joins=(*JOINS_WITH_UNIT, (Region, Region.code == Certificate.region_code)),
         descending=True,
     )
     columns = (
@@ -102,7 +94,7 @@ class CertificateQueries(NumberLists, CertificatePage):
         certificate_pages.BY_STATE,
         Choice("document", _l("Kind of document"), Certificate.kind, DOCUMENTS, multiple=False),
         Choice("verification", _l("Kind of verification"), Certificate.verification_kind, KINDS),
-        _ByPurpose("purpose", _l("Purpose"), None, PURPOSES),
+        Choice("purpose", _l("Purpose"), Instrument.purpose, PURPOSES, within=_instrument),
         Choice("publication", _l("Publication"), Certificate.publication, PUBLICATION_LABELS, multiple=False),
         Numbers("numbers", _l("List of certificate numbers"), ((Certificate.no, str),)),
         Conditions(
@@ -110,7 +102,7 @@ class CertificateQueries(NumberLists, CertificatePage):
             columns,
             "no document verified_on valid_until verification regulation verifier checker approver place failures"
             " void_reason state publication issued_at published_at name model serial_no manufacturer place_of_use",
-            {Instrument: lambda condition: exists().where(INSTRUMENT_OF, condition)},
+            {Instrument: _instrument},
         ),
         certificate_pages.BY_VERIFIED,
         Dates("until", _l("Valid until"), Certificate.valid_until, to_come=True),

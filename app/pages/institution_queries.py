@@ -26,18 +26,6 @@ def _house(condition: Condition) -> Condition:
     return exists().where(Institution.organization_id == Organization.id, condition)
 
 
-class _OfHouse(Choice):
-    """A choice among values of what is said of the institution."""
-
-    def condition(self, known: list[str]) -> Condition:
-        return _house(self.column.in_(known))
-
-
-class _DatesOfHouse(Dates):
-    def asked(self, condition: Condition) -> Condition:
-        return _house(condition)
-
-
 def _can_verify(kinds: list[int]) -> Condition:
     return exists().where(
         Capability.institution_id == Organization.id, Capability.state == EFFECTIVE,
@@ -108,9 +96,11 @@ class InstitutionQueries(QueryPage):
         by_region(lambda code: Organization.region_code.startswith(regions.prefix(code))),
         by_item(_can_verify),
         Choice("level", _l("Level"), Organization.level, LEVELS),
-        _OfHouse("designation", _l("Designation"), Institution.designation, DESIGNATIONS),
-        _OfHouse("standing", _l("Standing"), Institution.standing, STANDING_LABELS),
-        _OfHouse("publication", _l("Publication"), Institution.publication, PUBLICATION_LABELS, multiple=False),
+        Choice("designation", _l("Designation"), Institution.designation, DESIGNATIONS, within=_house),
+        Choice("standing", _l("Standing"), Institution.standing, STANDING_LABELS, within=_house),
+        Choice(
+            "publication", _l("Publication"), Institution.publication, PUBLICATION_LABELS, multiple=False, within=_house
+        ),
         Conditions(
             Organization,
             columns,
@@ -118,8 +108,8 @@ class InstitutionQueries(QueryPage):
             " authorized_until employees verifiers floor_area mean_days address reason",
             {Institution: _house},
         ),
-        _DatesOfHouse("authorized", _l("Authorized until"), Institution.authorized_until, to_come=True),
-        _DatesOfHouse("published", _l("Published at"), Institution.published_at),
+        Dates("authorized", _l("Authorized until"), Institution.authorized_until, to_come=True, within=_house),
+        Dates("published", _l("Published at"), Institution.published_at, within=_house),
     )
     search = Search(
         (

@@ -1,6 +1,6 @@
 """数据统计: instruments, inspection rate, pass rate and workload, by region down to the county, kind or institution."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from io import BytesIO
@@ -53,7 +53,7 @@ class Asked:
 class StatisticPage(Page):
     """A statistic as a table with bars, and as a workbook to hand on.
 
-    `by_region` and `by_kind` ask for it; `charted` is the column that the bars show.
+    `by_region` asks for it, and `by_kind` if it `has_kinds`; `charted` is the column that the bars show.
     """
 
     default_view = "index"
@@ -62,9 +62,13 @@ class StatisticPage(Page):
     heads: tuple[Head, ...]
     charted: str
     line: Any = REGION
-    has_period = False
-    by_region: Callable[[Asked], Statistic]
-    by_kind: Callable[[Asked], Statistic] | None = None
+    has_period = has_kinds = False
+
+    def by_region(self, asked: Asked) -> Statistic:
+        raise NotImplementedError
+
+    def by_kind(self, asked: Asked) -> Statistic:
+        raise NotImplementedError
 
     @expose("/", methods=["GET"])
     @permitted("list")
@@ -78,7 +82,7 @@ class StatisticPage(Page):
             asked=asked,
             found=found,
             most=most or 1,
-            way=_way(asked.code),
+            way=regions.way_down(asked.code, g.principal),
             presets=_presets(),
             line=KIND if self._is_by_kind(asked) else self.line,
             drills=not self._is_by_kind(asked) and self.line is REGION,
@@ -113,14 +117,13 @@ class StatisticPage(Page):
         return send_file(BytesIO(content), mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=name)
 
     def _is_by_kind(self, asked: Asked) -> bool:
-        return asked.by_kind and self.by_kind is not None
+        return asked.by_kind and self.has_kinds
 
     def _found(self, asked: Asked) -> Statistic:
-        ask = type(self).by_kind if self._is_by_kind(asked) else type(self).by_region
-        return ask(asked)  # type: ignore[misc]
+        return self.by_kind(asked) if self._is_by_kind(asked) else self.by_region(asked)
 
     def _facts(self, asked: Asked, shown: int, of: int, now: datetime) -> list[tuple[str, str]]:
-        place = "".join(name for _code, name in _way(asked.code)) or _("The whole country")
+        place = "".join(name for _code, name in regions.way_down(asked.code, g.principal)) or _("The whole country")
         over = [(_("Months"), f"{asked.over.first:%Y-%m} - {asked.over.last:%Y-%m}")] if self.has_period else []
         return [
             (_("Region"), place),
@@ -168,13 +171,6 @@ def _presets() -> list[tuple[Any, str, str]]:
     return [(name, f"{span.first:%Y-%m}", f"{span.last:%Y-%m}") for name, span in spans]
 
 
-def _way(code: str) -> list[tuple[str, str]]:
-    """From one's own region down to this one."""
-    own = g.principal.jurisdiction or ""
-    whole = [(regions.NATION, _("The whole country"))] if not own else []
-    return whole + [(each, name) for each, name in regions.way_to(code) if regions.prefix(each).startswith(own)]
-
-
 class InstrumentStatistics(StatisticPage):
     """强检器具统计."""
 
@@ -188,7 +184,9 @@ class InstrumentStatistics(StatisticPage):
         *(Head(purpose, word) for purpose, word in PURPOSES.items()),
         *(Head(state, word) for state, word in USE_LABELS.items()),
     )
-    by_region = staticmethod(lambda asked: statistics.instruments(asked.code, g.principal))  # type: ignore[assignment]
+
+    def by_region(self, asked: Asked) -> Statistic:
+        return statistics.instruments(asked.code, g.principal)
 
 
 class InspectionRateStatistics(StatisticPage):
@@ -199,14 +197,19 @@ class InspectionRateStatistics(StatisticPage):
     title = _l("Inspection rate in figures")
     subtitle = _l("Of what is filed and in use, what has a valid verification today.")
     charted = "rate"
+    has_kinds = True
     heads = (
         Head("due", _l("To be verified")),
         Head("verified", _l("With a valid verification")),
         *(Head(state, VERIFICATION_LABELS[state]) for state in ("overdue", "failed", "unverified")),
         Head("rate", _l("Inspection rate"), RATE),
     )
-    by_region = staticmethod(lambda asked: statistics.inspection_rate(asked.code, g.principal))  # type: ignore[assignment]
-    by_kind = staticmethod(lambda asked: statistics.inspection_rate_by_kind(asked.code))
+
+    def by_region(self, asked: Asked) -> Statistic:
+        return statistics.inspection_rate(asked.code, g.principal)
+
+    def by_kind(self, asked: Asked) -> Statistic:
+        return statistics.inspection_rate_by_kind(asked.code)
 
 
 class PassRateStatistics(StatisticPage):
@@ -219,6 +222,7 @@ class PassRateStatistics(StatisticPage):
         "What passed of the results of the months, beside the same months a year before and those just before."
     )
     charted = "rate"
+    has_kinds = True
     has_period = True
     heads = (
         Head("results", _l("Results")),
@@ -232,8 +236,12 @@ class PassRateStatistics(StatisticPage):
         Head("before_rate", _l("Pass rate just before"), RATE),
         Head("before_points", _l("Against just before, points"), POINTS),
     )
-    by_region = staticmethod(lambda asked: statistics.pass_rate(asked.code, asked.over, g.principal))  # type: ignore[assignment]
-    by_kind = staticmethod(lambda asked: statistics.pass_rate_by_kind(asked.code, asked.over))
+
+    def by_region(self, asked: Asked) -> Statistic:
+        return statistics.pass_rate(asked.code, asked.over, g.principal)
+
+    def by_kind(self, asked: Asked) -> Statistic:
+        return statistics.pass_rate_by_kind(asked.code, asked.over)
 
 
 class WorkloadStatistics(StatisticPage):
@@ -256,4 +264,6 @@ class WorkloadStatistics(StatisticPage):
         Head("passed", _l("Passed")),
         Head("rate", _l("Pass rate"), RATE),
     )
-    by_region = staticmethod(lambda asked: statistics.workload(asked.code, asked.over))  # type: ignore[assignment]
+
+    def by_region(self, asked: Asked) -> Statistic:
+        return statistics.workload(asked.code, asked.over)

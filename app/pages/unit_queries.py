@@ -30,11 +30,6 @@ def _unit(condition: Condition) -> Condition:
     return exists().where(UsingUnit.organization_id == Organization.id, condition)
 
 
-class _OfNature(Choice):
-    def condition(self, known: list[str]) -> Condition:
-        return _unit(UsingUnit.nature.in_(known))
-
-
 class UnitQueries(QueryPage):
     """使用单位查询."""
 
@@ -71,7 +66,7 @@ class UnitQueries(QueryPage):
         by_region(lambda code: Organization.region_code.startswith(regions.prefix(code))),
         by_item(lambda kinds: using_units.has_instruments(Instrument.catalogue_item_id.in_(kinds))),
         Conditions(Organization, columns, "name credit_code nature licence_no address", {UsingUnit: _unit}),
-        _OfNature("nature", FACTS["nature"], None, NATURES),
+        Choice("nature", FACTS["nature"], UsingUnit.nature, NATURES, within=_unit),
         Switch("overdue", _l("Verification"), None, OVERDUE, multiple=False, conditions=_with_overdue),
         Switch("active", _l("State"), None, ACTIVE, multiple=False,
                conditions=lambda value: Organization.active.is_(value == "yes")),
