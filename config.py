@@ -45,7 +45,9 @@ class Config:
     # A page of 200 ticked rows is far below both; a form bomb is not.
     MAX_CONTENT_LENGTH = 2 * 1024 * 1024
     MAX_FORM_PARTS = 6000
-    EXPORT_ROWS = 50_000
+    # An export of more rows than this is made in the background, and none has more than EXPORT_MOST. A sheet of a
+    # workbook takes EXPORT_SHEET_ROWS below its headers, and what is more goes into another one.
+    EXPORT_ROWS, EXPORT_MOST, EXPORT_SHEET_ROWS = 50_000, 5_000_000, 1_048_575
     # How often everybody may ask, for each address: searches of the portal and questions of programs in a minute
     # (more with an access key), and checks of certificates in ten minutes.
     PORTAL_RATE, OPEN_DATA_RATE, OPEN_DATA_KEY_RATE, CHECK_RATE = 120, 60, 600, 30

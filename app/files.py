@@ -36,6 +36,11 @@ def read(name: str) -> bytes:
     return path(name).read_bytes()
 
 
+def drop(name: str) -> None:
+    """Remove a file that nobody refers to any more."""
+    path(name).unlink(missing_ok=True)
+
+
 def path(name: str) -> Path:
     """Where a file lies: two levels of folders, so that none holds too many."""
     return Path(current_app.config["FILES"]) / name[:2] / name[2:4] / name
@@ -49,7 +54,11 @@ def keys() -> Path:
 def _written_whole(place: Path, content: BinaryIO) -> None:
     """A reader finds the whole file or none, even if the machine stops in between."""
     with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as file:
-        shutil.copyfileobj(content, file)
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            shutil.copyfileobj(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            Path(file.name).unlink()  # e.g. the disk is full
+            raise
     Path(file.name).replace(place)

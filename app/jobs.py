@@ -31,8 +31,9 @@ from app.domain import (
 )
 from app.domain.jobs import Finished
 from app.errors import RuleError
-from app.fabkit.security import principal_of
+from app.fabkit.security import acting_as
 from app.models import Account, Job, db
+from app.pages import exports
 from app.states import BROKEN
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ def long_work(app: Flask, job_id: int) -> None:
 HANDLERS: dict[str, Callable[[Job], Finished]] = {
     certificates.DOCUMENTS: certificates.make_documents,
     certificates.ZIP: certificates.make_zip,
+    exports.KIND: exports.make,
     imports.KIND: imports.import_job,
 }
 
@@ -112,10 +114,9 @@ def do(job_id: int) -> None:
     if job is None:
         return
     account = db.session.get_one(Account, job.account_id)
-    who = principal_of(account, frozenset(role.name for role in account.roles))
     language = account.preferences.get("language") or current_app.config["BABEL_DEFAULT_LOCALE"]
     try:
-        with seeing(who), force_locale(language):
+        with acting_as(account), force_locale(language):
             ended = HANDLERS[job.kind](job)
     except jobs.Cancelled:
         return db.session.rollback()
@@ -128,8 +129,11 @@ def do(job_id: int) -> None:
         with force_locale(language):
             text = _("Something went wrong on our side. It has been recorded; nothing was changed.")
         ended = Finished(text, state=BROKEN)
-    if not jobs.end(job_id, ended):
-        return db.session.rollback()
+    if not jobs.end(job, ended):
+        db.session.rollback()
+        if ended.file:
+            jobs.drop_files({ended.file})
+        return None
     db.session.commit()
 
 

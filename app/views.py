@@ -5,9 +5,10 @@ from flask_babel import lazy_gettext as _l
 
 from app import errors, fabkit
 from app.domain import notifications
+from app.fabkit.exports import in_background
 from app.fabkit.open_api import BadParameter
 from app.fabkit.shell import MenuGroup, MenuPage
-from app.pages import login, open_data, portal
+from app.pages import exports, login, open_data, portal
 from app.pages.accounts import Accounts
 from app.pages.appointment_queries import AppointmentQueries
 from app.pages.appointments import Appointments
@@ -170,6 +171,7 @@ WITHOUT_MENU = (
 def register(app: Flask) -> None:
     app.extensions["menu"] = MENU
     app.before_request(login.hold_back)
+    in_background(app, exports.ask)
     errors.tell_below(app, "/portal", portal.tell)
     errors.tell_below(app, "/open/", open_data.tell)
     app.register_error_handler(BadParameter, open_data.tell_parameter)

@@ -79,17 +79,6 @@ def test_ticked_rows_or_all_that_match(officer, kind):
     assert three.id
 
 
-def test_more_than_an_export_holds_is_refused_in_words(officer, app, monkeypatch):
-    monkeypatch.setitem(app.config, "EXPORT_ROWS", 1)
-    for _ in range(2):
-        task(UNASSIGNED)
-
-    answer = officer.post("/assignments/export", {"format": "csv"})
-
-    assert answer.status_code == 302
-    assert officer.messages() == ["一次最多导出 1 条，请缩小筛选范围。"]
-
-
 @pytest.mark.parametrize("fields", [{"format": "pdf"}, {}, {"format": "csv", "id": "x"}])
 def test_what_is_no_export(officer, fields):
     assert officer.post("/assignments/export", fields).status_code == 400

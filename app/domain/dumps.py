@@ -19,6 +19,7 @@ from app import files, spreadsheet
 from app.access import EVERYTHING, PUBLIC, seeing, seen, visible
 from app.domain import holidays, portal
 from app.models import Dump, Event, db
+from app.spreadsheet import Layout
 
 KEPT = timedelta(days=7)
 MADE_FROM = time(2)  # of the night, local time
@@ -92,7 +93,7 @@ def make(kind: str) -> Dump:
     what = KINDS[kind]
     rows = visible(what.rows(), *what.tables, who=PUBLIC)
     heads = [column.name for column in rows.subquery().columns]
-    sheet = spreadsheet.write(db.session.connection(), rows, heads, "csv", title=kind, most=MOST_ROWS)
+    sheet = spreadsheet.write(db.session.connection(), rows, "csv", Layout(kind, heads), most=MOST_ROWS)
     if sheet is None:
         raise ValueError(f"more than {MOST_ROWS} rows")
     file, size = _kept(sheet.file)

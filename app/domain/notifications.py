@@ -45,9 +45,9 @@ def mark_read(chosen: Chosen, by: Principal) -> int:
     return len(db.session.execute(marked).all())
 
 
-def tell(account_ids: Sequence[int], kind: str) -> None:
-    """Tell accounts something about themselves."""
-    common = {"kind": kind, "party": "account", "subject": "account", "amount": 1}
+def tell(account_ids: Sequence[int], kind: str, subject: str = "account") -> None:
+    """Tell accounts something about themselves, or about what is theirs."""
+    common = {"kind": kind, "party": "account", "subject": subject, "amount": 1}
     if account_ids:
         db.session.execute(insert(Notification), [{"account_id": id, **common} for id in account_ids])
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_, union_all
 from werkzeug.datastructures import MultiDict
 
 from app.models import db
@@ -222,6 +222,14 @@ def joined(statement: Any, source: Source) -> Any:
     for target, on in source.outer_joins:
         statement = statement.outerjoin(target, on)
     return statement
+
+
+def order(query: Query) -> tuple[Any, ...]:
+    """The order of a list, for a statement that gives its rows all at once."""
+    first = query.source.first()
+    part = [] if first is None else [case((first, 0), else_=1)]
+    key, row_id = query.key, query.source.model.id
+    return (*part, key.desc(), row_id.desc()) if query.descending else (*part, key, row_id)
 
 
 def _picked(query: Query) -> Select[Any]:

@@ -3,32 +3,28 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from flask import abort, current_app, flash, g, redirect, render_template, request, send_file
+from flask import abort, flash, g, redirect, render_template, request
 from flask_appbuilder import BaseView, ModelView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
 from markupsafe import escape
-from sqlalchemy import Select, delete, select
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.datastructures import CombinedMultiDict
 
-from app import audit, spreadsheet
-from app.access import narrowing, visible
 from app.errors import RuleError, Stale, wants_fragment
 from app.models import db
 
 from . import lists
 from .actions import FormAction, NoForm, Selection, form_action, read_selection
+from .exports import Exports
 from .filters import Search, is_number
-from .formats import ZONE
 from .lists import Column, Query, Source, Total
 from .saved_views import SavedViews, View, of as views_of, without_view
 from .security import permitted, require
@@ -78,7 +74,7 @@ class Page(BaseView):
         return self.appbuilder.sm.has_access(permission, self.class_permission_name)
 
 
-class ModelPage(SavedViews, Page, ModelView):
+class ModelPage(SavedViews, Exports, Page, ModelView):
     """A list of a table's rows with what can be done to them.
 
     A page declares `list_title`, `source`, `columns`, `filters`, `search`, its `@form_action`s, and `details`.
@@ -175,9 +171,13 @@ class ModelPage(SavedViews, Page, ModelView):
             "total": total,
             "query": query.text,
             "actions": self._buttons(),
-            "export": {"url": f"{self.route_base}/export"} if self.allowed("can_export") else None,
+            "export": self._export_of(query) if self.allowed("can_export") else None,
             **_paging(self.url, query, rows, has_more, total),
         }
+
+    def _export_of(self, query: Query) -> dict[str, str]:
+        order = f"{'-' if query.descending else ''}{query.sort.name}" if query.sort else ""
+        return {"url": f"{self.route_base}/export", "ask_url": f"{self.route_base}/export/ask", "sort": order}
 
     def _visible_columns(self, view: View | None) -> list[Column]:
         chosen = view.columns if view else g.user.preferences.get("columns", {}).get(type(self).__name__)
@@ -186,9 +186,11 @@ class ModelPage(SavedViews, Page, ModelView):
             for column in self.columns
             if (not column.hidden if chosen is None else column.fixed or column.name in chosen)
         ]
-        if self.allowed(SEE_PERSONS):
-            return columns
-        return [column.without_persons() for column in columns]
+        return self.as_seen(columns)
+
+    def as_seen(self, columns: list[Column]) -> list[Column]:
+        """The columns as they are for the acting person, who may not see persons unless it is said."""
+        return columns if self.allowed(SEE_PERSONS) else [column.without_persons() for column in columns]
 
     def _head(self, column: Column, query: Query) -> dict[str, Any]:
         sorted_by = query.sort is column or (query.sort is None and column.value is query.source.key)
@@ -378,67 +380,6 @@ class ModelPage(SavedViews, Page, ModelView):
         if origin.path.startswith(self.route_base + "/"):
             return f"{origin.path}?{origin.query}" if origin.query else origin.path
         return self.url
-
-    # --- export
-
-    @expose("/export", methods=["POST"])
-    @permitted("export")
-    def export(self) -> Any:
-        """The ticked rows, or all that match, as CSV or XLSX with the columns of the list."""
-        selection = read_selection(self._all_if_none(request.form), self.query)
-        kind = request.form.get("format", "")
-        if kind not in spreadsheet.KINDS:
-            abort(400)
-        columns = self._visible_columns(self._view_of(request.form.get("filter", "")))
-        limit = current_app.config["EXPORT_ROWS"]
-        sheet = spreadsheet.write(
-            db.session.connection(),
-            self._sheet(selection, columns).limit(limit + 1),
-            [str(column.label) for column in columns],
-            kind,
-            title=str(self.list_title),
-            most=limit,
-            options=narrowing(),
-        )
-        if sheet is None:
-            text = _("An export holds at most %(number)s rows. Please narrow the filter.", number=limit)
-            raise RuleError(text)
-        self._told_export(selection, kind, sheet.rows)
-        stamp = datetime.now(ZoneInfo(ZONE)).strftime("%Y%m%d-%H%M")
-        return send_file(
-            sheet.file,
-            mimetype=spreadsheet.KINDS[kind],
-            as_attachment=True,
-            download_name=f"{self.list_title}-{stamp}.{kind}",
-        )
-
-    def _told_export(self, selection: Selection, kind: str, rows: int) -> None:
-        """Write down who took what away: the page, the filter or the ticked rows, how many."""
-        fields = dict(selection.fields)
-        ticked = None if selection.is_everything else [int(id) for id in selection.ids]  # type: ignore[union-attr]
-        audit.record(
-            "export", "page", None, str(self.list_title),
-            format=kind, filter=fields.get("filter"), ticked=ticked, rows=rows,
-        )  # fmt: skip
-        db.session.commit()
-
-    def _all_if_none(self, form: Any) -> Any:
-        if form.get("selection") == "all" or form.getlist("id"):
-            return form
-        return {"selection": "all", "filter": form.get("filter", ""), "expected": form.get("expected", "")}
-
-    def _sheet(self, selection: Selection, columns: list[Column]) -> Any:
-        """The cells of the selected rows: these first, then what is joined to them."""
-        source, model = self.source, self.source.model
-        if isinstance(selection.ids, Select):
-            ids = selection.ids
-        else:
-            ids = select(model.id).where(model.id.in_(selection.ids), *source.where())
-        chosen = visible(ids, model).cte("chosen").prefix_with("MATERIALIZED")
-        cells = [column.in_sheet().label(column.name) for column in columns]
-        rows = select(*cells).select_from(chosen).join(model, model.id == chosen.c.id)
-        key = source.key.desc() if source.descending else source.key
-        return visible(lists.joined(rows, source), model).order_by(key, model.id)
 
 
 class EditablePage(ModelPage):

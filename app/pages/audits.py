@@ -43,6 +43,7 @@ ACTIONS = {
     "disable": _l("Disabled"),
     "enable": _l("Enabled"),
     "export": _l("Exported"),
+    "download": _l("Taken away"),
     "import": _l("Imported from a sheet"),
     "reveal": _l("Personal data shown"),
     "verify": _l("Audit log verified"),
@@ -65,6 +66,7 @@ SUBJECTS = {
     "measurement_standard": _l("Measurement standard"),
     "inspection": _l("Inspection"),
     "page": _l("Page"),
+    "job": _l("Job"),
     "audit": _l("Audit log"),
 }
 DETAILS = {

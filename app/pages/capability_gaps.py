@@ -15,11 +15,13 @@ from flask_babel import gettext as _
 from app import audit, spreadsheet
 from app.domain import capability_gaps, regions
 from app.errors import RuleError
+from app.fabkit.exports import stamp
 from app.fabkit.filters import is_number
 from app.fabkit.formats import ZONE
 from app.fabkit.pages import Page
 from app.fabkit.security import permitted
 from app.models import db
+from app.spreadsheet import Layout
 
 
 class CapabilityGaps(Page):
@@ -56,13 +58,13 @@ class CapabilityGaps(Page):
         headers = [_("Region"), _("Category"), _("Kind"), _("Instruments without ability")]
         title, limit = _("Gaps of ability"), current_app.config["EXPORT_ROWS"]
         rows = capability_gaps.sheet(code, g.principal).limit(limit + 1)
-        sheet = spreadsheet.write(db.session.connection(), rows, headers, kind, title=title, most=limit)
+        layout = Layout(title, headers, stamp())
+        sheet = spreadsheet.write(db.session.connection(), rows, kind, layout, most=limit)
         if sheet is None:
             raise RuleError(_("An export holds at most %(number)s rows. Please narrow the filter.", number=limit))
         audit.record("export", "page", None, title, format=kind, filter=code, rows=sheet.rows)
         db.session.commit()
-        stamp = datetime.now(ZoneInfo(ZONE)).strftime("%Y%m%d-%H%M")
-        name = f"{title}-{stamp}.{kind}"
+        name = f"{title}-{datetime.now(ZoneInfo(ZONE)):%Y%m%d-%H%M}.{kind}"
         return send_file(sheet.file, mimetype=spreadsheet.KINDS[kind], as_attachment=True, download_name=name)
 
 

@@ -30,11 +30,13 @@ STATES = {
 KINDS = {
     "import_instruments": _l("Import of instruments"),
     "record_results": _l("Results by sheet"),
+    "import_institutions": _l("Import of institutions"),
     "import_catalogue": _l("Catalogue by sheet"),
     "import_standards": _l("Import of measurement standards"),
     "change_standards": _l("Changes of measurement standards by sheet"),
     "certificate_documents": _l("Certificates as PDF"),
     "certificate_zip": _l("Certificates as one file"),
+    "export": _l("Export of a list"),
 }
 
 
@@ -88,4 +90,6 @@ class Jobs(ModelPage):
         job = db.session.get(Job, int(pk)) if is_number(pk) else None
         if job is None or job.account_id != g.principal.account_id or job.file is None:
             abort(404)
+        jobs.tell_fetched(job, g.principal)
+        db.session.commit()
         return send_file(files.path(job.file), as_attachment=True, download_name=job.file_name)

@@ -71,6 +71,8 @@ TEXTS: dict[tuple[str, ...], Any] = {
         }.items()
     },
     ("role_given", "account"): _l("You were given a role"),
+    ("job_done", "account"): _l("What you left to the background is ready"),
+    ("job_broken", "account"): _l("What you left to the background could not be done"),
 }
 # Where what it is about is worked on.
 PAGES = {
@@ -90,6 +92,7 @@ PAGES = {
     ("inspection", "institution"): "/own-inspections/",
     ("inspection", "using_unit"): "/own-inspections/",
     ("account", "account"): "/me/",
+    ("job", "account"): "/jobs/",
 }
 READ = {"unread": _l("Unread"), "read": _l("Read")}
 _AMOUNT = " ({})"

@@ -16,6 +16,7 @@ from app import audit, spreadsheet
 from app.domain import regions, statistics
 from app.domain.ledger import PURPOSES
 from app.domain.statistics import Period, Row, Statistic
+from app.fabkit.exports import stamp
 from app.fabkit.filters import is_number
 from app.fabkit.formats import ZONE
 from app.fabkit.pages import Page
@@ -121,6 +122,7 @@ class StatisticPage(Page):
             [_("Total of all lines"), *(found.total[head.name] for head in self.heads)],
             [head.kind != COUNT for head in self.heads],
             1 + [head.name for head in self.heads].index(self.charted),
+            stamp(),
         )
 
     def _is_by_kind(self, asked: Asked) -> bool:

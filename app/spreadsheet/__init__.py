@@ -5,10 +5,11 @@ Out: `write` streams a query. In: `template` is handed out for filling in, `read
 """
 
 from .columns import Dependent, Field, Matched, match, taken
-from .exports import KINDS, Sheet, write
+from .exports import KINDS, Layout, MoreRows, Sheet, write
 from .reading import Incoming, read
 from .reports import report
 from .returning import with_problems
+from .stamps import Stamp
 from .templates import template
 from .workbooks import TooManyRows, Unreadable
 
@@ -17,8 +18,11 @@ __all__ = [
     "Dependent",
     "Field",
     "Incoming",
+    "Layout",
     "Matched",
+    "MoreRows",
     "Sheet",
+    "Stamp",
     "TooManyRows",
     "Unreadable",
     "match",

@@ -1,17 +1,25 @@
-"""Rows to and from sheets. Knows nothing of metrology.
+"""Rows to sheets. Knows nothing of metrology.
 
 CSV is written by PostgreSQL's COPY, XLSX from a server cursor row by row. A cell that a sheet program would
-take for a formula is neutralised; numbers stay numbers.
+take for a formula is neutralised; numbers stay numbers. A workbook bears the stamp of who takes it away; CSV has no
+place for one.
 """
 
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from rustpy_xlsxwriter import Format, write_worksheet
+from rustpy_xlsxwriter import Format, write_worksheets
 from sqlalchemy import Connection, Integer, Numeric, Text, case, cast, func, literal, select
 from sqlalchemy.dialects import postgresql
+
+from . import stamps
+from .stamps import Stamp
 
 KINDS = {
     "csv": "text/csv; charset=utf-8",
@@ -21,6 +29,16 @@ KINDS = {
 _FORMULA = [ord(character) for character in "=+-@\t\r\n"]
 _IN_MEMORY = 4 * 1024 * 1024
 _WIDEST = 40
+_TOLD_EVERY = 5_000
+# A sheet holds 1,048,576 rows, its headers among them.
+MOST_IN_A_SHEET = 1_048_575
+
+# Hears how many rows are written; what it raises ends the writing.
+Tell = Callable[[int], None]
+
+
+def _to_nobody(_rows: int) -> None:
+    """For a sheet that somebody waits for."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +49,45 @@ class Sheet:
     rows: int
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What an export is beside its rows. Of a workbook: whose it is, how many rows one of its sheets takes, and how
+    many there are as far as is known."""
+
+    title: str
+    headers: list[str]
+    stamp: Stamp | None = None
+    in_a_sheet: int = MOST_IN_A_SHEET
+    expected: int = 0
+
+
+class MoreRows(Exception):
+    """There are more rows than the sheets that were made for them take: some came in since they were counted."""
+
+
 def write(
-    connection: Connection, rows: Any, headers: list[str], kind: str, *, title: str, most: int, options: Any = ()
+    connection: Connection,
+    rows: Any,
+    kind: str,
+    layout: Layout,
+    *,
+    most: int,
+    options: Any = (),
+    tell: Tell = _to_nobody,
 ) -> Sheet | None:
     """A file with the rows under their headers; None if there are more than `most`.
 
     `options` are for the statement as a whole: those of a part of it would be left out.
     """
     file: Any = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 -- handed to who sends it
-    safe = _neutralised(rows).options(*options)
-    # Unlike a page, a sheet repays the search for the best order of its joins.
-    connection.exec_driver_sql("SET LOCAL join_collapse_limit = 8")
-    count = _csv(connection, safe, headers, file) if kind == "csv" else _xlsx(connection, safe, headers, file, title)
+    try:
+        # Unlike a page, a sheet repays the search for the best order of its joins.
+        connection.exec_driver_sql("SET LOCAL join_collapse_limit = 8")
+        by = {"csv": _csv, "xlsx": _xlsx}[kind]
+        count = by(connection, _neutralised(rows).options(*options), layout, file, tell)
+    except BaseException:
+        file.close()
+        raise
     if count > most:
         file.close()
         return None
@@ -62,40 +107,80 @@ def _cell(column: Any) -> Any:
     return case((func.ascii(text).in_(_FORMULA), literal("'").concat(text)), else_=text).label(column.name)
 
 
-def _csv(connection: Connection, rows: Any, headers: list[str], file: BinaryIO) -> int:
+class _Counting:
+    """Takes what COPY writes, which is a row at a time, and tells how many there were."""
+
+    def __init__(self, file: BinaryIO, tell: Tell):
+        self.file, self.tell, self.rows = file, tell, 0
+
+    def write(self, row: bytes) -> None:
+        self.file.write(row)
+        self.rows += 1
+        if self.rows % _TOLD_EVERY == 0:
+            self.tell(self.rows)
+
+
+def _csv(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tell: Tell) -> int:
     # Sheet programs take UTF-8 for what it is only with the byte order mark.
     file.write(b"\xef\xbb\xbf")
-    file.write((",".join('"' + header.replace('"', '""') + '"' for header in headers) + "\r\n").encode())
+    file.write((",".join('"' + header.replace('"', '""') + '"' for header in layout.headers) + "\r\n").encode())
     compiled = rows.compile(dialect=postgresql.psycopg2.dialect(), compile_kwargs={"render_postcompile": True})
     driver: Any = connection.connection
     with driver.cursor() as cursor:
         statement = cursor.mogrify(str(compiled), compiled.params).decode()
-        cursor.copy_expert(f"COPY ({statement}) TO STDOUT WITH (FORMAT csv)", file)
+        cursor.copy_expert(f"COPY ({statement}) TO STDOUT WITH (FORMAT csv)", _Counting(file, tell))
         return int(cursor.rowcount)
 
 
-def _xlsx(connection: Connection, rows: Any, headers: list[str], file: BinaryIO, title: str) -> int:
+def _xlsx(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tell: Tell) -> int:
     streamed = connection.execute(rows.execution_options(stream_results=True, yield_per=2000))
     count = 0
 
     def records() -> Iterator[dict[str, Any]]:
         nonlocal count
-        for row in streamed:
+        before = count
+        for row in islice(streamed, layout.in_a_sheet):
             count += 1
-            yield dict(zip(headers, row, strict=True))
-        if not count:
-            yield dict.fromkeys(headers)  # the writer takes the headers from the first row
+            if count % _TOLD_EVERY == 0:
+                tell(count)
+            yield dict(zip(layout.headers, row, strict=True))
+        if count == before:
+            yield dict.fromkeys(layout.headers)  # the writer takes the headers from the first row
 
-    write_worksheet(
-        records(),
-        file,
-        sheet_name=sheet_name(title),
-        freeze_row=1,
-        autofilter=True,
-        header_format=Format().set_bold().set_background_color("#E9EEF5").set_border_bottom("thin"),
-        column_widths=[min(max(len(header) * 2.2, 12), _WIDEST) for header in headers],
-    )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, closing(streamed):
+        book = Path(folder) / "book.xlsx"  # a file that it can open itself the writer does not hold in memory
+        names = _sheet_names(layout)
+        write_worksheets([(name, records()) for name in names], str(book), **_shape(layout, names))
+        if streamed.fetchone() is not None:
+            raise MoreRows
+        if layout.stamp:
+            stamps.put(book, layout.stamp, layout.title)
+        with book.open("rb") as written:
+            shutil.copyfileobj(written, file)
     return count
+
+
+def _shape(layout: Layout, names: list[str]) -> dict[str, Any]:
+    """How each sheet looks, as the writer wants it: by its name."""
+    paper: dict[str, Any] = {"landscape": True, "fit_to_pages": (1, 0), "repeat_rows": 0}
+    if layout.stamp:
+        paper |= {"header": layout.stamp.header, "footer": layout.stamp.footer}
+    each = {
+        "autofilter": True,
+        "header_format": Format().set_bold().set_background_color("#E9EEF5").set_border_bottom("thin"),
+        "column_widths": [min(max(len(header) * 2.2, 12), _WIDEST) for header in layout.headers],
+        "page_setup": paper,
+    }
+    by_name = {setting: dict.fromkeys(names, value) for setting, value in each.items()}
+    return {"freeze_panes": {"general": {"row": 1, "col": 0}}, **by_name}
+
+
+def _sheet_names(layout: Layout) -> list[str]:
+    """One name for a sheet, or numbered ones if the rows need more."""
+    number = max(-(-layout.expected // layout.in_a_sheet), 1)
+    if number == 1:
+        return [sheet_name(layout.title)]
+    return [f"{sheet_name(layout.title)[:25]} {each}" for each in range(1, number + 1)]
 
 
 def sheet_name(title: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import xlsxwriter
 
 from .cells import neutralised
+from .stamps import Stamp
 
 COUNT, RATE = "#,##0", '0.00"%"'
 WIDEST_CHART = 60
@@ -20,14 +21,19 @@ def report(
     total: Sequence[Any],
     rates: Sequence[bool],
     charted: int,
+    stamp: Stamp,
 ) -> bytes:
     """The bytes of the workbook. The first column is the name of a row; `rates` tells which others are percentages.
 
-    `charted` is the column that the chart shows, of the first 60 rows. None is written as two dashes.
+    `charted` is the column that the chart shows, of the first 60 rows. None is written as two dashes. The stamp tells
+    who takes it away.
     """
     file = BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True})
+    book.set_properties({"title": title, "author": stamp.who, "comments": stamp.text})
     sheet = book.add_worksheet(title[:31])
+    sheet.set_header(stamp.header)
+    sheet.set_footer(stamp.footer)
     head = book.add_format({"bold": True, "bg_color": "#E8EEF7", "border": 1, "text_wrap": True, "valign": "vcenter"})
     formats = [
         book.add_format({"num_format": RATE if each else COUNT, "border": 1, "align": "right"}) for each in rates

@@ -134,6 +134,15 @@ document.addEventListener("app:download", ({ detail: { url } }) => {
   location.assign(url);
 });
 
+// A form whose answer is a file: the page stays, or the server leads it on.
+
+content.addEventListener("submit", ({ target }) => {
+  if (!target.matches("[data-takes-away]")) return;
+  discarding = true;
+  tell("app:form-done", target);
+  setTimeout(() => modal.hide());
+});
+
 // Problems (app.js) are told here while the dialog is open; a dialog that could not even open gets an empty frame.
 
 document.addEventListener("app:problem", (event) => {

@@ -109,6 +109,9 @@ list.addEventListener("click", (event) => {
   if (target.closest("[data-clear-selection]")) tickAll(false);
   if (target.closest("[data-select-all]")) everything = true;
 
+  const exports = target.closest("[data-export-ask]");
+  if (exports) askForExport(exports);
+
   const asks = target.closest("[data-asks]");
   if (asks) ask(asks.dataset);
 
@@ -143,11 +146,17 @@ function ask({ asks, name = "", askedId: id = "" }) {
   send("app:dialog", { url: asks, values: { name, id, filter: text.query, address: location.search.slice(1) } });
 }
 
-// An export is an ordinary form, so that the answer can be a file.
+// An export is an ordinary form, so that the answer can be a file. Without ticks it is of all that match.
+
+const takenAway = () => (ticked().length ? selection() : { ...selection(), selection: "all" });
+
+function askForExport(button) {
+  send("app:dialog", { url: button.dataset.exportAsk, values: { ...takenAway(), sort: button.form.elements.sort.value } });
+}
 
 list.querySelector("[data-export]")?.addEventListener("submit", ({ target }) => {
   target.querySelectorAll("[data-selection]").forEach((field) => field.remove());
-  const fields = ticked().length ? selection() : { ...selection(), selection: "all" };
+  const fields = takenAway();
   for (const [name, value] of Object.entries(fields)) {
     for (const each of [value].flat()) {
       const field = Object.assign(document.createElement("input"), { type: "hidden", name, value: each });
