@@ -513,10 +513,13 @@ _ONLOOKER = {
     "CapabilityGaps": "can_list can_export",
 }
 # 数据统计: for whoever leads, and for whoever looks.
-_STATISTICS = dict.fromkeys(
-    ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics"),
-    "can_list can_export",
-)
+_STATISTICS = {
+    **dict.fromkeys(
+        ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics"),
+        "can_list can_export",
+    ),
+    "MonthlyReports": "can_list can_add can_delete",
+}
 # 数据查询: everybody who analyses looks; telephones and names of persons are for who leads the office.
 _WITH_PERSONS = ("AppointmentQueries", "InstitutionQueries", "UnitQueries", "StandardQueries")
 _QUERIES = dict.fromkeys(("InstrumentQueries", "CertificateQueries", *_WITH_PERSONS), "can_list can_show can_export")

@@ -25,6 +25,7 @@ from app.domain import (
     imports,
     institutions,
     jobs,
+    monthly_reports,
     notifications,
     sessions,
     tallies,
@@ -33,7 +34,7 @@ from app.domain.jobs import Finished
 from app.errors import RuleError
 from app.fabkit.security import acting_as
 from app.models import Account, Job, db
-from app.pages import exports
+from app.pages import exports, monthly_reports as monthly_report_pages
 from app.states import BROKEN
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,9 @@ def make_queue(app: Flask) -> App:
     periodic("*/5 * * * *", notifications.mail)
     periodic("*/10 * * * *", certificates.make_left_over)
     periodic("*/15 * * * *", dumps.renew)
+    # On the first of the month, and whenever it was missed.
+    periodic("*/10 6-23 * * *", monthly_reports.ask_for_due)
+    periodic("*/5 * * * *", monthly_reports.mail_reports)
     periodic("5 0 * * *", begin_day)
     queue.task(name="long_work", queue="long")(partial(long_work, app))
     queue.periodic(cron="*/5 * * * *")(
@@ -104,6 +108,7 @@ HANDLERS: dict[str, Callable[[Job], Finished]] = {
     certificates.ZIP: certificates.make_zip,
     exports.KIND: exports.make,
     imports.KIND: imports.import_job,
+    monthly_reports.KIND: monthly_report_pages.make,
 }
 
 

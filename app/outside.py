@@ -1,5 +1,6 @@
 """What the system is to the outside: the address under which it is reached, and the mail it sends."""
 
+import mimetypes
 import smtplib
 import ssl
 from collections.abc import Sequence
@@ -10,12 +11,19 @@ from flask import current_app
 
 
 @dataclass(frozen=True)
+class Attachment:
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Letter:
-    """A mail in plain text."""
+    """A mail in plain text, perhaps with a file."""
 
     to: str
     subject: str
     text: str
+    attachment: Attachment | None = None
 
 
 def address(path: str) -> str:
@@ -42,4 +50,8 @@ def _message(letter: Letter, sender: str) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, letter.to, letter.subject
     message.set_content(letter.text)
+    if letter.attachment:
+        kind, _encoding = mimetypes.guess_type(letter.attachment.name)
+        main, _slash, sub = (kind or "application/octet-stream").partition("/")
+        message.add_attachment(letter.attachment.content, maintype=main, subtype=sub, filename=letter.attachment.name)
     return message

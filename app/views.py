@@ -37,6 +37,7 @@ from app.pages.jobs import Jobs
 from app.pages.ledger import Ledger
 from app.pages.local_institutions import LocalInstitutions
 from app.pages.login import LoginView
+from app.pages.monthly_reports import MonthlyReports
 from app.pages.notifications import Notifications
 from app.pages.open_data import OpenData, OpenDataPage
 from app.pages.options import Options
@@ -116,6 +117,7 @@ MENU = (
             MenuPage(_l("Inspection rate in figures"), InspectionRateStatistics, "gauge"),
             MenuPage(_l("Pass rate in figures"), PassRateStatistics, "rosette-discount-check"),
             MenuPage(_l("Workload of institutions"), WorkloadStatistics, "building-bank"),
+            MenuPage(_l("Monthly reports"), MonthlyReports, "calendar"),
         ),
     ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),

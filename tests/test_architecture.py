@@ -187,7 +187,8 @@ def test_every_action_of_a_page_is_a_permission_of_some_role_and_the_other_way_r
     by_tab = {("Accounts", "take_role"), ("Accounts", "attach")}
     # Lists whose rows have nothing more to show, and nothing to take away.
     bare = {(page, name) for page in ("Deadlines", "Holidays", "ProvinceRules", "Notifications", "Jobs", "ClockRuns",
-                                      "IssuingRules") for name in ("can_show", "can_export")}  # fmt: skip
+                                      "IssuingRules", "MonthlyReports")
+            for name in ("can_show", "can_export")}  # fmt: skip
 
     assert granted - offered == by_tab
     assert offered - granted - lent - bare == set()

@@ -22,10 +22,10 @@ UNFINISHED = (WAITING, RUNNING)
 MOST_AT_ONCE = 5
 KINDS = frozenset({
     "import_instruments", "import_catalogue", "import_institutions", "import_standards", "change_standards",
-    "record_results", "certificate_documents", "certificate_zip", "export",
+    "record_results", "certificate_documents", "certificate_zip", "export", "monthly_report",
 })  # fmt: skip
 # What a person has left to the worker and waits for: its end is told.
-TOLD = frozenset({"export"})
+TOLD = frozenset({"export", "monthly_report"})
 
 Item = TypeVar("Item")
 

@@ -7,6 +7,7 @@ from flask_appbuilder import Model
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ForeignKey,
     Identity,
     Index,
     String,
@@ -67,6 +68,27 @@ class Job(OwnedByAccount, Model):
     file_name: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class MonthlyReport(OwnedByAccount, Model):
+    """每月报表: the statistics that an account wants each month, by the names of their pages.
+
+    They are of a region; if none is named, of that of the account's organization, wherever that is by then. `month` is
+    the last one they were asked for, `job_id` who makes it, `mailed_at` when that went out.
+    """
+
+    __tablename__ = "monthly_report"
+    __table_args__ = (
+        UniqueConstraint("account_id", "region_code", name="one_report_per_region", postgresql_nulls_not_distinct=True),
+        CheckConstraint("jsonb_array_length(statistics) > 0", name="some_statistics"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    statistics: Mapped[list[str]] = mapped_column(JSONB)
+    region_code: Mapped[str | None] = mapped_column(RegionCode, ForeignKey("region.code"))
+    month: Mapped[date]
+    job_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("job.id", ondelete="SET NULL"))
+    mailed_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class ClockRun(Model):

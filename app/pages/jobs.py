@@ -37,6 +37,7 @@ KINDS = {
     "certificate_documents": _l("Certificates as PDF"),
     "certificate_zip": _l("Certificates as one file"),
     "export": _l("Export of a list"),
+    "monthly_report": _l("Monthly report"),
 }
 
 
