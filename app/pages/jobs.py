@@ -73,7 +73,7 @@ class Jobs(ModelPage):
         Column("kind", _l("Job"), Job.kind, label(KINDS), fixed=True),
         Column("progress", _l("Progress"), func.concat(Job.done, literal("/"), Job.total), _progress, css="nowrap"),
         Column("message", _l("Result"), Job.message, css="wide"),
-        Column("file", _l("File"), _FILE, _file),
+        Column("file", _l("Result file"), _FILE, _file),
         Column("created_at", _l("Asked at"), Job.created_at, moment, css="nowrap"),
         Column("finished_at", _l("Finished at"), Job.finished_at, moment, css="nowrap"),
     )  # fmt: skip

@@ -50,7 +50,8 @@ class StatisticsField(SelectMultipleField):
 
 class ReportForm(FlaskForm):
     statistics = StatisticsField(
-        _l("Statistics"), choices=lambda: [SelectChoice(name, str(page.title)) for name, page in _offered().items()]
+        _l("Which statistics"),
+        choices=lambda: [SelectChoice(name, str(page.title)) for name, page in _offered().items()],
     )
     region_code = CascadeField(
         _l("Region"),
@@ -93,7 +94,7 @@ class MonthlyReports(ModelPage):
         where=lambda: [MonthlyReport.account_id == g.principal.account_id],
     )
     columns = (
-        Column("statistics", _l("Statistics"), MonthlyReport.statistics, _titles, css="wide", fixed=True),
+        Column("statistics", _l("Which statistics"), MonthlyReport.statistics, _titles, css="wide", fixed=True),
         Column("region", _l("Region"), Region.full_name, _place),
         Column("month", _l("The next is about"), MonthlyReport.month, _following, css="nowrap"),
         Column("mailed_at", _l("Last mailed at"), MonthlyReport.mailed_at, moment, css="nowrap"),
