@@ -50,6 +50,12 @@ CHROMIUM_PLACES = (
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
+OFFICE_PLACES = (
+    "soffice",
+    "libreoffice",
+    "/Applications/LibreOffice.app/Contents/MacOS/soffice",
+    "C:/Program Files/LibreOffice/program/soffice.exe",
+)
 STATIC_CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
@@ -74,6 +80,7 @@ environment:
   PROXIES           how many proxies stand before the server (default: 0)
   DATA_DIR          where the embedded database and the key live (default: data)
   CHROMIUM          the browser for the browser tests
+  SOFFICE           LibreOffice, in which tests open sheets
 """
 
 
@@ -357,10 +364,10 @@ def refuse_dead_database(url: str) -> None:
 
 def test(arguments: list[str]) -> int:
     stop_at_first_signal()
-    browser = chromium()
+    browser, office = chromium(), libreoffice()
     results: Results = {} if arguments else carry_out_checks(STATIC_CHECKS, os.environ)
     with database("test", CARELESS) as url, scratch_database(url) as scratch:
-        env = surroundings(scratch) | {"TEST_DATABASE_URL": scratch, "CHROMIUM": browser}
+        env = surroundings(scratch) | {"TEST_DATABASE_URL": scratch, "CHROMIUM": browser, "SOFFICE": office}
         del env["DATABASE_URL"]  # a test that forgets which database is its own must find none
         results |= carry_out_checks({"pytest": ["pytest", *(arguments or ["-n", "2"])]}, env)
     return summary(results)
@@ -401,11 +408,8 @@ def summary(results: Results) -> int:
 
 
 def chromium() -> str:
-    found = os.environ.get("CHROMIUM") or installed_chromium()
-    if not found and shutil.which("apt-get") and not WINDOWS and os.geteuid() == 0:
-        install_chromium()
-        found = installed_chromium()
-    if not found or not shutil.which(found):
+    found = installed("CHROMIUM", CHROMIUM_PLACES, "Chromium", ["chromium", "fonts-noto-cjk"])
+    if not found:
         raise Refusal(
             "浏览器测试需要 Chromium：请安装，或用环境变量 CHROMIUM 指出其位置。\n"
             "The browser tests need Chromium: install it, or say where it is in the variable CHROMIUM."
@@ -413,14 +417,32 @@ def chromium() -> str:
     return found
 
 
-def installed_chromium() -> str | None:
-    return next(filter(None, map(shutil.which, CHROMIUM_PLACES)), None)
+def libreoffice() -> str:
+    found = installed("SOFFICE", OFFICE_PLACES, "LibreOffice", ["libreoffice-calc-nogui"])
+    if not found:
+        raise Refusal(
+            "表格测试需要 LibreOffice：请安装，或用环境变量 SOFFICE 指出其位置。\n"
+            "The tests of sheets need LibreOffice: install it, or say where it is in the variable SOFFICE."
+        )
+    return found
 
 
-def install_chromium() -> None:
-    packages = ["chromium", "fonts-noto-cjk"]
+def installed(variable: str, places: Sequence[str], name: str, packages: list[str]) -> str | None:
+    """Where a program is that tests need; installed first if it is nowhere and that can be done."""
+    found = os.environ.get(variable) or first_of(places)
+    if not found and shutil.which("apt-get") and not WINDOWS and os.geteuid() == 0:
+        install_packages(name, packages)
+        found = first_of(places)
+    return found if found and shutil.which(found) else None
+
+
+def first_of(places: Sequence[str]) -> str | None:
+    return next(filter(None, map(shutil.which, places)), None)
+
+
+def install_packages(name: str, packages: list[str]) -> None:
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-    with step("安装 install Chromium") as tell:
+    with step(f"安装 install {name}") as tell:
         for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
             if trouble := carry_out(["apt-get", *command], tell):
                 raise Failure(trouble)

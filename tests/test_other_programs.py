@@ -1,0 +1,119 @@
+"""What we hand out, opened in LibreOffice: every cell as it was meant, in workbooks and in CSV."""
+
+import csv
+import io
+import os
+import shutil
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from app.models import db
+from tests.factories import authority, instrument, unit_of
+
+# Each sheet into a file of its own, as it is shown, in UTF-8.
+CSV = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+# (name, model, serial number) as they are kept, and as they must be shown.
+CELLS = [
+    ("电子血压计", "LXS-20E", "007"),
+    ("水表", "00.50", "913301060000000001"),
+    ("衡器", "2026-01-31", "1E5"),
+    ('引号"与,逗号', "多\n行", "3/4"),
+    ("=1+1", "+86", "-5"),
+    ("@SUM(A1)", "\t=1", "=HYPERLINK(\"http://x\")"),
+    ("😀表", "½", "TRUE"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def analyst(sign_in, rows):
+    home, unit = authority("330106"), unit_of("enterprise", name="杭州市第一人民医院")
+    for number, (name, model, serial) in enumerate(CELLS):
+        instrument(unit=unit, name=name, model=model, serial_no=serial, serial_key=f"K{number}", cycle_months=12,
+                   valid_until=date(2026, 12, number + 1))  # fmt: skip
+    db.session.flush()
+    return sign_in("Analyst", home)
+
+
+def converted(folder: Path, how: str = CSV, infilter: str = "", **contents: bytes) -> dict[str, list[list[str]]]:
+    """The cells of each sheet, by the name of its file without its ending."""
+    program = os.environ.get("SOFFICE") or shutil.which("soffice")
+    assert program, "LibreOffice is missing; `python3 run.py test` installs it or says where to put it"
+    given, out = folder / "given", folder / "out"
+    given.mkdir()
+    for name, content in contents.items():
+        (given / name.replace("_", ".")).write_bytes(content)
+    own = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
+    filters = [f"--infilter={infilter}"] if infilter else []
+    command = [
+        program,
+        own,
+        "--headless",
+        *filters,
+        "--convert-to",
+        how,
+        "--outdir",
+        str(out),
+        *map(str, given.iterdir()),
+    ]
+    done = subprocess.run([*command, *map(str, given.iterdir())], capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    texts = {path.stem: path.read_bytes().decode("utf-8-sig") for path in out.iterdir()}
+    return {name: list(csv.reader(io.StringIO(text, newline=""))) for name, text in texts.items()}
+
+
+COLUMNS = ["valid_until", "name", "model", "serial_no", "using_unit", "cycle"]
+HEADERS = ["有效期至", "器具名称", "型号规格", "出厂编号", "使用单位", "检定周期（月）"]
+
+
+def exported(person, kind: str) -> bytes:
+    wanted = {"format": kind, "columns": "ticked", "column": COLUMNS}
+    answer = person.post("/queries/instruments/export", wanted)
+    assert answer.status_code == 200
+    return answer.data
+
+
+def meant() -> list[list[str]]:
+    """The newest first. Formulas are texts that begin with an apostrophe."""
+
+    def safe(text: str) -> str:
+        return f"'{text}" if text[0] in "=+-@\t" else text
+
+    return [
+        [f"2026-12-{number:02}", *map(safe, cells), "杭州市第一人民医院", "12"] for number, cells in enumerate(CELLS, 1)
+    ][::-1]
+
+
+def test_workbooks_open_with_every_cell_as_it_was_meant(analyst, app, monkeypatch, tmp_path):
+    whole = exported(analyst, "xlsx")
+    monkeypatch.setitem(app.config, "EXPORT_SHEET_ROWS", 3)
+    parts = exported(analyst, "xlsx")
+    report = analyst.post("/statistics/instruments/export", {"region": "330106"}).data
+
+    sheets = converted(tmp_path, whole_xlsx=whole, parts_xlsx=parts, report_xlsx=report)
+
+    assert sheets.pop("whole-强检器具查询") == [HEADERS, *meant()]
+    assert [sheets.pop(f"parts-强检器具查询 {number}") for number in (1, 2, 3)] == [
+        [HEADERS, *meant()[0:3]], [HEADERS, *meant()[3:6]], [HEADERS, *meant()[6:]],
+    ]  # fmt: skip
+    lines = sheets.pop("report-强检器具统计")
+    assert lines[0][0] == "强检器具统计"
+    assert [line[0] for line in lines if line[0] in ("西湖区", "合计")] == ["西湖区", "合计"]
+    assert sheets == {}
+
+
+def test_csv_opens_with_every_cell_as_it_was_meant(analyst, tmp_path):
+    """As texts; opened without a word nothing in it is calculated. The mark at its beginning tells Excel of UTF-8."""
+    content = exported(analyst, "csv")
+
+    assert content.startswith(b"\xef\xbb\xbf")
+    as_texts = f"Text - txt - csv (StarCalc):44,34,76,1,{'/'.join(f'{column}/2' for column in range(1, 7))}"
+    assert converted(tmp_path, infilter=as_texts, list_csv=content) == {"list-list": [HEADERS, *meant()]}
+    (tmp_path / "plain").mkdir()
+    (plain,) = converted(
+        tmp_path / "plain", infilter="Text - txt - csv (StarCalc):44,34,76,1", list_csv=content
+    ).values()
+    assert plain[0] == HEADERS
+    assert [row[1] for row in plain[1:]] == [row[1] for row in meant()]
