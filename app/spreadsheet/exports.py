@@ -108,16 +108,22 @@ def _cell(column: Any) -> Any:
 
 
 class _Counting:
-    """Takes what COPY writes, which is a row at a time, and tells how many there were."""
+    """Takes what COPY writes, which is a row at a time, hands it on in bulk, and tells how many there were."""
 
     def __init__(self, file: BinaryIO, tell: Tell):
         self.file, self.tell, self.rows = file, tell, 0
+        self.held: list[bytes] = []
 
     def write(self, row: bytes) -> None:
-        self.file.write(row)
-        self.rows += 1
-        if self.rows % _TOLD_EVERY == 0:
+        self.held.append(row)
+        if len(self.held) >= _TOLD_EVERY:
+            self.hand_on()
             self.tell(self.rows)
+
+    def hand_on(self) -> None:
+        self.file.write(b"".join(self.held))
+        self.rows += len(self.held)
+        self.held.clear()
 
 
 def _csv(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tell: Tell) -> int:
@@ -128,7 +134,9 @@ def _csv(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tell
     driver: Any = connection.connection
     with driver.cursor() as cursor:
         statement = cursor.mogrify(str(compiled), compiled.params).decode()
-        cursor.copy_expert(f"COPY ({statement}) TO STDOUT WITH (FORMAT csv)", _Counting(file, tell))
+        counting = _Counting(file, tell)
+        cursor.copy_expert(f"COPY ({statement}) TO STDOUT WITH (FORMAT csv)", counting)
+        counting.hand_on()
         return int(cursor.rowcount)
 
 
