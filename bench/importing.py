@@ -227,7 +227,7 @@ def put_back(connection: Any) -> int:
     return number
 
 
-def _megabytes(what: str) -> float:
+def megabytes(what: str) -> float:
     status = Path("/proc/self/status").read_text()
     found = re.search(rf"{what}:\s+(\d+) kB", status)
     return int(found.group(1)) / 1024 if found else 0.0
@@ -236,9 +236,9 @@ def _megabytes(what: str) -> float:
 def main() -> None:
     way, path, *more = sys.argv[1:]
     work = WAYS[way](path, bool(more))
-    before, started = _megabytes("VmRSS"), time.perf_counter()
+    before, started = megabytes("VmRSS"), time.perf_counter()
     work()
-    taken, peak = time.perf_counter() - started, _megabytes("VmHWM")
+    taken, peak = time.perf_counter() - started, megabytes("VmHWM")
     print(json.dumps({"seconds": taken, "grown": peak - before, "peak": peak}))
 
 

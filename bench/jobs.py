@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from flask import Flask
 
-from bench import importing, portal, prepare, sql
+from bench import exporting, importing, portal, prepare, sql
 from bench.prepare import ALL, PROVINCE, Person
 from bench.servers import Answer, Server
 
@@ -92,6 +92,8 @@ def every(bench: Bench) -> list[Job]:
         assign_all(bench),
         export(bench, "csv"),
         export(bench, "xlsx"),
+        export_as_job(bench, "csv"),
+        export_as_job(bench, "xlsx"),
         import_sheet(bench, filed=False),
         import_sheet(bench, filed=True),
     ]
@@ -322,6 +324,21 @@ def by_growing(server: Server, url: str, fields: dict[str, Any]) -> Sample:
         sample = by_web(partial(server.post, url, fields))
     sample.megabytes = grown[0]
     return sample
+
+
+def export_as_job(bench: Bench, kind: str) -> Job:
+    """All instruments by the worker, beside COPY and beside the fastest writer that is packaged."""
+    number = sql.one(bench.connection, "SELECT count(*) FROM instrument")
+    ways: dict[str, Way] = {way: partial(exported, way, kind, number) for way in exporting.WAYS}
+    target = {"csv": "ours <= 1.3 x COPY, <= 80 MB", "xlsx": "ours <= 1.5 x the fastest writer, <= 80 MB"}[kind]
+    return Job(f"job {kind} of {number} rows", ways, target, heavy=True)
+
+
+def exported(way: str, kind: str, number: int) -> Sample:
+    told = exporting.in_own_process(way, kind, prepare.ACCOUNTS[""][0])
+    if told["rows"] != number:
+        raise AssertionError(f"{told['rows']} instruments were exported instead of {number}")
+    return Sample(told["seconds"] * 1e3, {"peak": told["peak"]}, told["grown"])
 
 
 # --- Import --------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ def is_met(result: Result, results: Results) -> bool | None:
         return None
     if name.startswith("import"):
         return ours <= 1.5 * by_sql and (result.megabytes("ours") or 0) <= 200
+    if name.startswith("job"):
+        return ours <= (1.3 if "csv" in name else 1.5) * by_sql and (result.megabytes("ours") or 0) <= 80
     if name.startswith(("search", "trace")):
         shell = _median(results, "page shell", "ours")
         return ours <= 2 * by_sql + shell if shell is not None else None
