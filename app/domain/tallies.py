@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, literal, select, tru
 from app import counting
 from app.access import EVERYTHING, seeing
 from app.counting import SUBJECTS
-from app.models import Certificate, Event, Instrument, Tally, Task, db
+from app.models import Certificate, Event, Instrument, Organization, Tally, Task, db
 
 _DIMENSIONS = tuple(counting.DIMENSIONS)
 
@@ -84,6 +84,7 @@ def _counted() -> Any:
                 (Instrument, "instrument"),
                 (Certificate, "certificate"),
                 (Event, "event"),
+                (Organization, "organization"),
             )
             for subject in SUBJECTS[of]
         )
