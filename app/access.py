@@ -514,9 +514,17 @@ _ONLOOKER = {
 }
 # 数据统计: for whoever leads, and for whoever looks.
 _STATISTICS = dict.fromkeys(
-    ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics"),
+    ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics",
+     "AbilityStatistics"),
     "can_list can_export",
-)
+)  # fmt: skip
+# 行政监管: who leads also says from where on a figure is marked.
+_OVERSIGHT = dict.fromkeys(
+    ("Business", "AuthorityToDo", "Acceptance", "Quantity", "InstitutionFigures", "UnitFigures", "PassRates",
+     "InstrumentStates", "InstrumentKinds"),
+    "can_list can_export",
+)  # fmt: skip
+_LEADS = {page: f"{names} can_set_threshold" for page, names in _OVERSIGHT.items()}
 # 数据查询: everybody who analyses looks; telephones and names of persons are for who leads the office.
 _WITH_PERSONS = ("AppointmentQueries", "InstitutionQueries", "UnitQueries", "StandardQueries")
 _QUERIES = dict.fromkeys(("InstrumentQueries", "CertificateQueries", *_WITH_PERSONS), "can_list can_show can_export")
@@ -579,6 +587,7 @@ ROLES = {
         **_STANDARD_REVIEWER,
         **_KEEPER,
         **_STATISTICS,
+        **_LEADS,
         **_QUERIES_WITH_PERSONS,
     ),
     "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER, Filings=_REVIEWER),
@@ -595,7 +604,13 @@ ROLES = {
         level="nation",
     ),
     "Analyst": _officer(
-        _l("Analyst"), Assignments=f"{_READ} can_export", **_LOOKER, **_ONLOOKER, **_STATISTICS, **_QUERIES
+        _l("Analyst"),
+        Assignments=f"{_READ} can_export",
+        **_LOOKER,
+        **_ONLOOKER,
+        **_STATISTICS,
+        **_OVERSIGHT,
+        **_QUERIES,
     ),
     "Auditor": Role(_l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export")),
     "InstitutionAdministrator": Role(

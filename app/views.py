@@ -40,6 +40,17 @@ from app.pages.notifications import Notifications
 from app.pages.open_data import OpenData, OpenDataPage
 from app.pages.options import Options
 from app.pages.organizations import Organizations
+from app.pages.oversight import (
+    Acceptance,
+    AuthorityToDo,
+    Business,
+    InstitutionFigures,
+    InstrumentKinds,
+    InstrumentStates,
+    PassRates,
+    Quantity,
+    UnitFigures,
+)
 from app.pages.own_inspections import OwnInspections
 from app.pages.portal import Crawlers, Portal
 from app.pages.profile import MyAccount
@@ -55,6 +66,7 @@ from app.pages.standard_queries import StandardQueries
 from app.pages.standard_reviews import StandardReviews
 from app.pages.standards import Standards
 from app.pages.statistics import (
+    AbilityStatistics,
     InspectionRateStatistics,
     InstrumentStatistics,
     PassRateStatistics,
@@ -115,6 +127,22 @@ MENU = (
             MenuPage(_l("Inspection rate in figures"), InspectionRateStatistics, "gauge"),
             MenuPage(_l("Pass rate in figures"), PassRateStatistics, "rosette-discount-check"),
             MenuPage(_l("Workload of institutions"), WorkloadStatistics, "building-bank"),
+            MenuPage(_l("Ability and standards in figures"), AbilityStatistics, "scale"),
+        ),
+    ),
+    MenuGroup(
+        _l("Administrative supervision"),
+        "eye",
+        (
+            MenuPage(_l("Business of verification"), Business, "list-check"),
+            MenuPage(_l("What waits for authorities"), AuthorityToDo, "clock"),
+            MenuPage(_l("Acceptance by institutions"), Acceptance, "inbox"),
+            MenuPage(_l("Verifications by institutions"), Quantity, "certificate"),
+            MenuPage(_l("Institutions in figures"), InstitutionFigures, "building-bank"),
+            MenuPage(_l("Using units in figures"), UnitFigures, "users"),
+            MenuPage(_l("Pass rate of instruments"), PassRates, "rosette-discount-check"),
+            MenuPage(_l("State of instruments"), InstrumentStates, "gauge"),
+            MenuPage(_l("Kinds of instruments"), InstrumentKinds, "book"),
         ),
     ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),

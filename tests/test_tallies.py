@@ -130,8 +130,9 @@ def test_a_month_begins_at_midnight_in_shanghai(rows, moment, month):
 @pytest.mark.parametrize(("late", "told"), [(0, "in_time"), (1, "late")])
 def test_a_certificate_is_in_time_on_its_last_day_and_late_the_day_after(rows, late, told):
     lab, today = institution(), holidays.today()
-    one = task(TO_APPROVE, to=lab, due_on=today - timedelta(days=late),
-               accepted_at=datetime.now(UTC) - timedelta(days=9), received_at=datetime.now(UTC) - timedelta(days=4))  # fmt: skip
+    accepted, received = (datetime.now(UTC) - timedelta(days=days) for days in (9, 4))
+    due = today - timedelta(days=late)
+    one = task(TO_APPROVE, to=lab, due_on=due, accepted_at=accepted, received_at=received)
     tallies.rebuild()
 
     fire(APPROVE, [one.id], EVERYTHING, told=counting.punctuality, finished_at=func.now())
