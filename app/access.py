@@ -521,7 +521,7 @@ _STATISTICS = dict.fromkeys(
 # 行政监管: who leads also says from where on a figure is marked.
 _OVERSIGHT = dict.fromkeys(
     ("Business", "AuthorityToDo", "Acceptance", "Quantity", "InstitutionFigures", "UnitFigures", "PassRates",
-     "InstrumentStates", "InstrumentKinds"),
+     "InstrumentStates", "InstrumentKinds", "Forecast"),
     "can_list can_export",
 )  # fmt: skip
 _LEADS = {page: f"{names} can_set_threshold" for page, names in _OVERSIGHT.items()}

@@ -87,6 +87,11 @@ def _runs_out(instrument: Any) -> ColumnElement[bool]:
     return and_(_to_verify(instrument), instrument.valid_until.is_not(None))
 
 
+def _running_out(instrument: Any) -> dict[str, Any]:
+    cycle = cast(func.coalesce(instrument.cycle_months, 0), String)
+    return {"month": month_of(instrument.valid_until), "state": cycle}
+
+
 def _ended(event: Any) -> ColumnElement[bool]:
     return and_(event.subject == "task", event.step == APPROVE.name, event.payload.is_not(None))
 
@@ -175,19 +180,17 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
             _to_verify,
             frozenset({_FILING, _USE, _VERIFICATION}),
         ),
-        # 到期: when the verification of what is in use runs out; of kinds by city, as their results are.
+        # 到期: when the verification of what is in use runs out, by its cycle in months, 0 for none. Kinds are counted by
+        # city, as their results are.
         Subject(
             "runs_out",
-            lambda row: {**_place(row), "month": month_of(row.valid_until), "state": IN_USE},
+            lambda row: {**_place(row), **_running_out(row)},
             _runs_out,
             frozenset({_FILING, _USE, _UNTIL}),
         ),
         Subject(
             "runs_out_kind",
-            lambda row: {
-                **_city(row), "catalogue_item_id": row.catalogue_item_id, "month": month_of(row.valid_until),
-                "state": IN_USE,
-            },
+            lambda row: {**_city(row), "catalogue_item_id": row.catalogue_item_id, **_running_out(row)},
             _runs_out,
             frozenset({_FILING, _USE, _UNTIL}),
         ),

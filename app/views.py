@@ -23,6 +23,7 @@ from app.pages.certificates import Certificates
 from app.pages.clock_runs import ClockRuns
 from app.pages.deadlines import Deadlines
 from app.pages.filings import Filings
+from app.pages.forecast import Forecast
 from app.pages.holidays import Holidays
 from app.pages.inbox import Inbox
 from app.pages.inspection_draws import InspectionDraws
@@ -143,6 +144,7 @@ MENU = (
             MenuPage(_l("Pass rate of instruments"), PassRates, "rosette-discount-check"),
             MenuPage(_l("State of instruments"), InstrumentStates, "gauge"),
             MenuPage(_l("Kinds of instruments"), InstrumentKinds, "book"),
+            MenuPage(_l("Forecast of verifications"), Forecast, "calendar-event"),
         ),
     ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),

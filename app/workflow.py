@@ -241,9 +241,12 @@ _HOUSE, NATION = "organization_id", "000000"
 
 _NONE = cast(null(), BigInteger)
 _COUNTED = {
-    "instrument": ("catalogue_item_id", "purpose", "filing_state", "use_state", "verification_state", "valid_until"),
+    "instrument": (
+        "catalogue_item_id", "purpose", "filing_state", "use_state", "verification_state", "valid_until",
+        "cycle_months",
+    ),
     "certificate": ("instrument_id", "issued_at", "passed"),
-}
+}  # fmt: skip
 # What a step may set beside the state, and is counted by.
 _LEFT = {"instrument": ("valid_until",)}
 

@@ -51,6 +51,10 @@ class Period:
     def each(self) -> list[date]:
         return [_shifted(self.first, by) for by in range(self.months)]
 
+    def longer(self, months: int) -> "Period":
+        """So many months from the first on."""
+        return Period(self.first, _shifted(self.first, months - 1))
+
     def holds(self, month: Any) -> ColumnElement[bool]:
         held: ColumnElement[bool] = month.between(self.first, self.last)
         return held
@@ -132,9 +136,9 @@ def ask(question: Question, line: str, code: str, over: Period, by: Principal) -
     if question.more and line == REGION:
         for key, amounts in question.more(code, children, by).items():
             found.setdefault(key, {}).update(amounts)
-    names = _names(line, list(found), children, over)
-    rows = [Row(key, name, question.told(Amounts(found.get(key, {})))) for key, name in names.items()]
-    return Statistic(rows, question.told(Amounts(total([found.get(key, {}) for key in names]))))
+    told = months(over) if line == MONTH else names(line, list(found), children)
+    rows = [Row(key, name, question.told(Amounts(found.get(key, {})))) for key, name in told.items()]
+    return Statistic(rows, question.told(Amounts(total([found.get(key, {}) for key in told]))))
 
 
 def _amounts(
@@ -186,13 +190,15 @@ def inside(code: str) -> ColumnElement[bool]:
     return true() if code == regions.NATION else access.within(regions.prefix(code))(Tally)
 
 
-def _names(line: str, keys: list[str], children: list[Region], over: Period) -> dict[str, str]:
-    """The lines in their order. A region or a month has its line, also if nothing was counted there."""
+def names(line: str, keys: list[str], children: list[Region]) -> dict[str, str]:
+    """The lines in their order, by key. A region has its line also if nothing was counted there."""
     if line == REGION:
         return {region.code: region.name for region in children}
-    if line == MONTH:
-        return {each.isoformat(): f"{each:%Y-%m}" for each in over.each()}
     return (_kinds if line == KIND else _institutions)(list(map(int, keys)))
+
+
+def months(over: Period) -> dict[str, str]:
+    return {each.isoformat(): f"{each:%Y-%m}" for each in over.each()}
 
 
 def _kinds(ids: list[int]) -> dict[str, str]:

@@ -208,6 +208,7 @@ class PassRates(OversightPage):
     charted = "rate"
     question = figures.PASS_RATE
     lines = (REGION, KIND, INSTITUTION)
+    kinds_by_city = True
     has_period = True
     alarm = Alarm("pass_rate", "rate", _l("Pass rate below"), "%", Decimal(90), "below")
     details = OF_RESULTS

@@ -16,7 +16,19 @@ from flask_babel import gettext as _, lazy_gettext as _l
 from app import audit, spreadsheet
 from app.domain import figures, regions, statistics, thresholds
 from app.domain.ledger import PURPOSES
-from app.domain.statistics import INSTITUTION, KIND, MONTH, MONTHLY, REGION, Period, Question, Row, Statistic
+from app.domain.statistics import (
+    BEFORE,
+    INSTITUTION,
+    KIND,
+    MONTH,
+    MONTHLY,
+    REGION,
+    YEAR_BEFORE,
+    Period,
+    Question,
+    Row,
+    Statistic,
+)
 from app.fabkit.filters import is_number
 from app.fabkit.formats import ZONE
 from app.fabkit.pages import Page
@@ -104,13 +116,17 @@ class StatisticPage(Page):
     question = Question()
     lines: tuple[str, ...] = (REGION,)
     has_period = False
+    # Results of kinds are counted by city: of a county there are none.
+    kinds_by_city = False
+    # The columns of the months, if they are others than those of the lines.
+    monthly: tuple[Head, ...] = ()
     alarm: Alarm | None = None
     details: Details | None = None
 
     def found(self, asked: Asked) -> Statistic:
         return statistics.ask(self.question, asked.line, asked.code, asked.over, g.principal)
 
-    def trend(self, asked: Asked) -> list[Row]:
+    def trend(self, asked: Asked, _found: Statistic) -> list[Row]:
         """The months of the period one by one, if what is asked is counted by month."""
         if not self.has_period or asked.over.months < 2 or MONTHLY.isdisjoint(self.question.subjects):
             return []
@@ -127,8 +143,9 @@ class StatisticPage(Page):
             asked=asked,
             rows=self._ranked(found.rows, asked.sort),
             total=found.total,
-            months=self.trend(asked),
-            monthly=[head for head in self.heads if not head.name.startswith(("year_before", "before", "waiting"))],
+            months=self.trend(asked, found),
+            monthly=self.monthly or [head for head in self.heads if not head.name.startswith((YEAR_BEFORE, BEFORE))],
+            is_marked=lambda head, values: self.is_marked(head, values, asked),
             charted=asked.sort.removeprefix("-") or self.charted,
             ringing=self._ringing(found.rows, asked),
             way=regions.way_down(asked.code, g.principal),
@@ -190,8 +207,8 @@ class StatisticPage(Page):
         )
 
     def _lines(self, code: str) -> list[str]:
-        """By what it can be told of a region. Results of kinds are counted by city: of a county there are none."""
-        without_kinds = "result" in self.question.subjects and not code.endswith("00")
+        """By what it can be told of a region."""
+        without_kinds = self.kinds_by_city and not code.endswith("00")
         return [line for line in self.lines if line != KIND or not without_kinds]
 
     def _ranked(self, rows: Sequence[Row], sort: str) -> list[Row]:
@@ -201,6 +218,10 @@ class StatisticPage(Page):
             return list(rows)
         told = sorted((row for row in rows if row.values[name] is not None), key=lambda row: row.values[name])
         return [*(told if sort.startswith("-") else reversed(told)), *(row for row in rows if row.values[name] is None)]
+
+    def is_marked(self, _head: Head, _values: Mapping[str, Any], _asked: Asked) -> bool:
+        """Whether a figure of a line is worse than it may be, by itself."""
+        return False
 
     def _ringing(self, rows: Sequence[Row], asked: Asked) -> set[str]:
         return {row.key for row in rows if self.alarm and self.alarm.rings(row.values, asked.threshold)}
@@ -336,6 +357,7 @@ class PassRateStatistics(StatisticPage):
     charted = "rate"
     question = figures.PASS_RATE
     lines = (REGION, KIND, INSTITUTION)
+    kinds_by_city = True
     has_period = True
     details = OF_RESULTS
     heads = (

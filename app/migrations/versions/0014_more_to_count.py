@@ -14,6 +14,7 @@ APPROVED = "event WHERE subject = 'task' AND step = 'approve' AND payload IS NOT
 WHEN = "CASE WHEN (payload ->> 'late')::boolean THEN 'late' ELSE 'in_time' END"
 RUNS_OUT = "instrument WHERE filing_state = 'filed' AND use_state = 'in_use' AND valid_until IS NOT NULL"
 MONTH = "date_trunc('month', valid_until)"
+CYCLE = "coalesce(cycle_months, 0)::text"
 APPLIED = f"({LOCAL.format('applied_at')})::date"
 CITY = "left(region_code, 4) || '00'"
 STATE = "CASE WHEN active THEN 'active' ELSE 'disabled' END"
@@ -24,8 +25,8 @@ COUNTS = {
                 "task WHERE state IN ('unassigned', 'returned')"),
     'filing': ('city_code', 'region_code', 'NULL', 'NULL', 'NULL', 'filing_state', '1',
                "instrument WHERE filing_state = 'pending'"),
-    'runs_out': ('city_code', 'region_code', 'NULL', 'NULL', MONTH, "'in_use'", '1', RUNS_OUT),
-    'runs_out_kind': ('city_code', 'city_code', 'catalogue_item_id', 'NULL', MONTH, "'in_use'", '1', RUNS_OUT),
+    'runs_out': ('city_code', 'region_code', 'NULL', 'NULL', MONTH, CYCLE, '1', RUNS_OUT),
+    'runs_out_kind': ('city_code', 'city_code', 'catalogue_item_id', 'NULL', MONTH, CYCLE, '1', RUNS_OUT),
     'work': ('city_code', 'region_code', 'NULL', 'NULL', DONE, 'step', '1',
              "event WHERE subject = 'task' AND institution_id IS NULL"),
     'ended': ('city_code', 'region_code', 'NULL', 'institution_id', DONE, WHEN, '1', APPROVED),
