@@ -49,6 +49,7 @@ from app.pages.publications import Publications
 from app.pages.registration import Registration
 from app.pages.results import Results
 from app.pages.scans import Scans
+from app.pages.search import Search
 from app.pages.session import HomeView, SessionView
 from app.pages.staff import Staff
 from app.pages.standard_queries import StandardQueries
@@ -156,6 +157,7 @@ WITHOUT_MENU = (
     Captchas,
     HomeView,
     SessionView,
+    Search,
     MyAccount,
     Options,
     Photos,
