@@ -466,8 +466,8 @@ class Role:
 ADMINISTRATION, BUSINESS, AUDIT = "administration", "business", "audit"
 
 
-# What everybody with a role has: what the system told them, and the long work they asked for.
-_EVERYBODY = {"Notifications": "can_list mark_read", "Jobs": "can_list cancel can_download"}
+# What everybody with a role has: the first page, what the system told them, and the long work they asked for.
+_EVERYBODY = {"HomeView": "can_list", "Notifications": "can_list mark_read", "Jobs": "can_list cancel can_download"}
 
 
 def _permissions(**pages: str) -> dict[str, frozenset[str]]:
@@ -513,10 +513,13 @@ _ONLOOKER = {
     "CapabilityGaps": "can_list can_export",
 }
 # 数据统计: for whoever leads, and for whoever looks.
-_STATISTICS = dict.fromkeys(
-    ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics"),
-    "can_list can_export",
-)
+_STATISTICS = {
+    "Wall": "can_list",
+    **dict.fromkeys(
+        ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics"),
+        "can_list can_export",
+    ),
+}
 # 数据查询: everybody who analyses looks; telephones and names of persons are for who leads the office.
 _WITH_PERSONS = ("AppointmentQueries", "InstitutionQueries", "UnitQueries", "StandardQueries")
 _QUERIES = dict.fromkeys(("InstrumentQueries", "CertificateQueries", *_WITH_PERSONS), "can_list can_show can_export")

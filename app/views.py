@@ -24,6 +24,7 @@ from app.pages.clock_runs import ClockRuns
 from app.pages.deadlines import Deadlines
 from app.pages.filings import Filings
 from app.pages.holidays import Holidays
+from app.pages.home import HomeView
 from app.pages.inbox import Inbox
 from app.pages.inspection_draws import InspectionDraws
 from app.pages.inspections import Inspections
@@ -50,7 +51,7 @@ from app.pages.registration import Registration
 from app.pages.results import Results
 from app.pages.scans import Scans
 from app.pages.search import Search
-from app.pages.session import HomeView, SessionView
+from app.pages.session import Health, SessionView
 from app.pages.staff import Staff
 from app.pages.standard_queries import StandardQueries
 from app.pages.standard_reviews import StandardReviews
@@ -63,8 +64,10 @@ from app.pages.statistics import (
 )
 from app.pages.traces import Traces
 from app.pages.unit_queries import UnitQueries
+from app.pages.wall import Wall
 
 MENU = (
+    MenuPage(_l("Home"), HomeView, "home"),
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
     MenuPage(_l("Filings under review"), Filings, "file-check"),
     MenuGroup(
@@ -116,6 +119,7 @@ MENU = (
             MenuPage(_l("Inspection rate in figures"), InspectionRateStatistics, "gauge"),
             MenuPage(_l("Pass rate in figures"), PassRateStatistics, "rosette-discount-check"),
             MenuPage(_l("Workload of institutions"), WorkloadStatistics, "building-bank"),
+            MenuPage(_l("Wall screen"), Wall, "report-analytics"),
         ),
     ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
@@ -155,7 +159,7 @@ WITHOUT_MENU = (
     LoginView,
     Registration,
     Captchas,
-    HomeView,
+    Health,
     SessionView,
     Search,
     MyAccount,

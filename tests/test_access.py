@@ -41,7 +41,7 @@ OPEN_TO_ALL = {
     "Scans.scan",
     "LoginView.logout",
     "HomeView.index",
-    "HomeView.health",
+    "Health.health",
     "SessionView.token",
     "SessionView.language",
     "Portal.index",

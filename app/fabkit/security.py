@@ -178,8 +178,8 @@ def _used(before: datetime) -> Any:
     return update(AccountSession).where(this).values(seen_at=func.now())
 
 
-# Asking whether the session is still there does not keep it there.
-UNNOTED = {"SessionView.remaining"}
+# Asking whether the session is still there does not keep it there, nor does a screen at which perhaps nobody sits.
+UNNOTED = {"SessionView.remaining", "Wall.figures"}
 
 
 def is_key_known() -> bool | None:
