@@ -466,8 +466,8 @@ class Role:
 ADMINISTRATION, BUSINESS, AUDIT = "administration", "business", "audit"
 
 
-# What everybody with a role has: what the system told them, and the long work they asked for.
-_EVERYBODY = {"Notifications": "can_list mark_read", "Jobs": "can_list cancel can_download"}
+# What everybody with a role has: the first page, what the system told them, and the long work they asked for.
+_EVERYBODY = {"HomeView": "can_list", "Notifications": "can_list mark_read", "Jobs": "can_list cancel can_download"}
 
 
 def _permissions(**pages: str) -> dict[str, frozenset[str]]:
@@ -517,7 +517,7 @@ _STATISTICS = dict.fromkeys(
     ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics",
      "AbilityStatistics"),
     "can_list can_export",
-)  # fmt: skip
+) | {"Wall": "can_list"}  # fmt: skip
 # 行政监管: who leads also says from where on a figure is marked.
 _OVERSIGHT = dict.fromkeys(
     ("Business", "AuthorityToDo", "Acceptance", "Quantity", "InstitutionFigures", "UnitFigures", "PassRates",

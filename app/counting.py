@@ -180,8 +180,8 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
             _to_verify,
             frozenset({_FILING, _USE, _VERIFICATION}),
         ),
-        # 到期: when the verification of what is in use runs out, by its cycle in months, 0 for none. Kinds are counted by
-        # city, as their results are.
+        # 到期: when the verification of what is in use runs out, by its cycle in months, 0 for none. Kinds are counted
+        # by city, as their results are.
         Subject(
             "runs_out",
             lambda row: {**_place(row), **_running_out(row)},

@@ -25,6 +25,7 @@ from app.pages.deadlines import Deadlines
 from app.pages.filings import Filings
 from app.pages.forecast import Forecast
 from app.pages.holidays import Holidays
+from app.pages.home import HomeView
 from app.pages.inbox import Inbox
 from app.pages.inspection_draws import InspectionDraws
 from app.pages.inspections import Inspections
@@ -61,7 +62,8 @@ from app.pages.publications import Publications
 from app.pages.registration import Registration
 from app.pages.results import Results
 from app.pages.scans import Scans
-from app.pages.session import HomeView, SessionView
+from app.pages.search import Search
+from app.pages.session import Health, SessionView
 from app.pages.staff import Staff
 from app.pages.standard_queries import StandardQueries
 from app.pages.standard_reviews import StandardReviews
@@ -75,8 +77,10 @@ from app.pages.statistics import (
 )
 from app.pages.traces import Traces
 from app.pages.unit_queries import UnitQueries
+from app.pages.wall import Wall
 
 MENU = (
+    MenuPage(_l("Home"), HomeView, "home"),
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
     MenuPage(_l("Filings under review"), Filings, "file-check"),
     MenuGroup(
@@ -129,6 +133,7 @@ MENU = (
             MenuPage(_l("Pass rate in figures"), PassRateStatistics, "rosette-discount-check"),
             MenuPage(_l("Workload of institutions"), WorkloadStatistics, "building-bank"),
             MenuPage(_l("Ability and standards in figures"), AbilityStatistics, "scale"),
+            MenuPage(_l("Wall screen"), Wall, "report-analytics"),
         ),
     ),
     MenuGroup(
@@ -184,8 +189,9 @@ WITHOUT_MENU = (
     LoginView,
     Registration,
     Captchas,
-    HomeView,
+    Health,
     SessionView,
+    Search,
     MyAccount,
     Options,
     Photos,

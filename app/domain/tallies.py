@@ -23,6 +23,12 @@ def tasks(states: Iterable[str], *conditions: Any, kinds: list[int] | None = Non
     return int(db.session.scalar(total) or 0)
 
 
+def tasks_by_state() -> dict[str, int]:
+    """The number of tasks in each state that the acting person sees."""
+    sums = select(Tally.state, func.sum(Tally.amount).label("number")).where(Tally.subject == "place")
+    return {row.state: int(row.number) for row in db.session.execute(sums.group_by(Tally.state))}
+
+
 def fold() -> int:
     """Sum up what was appended since the last time: one row for each combination. Gives how many rows were saved."""
     return _summed_up(~Tally.__table__.c.folded)

@@ -29,13 +29,14 @@ from app.pages.statistics import (
     Head,
     StatisticPage,
 )
-from app.states import CLOSED, RETURNED, STANDING_LABELS, SUSPENDED, TASK_LABELS, UNASSIGNED
+from app.states import CLOSED, IN_SERVICE, RETURNED, STANDING_LABELS, SUSPENDED, TASK_LABELS, UNASSIGNED
 
 LATE = Alarm("late_rate", "late_rate", _l("Share issued late above"), "%", Decimal(5))
 OVERDUE = Alarm("overdue_rate", "overdue_rate", _l("Share overdue above"), "%", Decimal(5))
 OVERDUE_RATE = Head("overdue_rate", _l("Share overdue"), RATE)
 OF_UNITS = Details("/queries/units/", "UnitQueries")
 OF_INSTITUTIONS = Details("/queries/institutions/", "InstitutionQueries")
+NOT_CLOSED = (IN_SERVICE, SUSPENDED)
 OF_QUEUE = Details("/assignments/", "Assignments")
 
 
@@ -166,8 +167,8 @@ class InstitutionFigures(OversightPage):
     alarm = Alarm("authorizations_over", "over", _l("Expired authorizations more than"), "", Decimal(0))
     details = OF_INSTITUTIONS
     heads = (
-        Head("institutions", _l("Institutions")),
-        *(Head(kind, word) for kind, word in DESIGNATIONS.items()),
+        Head("institutions", _l("Institutions"), rows={"standing": NOT_CLOSED}),
+        *(Head(kind, word, rows={"designation": kind, "standing": NOT_CLOSED}) for kind, word in DESIGNATIONS.items()),
         *(Head(state, STANDING_LABELS[state], rows={"standing": state}) for state in (SUSPENDED, CLOSED)),
         Head("ending", _l("Authorization ends in six months")),
         Head("over", _l("Authorization expired")),

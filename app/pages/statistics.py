@@ -48,7 +48,7 @@ class Head:
     name: str
     label: Any
     kind: str = COUNT
-    rows: Mapping[str, str] | None = None
+    rows: Mapping[str, str | tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -238,10 +238,16 @@ class StatisticPage(Page):
             if head.rows is None:
                 return None
             line = {REGION: "region", KIND: "item", INSTITUTION: "institution"}[asked.line]
-            told = {"region": asked.code, **details.filters, **head.rows, **(days if details.month else {})}
+            told: dict[str, Any] = {
+                "region": asked.code,
+                **details.filters,
+                **head.rows,
+                **(days if details.month else {}),
+            }
             if key is not None:
                 told[line] = key
-            return f"{details.page}?{urlencode({name: text for name, text in told.items() if text != regions.NATION})}"
+            known = {name: value for name, value in told.items() if value != regions.NATION}
+            return f"{details.page}?{urlencode(known, doseq=True)}"
 
         return address
 
