@@ -11,7 +11,7 @@ from app.domain import forecasts
 from app.domain.figures import rate
 from app.domain.statistics import KIND, REGION, Row, Statistic
 from app.pages.oversight import OversightPage
-from app.pages.statistics import OF_INSTRUMENTS, RATE, Alarm, Asked, Head
+from app.pages.statistics import RATE, Alarm, Asked, Head
 
 TOLD = (
     Head("backlog", _l("Overdue before")),
@@ -32,10 +32,10 @@ class Forecast(OversightPage):
     )
     charted = "over"
     lines = (REGION, KIND)
+    kinds_by_city = True
     alarm = Alarm(
         "forecast", "over", _l("A month does not fit from"), _l("% of what is got done"), Decimal(100), any=True
     )
-    details = OF_INSTRUMENTS
     monthly = (
         Head("due", _l("Fall due")),
         Head("capacity", _l("Got done in a month")),
