@@ -466,8 +466,8 @@ class Role:
 ADMINISTRATION, BUSINESS, AUDIT = "administration", "business", "audit"
 
 
-# What everybody with a role has: what the system told them, and the long work they asked for.
-_EVERYBODY = {"Notifications": "can_list mark_read", "Jobs": "can_list cancel can_download"}
+# What everybody with a role has: the first page, what the system told them, and the long work they asked for.
+_EVERYBODY = {"HomeView": "can_list", "Notifications": "can_list mark_read", "Jobs": "can_list cancel can_download"}
 
 
 def _permissions(**pages: str) -> dict[str, frozenset[str]]:
@@ -513,13 +513,18 @@ _ONLOOKER = {
     "CapabilityGaps": "can_list can_export",
 }
 # 数据统计: for whoever leads, and for whoever looks.
-_STATISTICS = {
-    **dict.fromkeys(
-        ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics"),
-        "can_list can_export",
-    ),
-    "MonthlyReports": "can_list can_add can_delete",
-}
+_STATISTICS = dict.fromkeys(
+    ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics",
+     "AbilityStatistics"),
+    "can_list can_export",
+) | {"Wall": "can_list", "MonthlyReports": "can_list can_add can_delete"}  # fmt: skip
+# 行政监管: who leads also says from where on a figure is marked.
+_OVERSIGHT = dict.fromkeys(
+    ("Business", "AuthorityToDo", "Acceptance", "Quantity", "InstitutionFigures", "UnitFigures", "PassRates",
+     "InstrumentStates", "InstrumentKinds", "Forecast"),
+    "can_list can_export",
+)  # fmt: skip
+_LEADS = {page: f"{names} can_set_threshold" for page, names in _OVERSIGHT.items()}
 # 数据查询: everybody who analyses looks; telephones and names of persons are for who leads the office.
 _WITH_PERSONS = ("AppointmentQueries", "InstitutionQueries", "UnitQueries", "StandardQueries")
 _QUERIES = dict.fromkeys(("InstrumentQueries", "CertificateQueries", *_WITH_PERSONS), "can_list can_show can_export")
@@ -582,6 +587,7 @@ ROLES = {
         **_STANDARD_REVIEWER,
         **_KEEPER,
         **_STATISTICS,
+        **_LEADS,
         **_QUERIES_WITH_PERSONS,
     ),
     "AssignmentOfficer": _officer(_l("Assignment officer"), Assignments=_ASSIGNER, Filings=_REVIEWER),
@@ -598,7 +604,13 @@ ROLES = {
         level="nation",
     ),
     "Analyst": _officer(
-        _l("Analyst"), Assignments=f"{_READ} can_export", **_LOOKER, **_ONLOOKER, **_STATISTICS, **_QUERIES
+        _l("Analyst"),
+        Assignments=f"{_READ} can_export",
+        **_LOOKER,
+        **_ONLOOKER,
+        **_STATISTICS,
+        **_OVERSIGHT,
+        **_QUERIES,
     ),
     "Auditor": Role(_l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export")),
     "InstitutionAdministrator": Role(

@@ -5,28 +5,72 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Date, String, and_, case, cast, func, literal, null, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Date,
+    Integer,
+    String,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.models import Instrument
-from app.states import DRAFT, FILED, IN_USE, VALID
+from app.states import APPROVE, AWAITING_AUTHORITY, DRAFT, FILED, IN_USE, PENDING, VALID
 
 ZONE = "Asia/Shanghai"
 PASSED, FAILED = "passed", "failed"
+IN_TIME, LATE = "in_time", "late"
+ACTIVE, DISABLED = "active", "disabled"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A way to count the rows of a table: which of them, and by what. `on` are the states that it depends on."""
+    """A way to count the rows of a table: which of them, and by what.
+
+    `on` are the columns that it depends on, of events the steps, all of them if none is named. What is summed up of a
+    row is `amount`, usually that it is one.
+    """
 
     name: str
     by: Callable[[Any], Mapping[str, Any]]
     counts: Callable[[Any], ColumnElement[bool]]
     on: frozenset[str] = frozenset({"state"})
+    amount: Callable[[Any], Any] = lambda _row: literal(1)
 
 
 def month(moment: Any) -> Any:
     """SQL: the first day of the month in which something happened, in local time."""
-    return cast(func.date_trunc("month", func.timezone(ZONE, moment)), Date)
+    return month_of(func.timezone(ZONE, moment))
+
+
+def month_of(day: Any) -> Any:
+    """SQL: the first day of the month of a day."""
+    return cast(func.date_trunc("month", day), Date)
+
+
+def day(moment: Any) -> Any:
+    """SQL: the day on which something happened, in local time."""
+    return cast(func.timezone(ZONE, moment), Date)
+
+
+def punctuality(task: Any) -> Any:
+    """SQL: what the history keeps of a task that ends: whether after its day, and how many days it took."""
+    began = func.coalesce(task.received_at, task.accepted_at, task.finished_at)
+    return func.jsonb_build_object(
+        LATE,
+        func.coalesce(day(task.finished_at) > task.due_on, False),
+        "days",
+        day(task.finished_at) - day(began),
+        type_=JSONB,
+    )
 
 
 def _not_drafted(task: Any) -> ColumnElement[bool]:
@@ -37,6 +81,24 @@ def _not_drafted(task: Any) -> ColumnElement[bool]:
 def _filed(instrument: Any) -> ColumnElement[bool]:
     filed: ColumnElement[bool] = instrument.filing_state == FILED
     return filed
+
+
+def _runs_out(instrument: Any) -> ColumnElement[bool]:
+    return and_(_to_verify(instrument), instrument.valid_until.is_not(None))
+
+
+def _running_out(instrument: Any) -> dict[str, Any]:
+    cycle = cast(func.coalesce(instrument.cycle_months, 0), String)
+    return {"month": month_of(instrument.valid_until), "state": cycle}
+
+
+def _ended(event: Any) -> ColumnElement[bool]:
+    return and_(event.subject == "task", event.step == APPROVE.name, event.payload.is_not(None))
+
+
+def _ended_by(event: Any) -> dict[str, Any]:
+    when = case((cast(event.payload[LATE].astext, Boolean), LATE), else_=IN_TIME)
+    return {**_place(event), "institution_id": event.institution_id, "month": month(event.at), "state": when}
 
 
 def _to_verify(instrument: Any) -> ColumnElement[bool]:
@@ -70,7 +132,7 @@ def _kind_of(certificate: Any) -> Any:
     return kind.scalar_subquery()
 
 
-_FILING, _USE, _VERIFICATION = "filing_state", "use_state", "verification_state"
+_FILING, _USE, _VERIFICATION, _UNTIL = "filing_state", "use_state", "verification_state", "valid_until"
 SUBJECTS: dict[str, tuple[Subject, ...]] = {
     "task": (
         Subject("place", lambda row: {**_place(row), "state": row.state}, _not_drafted),
@@ -84,8 +146,20 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
             lambda row: {**_city(row), "institution_id": row.institution_id, "state": row.state},
             lambda row: and_(_not_drafted(row), row.institution_id.is_not(None)),
         ),
+        # What waits for an authority, by the day of its application: the only ones whose `month` is a day.
+        Subject(
+            "waiting",
+            lambda row: {**_place(row), "month": day(row.applied_at), "state": row.state},
+            lambda row: row.state.in_(sorted(AWAITING_AUTHORITY)),
+        ),
     ),
     "instrument": (
+        Subject(
+            "filing",
+            lambda row: {**_place(row), "state": row.filing_state},
+            lambda row: row.filing_state == PENDING,
+            frozenset({_FILING}),
+        ),
         Subject(
             "use",
             lambda row: {**_place(row), "purpose": row.purpose, "state": row.use_state},
@@ -106,6 +180,20 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
             _to_verify,
             frozenset({_FILING, _USE, _VERIFICATION}),
         ),
+        # 到期: when the verification of what is in use runs out, by its cycle in months, 0 for none. Kinds are counted
+        # by city, as their results are.
+        Subject(
+            "runs_out",
+            lambda row: {**_place(row), **_running_out(row)},
+            _runs_out,
+            frozenset({_FILING, _USE, _UNTIL}),
+        ),
+        Subject(
+            "runs_out_kind",
+            lambda row: {**_city(row), "catalogue_item_id": row.catalogue_item_id, **_running_out(row)},
+            _runs_out,
+            frozenset({_FILING, _USE, _UNTIL}),
+        ),
     ),
     "certificate": (
         Subject("result", lambda row: {**_place(row), **_result(row)}, _in_force),
@@ -120,14 +208,35 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
             _in_force,
         ),
     ),
-    # 业务量: what was done of the tasks of an institution, by the steps of their history.
+    # 业务量: what was done of tasks, by the steps of their history; whom they had not been given to has no institution.
     "event": (
         Subject(
             "work",
             lambda row: {
                 **_place(row), "institution_id": row.institution_id, "month": month(row.at), "state": row.step,
             },
-            lambda row: and_(row.subject == "task", row.institution_id.is_not(None)),
+            lambda row: row.subject == "task",
+            frozenset(),
+        ),
+        # 出证及时率, 平均用时.
+        Subject("ended", _ended_by, _ended, frozenset({APPROVE.name})),
+        Subject(
+            "days",
+            _ended_by,
+            _ended,
+            frozenset({APPROVE.name}),
+            lambda row: cast(row.payload["days"].astext, Integer),
+        ),
+    ),
+    "organization": (
+        Subject(
+            "unit",
+            lambda row: {
+                "city_code": func.left(row.region_code, 4).concat("00"), "region_code": row.region_code,
+                "state": case((row.active, ACTIVE), else_=DISABLED),
+            },
+            lambda row: and_(row.kind == "using_unit", row.merged_into_id.is_(None)),
+            frozenset({"active"}),
         ),
     ),
 }  # fmt: skip
@@ -146,12 +255,18 @@ DIMENSIONS: dict[str, Any] = {
 
 def sums(subject: Subject, row: Any, source: Any = None, sign: int = 1) -> Any:
     """SELECT: the rows of a source by the dimensions of a subject, and how many they are."""
-    by = {"subject": literal(subject.name), **subject.by(row)}
-    picked = select(*(by.get(name, cast(null(), kind)).label(name) for name, kind in DIMENSIONS.items()))
+    by = {name: _as_value(value) for name, value in {"subject": subject.name, **subject.by(row)}.items()}
+    dimensions = [by.get(name, cast(null(), kind)).label(name) for name, kind in DIMENSIONS.items()]
+    picked = select(*dimensions, subject.amount(row).label("one"))
     if source is not None:
         picked = picked.select_from(source)
     rows = picked.where(subject.counts(row)).subquery()
-    return select(*rows.c, (sign * func.count()).label("amount")).group_by(*rows.c)
+    told = [rows.c[name] for name in DIMENSIONS]
+    return select(*told, (sign * func.sum(rows.c.one)).label("amount")).group_by(*told)
+
+
+def _as_value(value: Any) -> Any:
+    return literal(value) if isinstance(value, str) else value
 
 
 def columns(source: Any, **others: Any) -> SimpleNamespace:

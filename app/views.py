@@ -24,7 +24,9 @@ from app.pages.certificates import Certificates
 from app.pages.clock_runs import ClockRuns
 from app.pages.deadlines import Deadlines
 from app.pages.filings import Filings
+from app.pages.forecast import Forecast
 from app.pages.holidays import Holidays
+from app.pages.home import HomeView
 from app.pages.inbox import Inbox
 from app.pages.inspection_draws import InspectionDraws
 from app.pages.inspections import Inspections
@@ -42,6 +44,17 @@ from app.pages.notifications import Notifications
 from app.pages.open_data import OpenData, OpenDataPage
 from app.pages.options import Options
 from app.pages.organizations import Organizations
+from app.pages.oversight import (
+    Acceptance,
+    AuthorityToDo,
+    Business,
+    InstitutionFigures,
+    InstrumentKinds,
+    InstrumentStates,
+    PassRates,
+    Quantity,
+    UnitFigures,
+)
 from app.pages.own_inspections import OwnInspections
 from app.pages.portal import Crawlers, Portal
 from app.pages.profile import MyAccount
@@ -51,12 +64,14 @@ from app.pages.publications import Publications
 from app.pages.registration import Registration
 from app.pages.results import Results
 from app.pages.scans import Scans
-from app.pages.session import HomeView, SessionView
+from app.pages.search import Search
+from app.pages.session import Health, SessionView
 from app.pages.staff import Staff
 from app.pages.standard_queries import StandardQueries
 from app.pages.standard_reviews import StandardReviews
 from app.pages.standards import Standards
 from app.pages.statistics import (
+    AbilityStatistics,
     InspectionRateStatistics,
     InstrumentStatistics,
     PassRateStatistics,
@@ -64,8 +79,10 @@ from app.pages.statistics import (
 )
 from app.pages.traces import Traces
 from app.pages.unit_queries import UnitQueries
+from app.pages.wall import Wall
 
 MENU = (
+    MenuPage(_l("Home"), HomeView, "home"),
     MenuPage(_l("Task assignment"), Assignments, "list-check"),
     MenuPage(_l("Filings under review"), Filings, "file-check"),
     MenuGroup(
@@ -118,6 +135,24 @@ MENU = (
             MenuPage(_l("Pass rate in figures"), PassRateStatistics, "rosette-discount-check"),
             MenuPage(_l("Workload of institutions"), WorkloadStatistics, "building-bank"),
             MenuPage(_l("Monthly reports"), MonthlyReports, "calendar"),
+            MenuPage(_l("Ability and standards in figures"), AbilityStatistics, "scale"),
+            MenuPage(_l("Wall screen"), Wall, "report-analytics"),
+        ),
+    ),
+    MenuGroup(
+        _l("Administrative supervision"),
+        "eye",
+        (
+            MenuPage(_l("Business of verification"), Business, "list-check"),
+            MenuPage(_l("What waits for authorities"), AuthorityToDo, "clock"),
+            MenuPage(_l("Acceptance by institutions"), Acceptance, "inbox"),
+            MenuPage(_l("Verifications by institutions"), Quantity, "certificate"),
+            MenuPage(_l("Institutions in figures"), InstitutionFigures, "building-bank"),
+            MenuPage(_l("Using units in figures"), UnitFigures, "users"),
+            MenuPage(_l("Pass rate of instruments"), PassRates, "rosette-discount-check"),
+            MenuPage(_l("State of instruments"), InstrumentStates, "gauge"),
+            MenuPage(_l("Kinds of instruments"), InstrumentKinds, "book"),
+            MenuPage(_l("Forecast of verifications"), Forecast, "calendar-event"),
         ),
     ),
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
@@ -157,8 +192,9 @@ WITHOUT_MENU = (
     LoginView,
     Registration,
     Captchas,
-    HomeView,
+    Health,
     SessionView,
+    Search,
     MyAccount,
     Options,
     Photos,

@@ -69,11 +69,13 @@ def fire(
     only: ColumnElement[bool] | None = None,
     proposal: Subquery | None = None,
     payload: dict[str, Any] | None = None,
+    told: Callable[[Any], Any] | None = None,
     **values: Any,
 ) -> Outcome:
     """Move the chosen rows that `by` sees and that are in a source state of `step`; write down what happened.
 
-    `only` narrows further. `values` are columns to set; they may name columns of `proposal`, a subquery with one
+    `only` narrows further. `payload` is kept with the history of all of them, what `told` gives with that of each.
+    `values` are columns to set; they may name columns of `proposal`, a subquery with one
     row (`id`, ...) for each row that is to move. The old state is tested by the statement itself, so of two people
     who click at once one moves the row. One statement, whatever the number of rows. Does not commit.
     """
@@ -81,8 +83,9 @@ def fire(
         raise ValueError(f"{step.name} needs a reason")
     picked = _picked(chosen)
     moved = (_moved_task if step.of == "task" else _moved)(step, picked, by, reason, only, proposal, values)
-    written = [_told(step, moved, by, reason, payload)]
-    written += _tallied(step, moved)
+    kept = told(moved.c) if told else literal(payload, _PAYLOAD) if payload else cast(null(), _PAYLOAD)
+    written = [_told(step, moved, by, reason, kept)]
+    written += _tallied(step, moved, kept, {step.column, *values})
     written += [_notified(step, moved, party, reason) for party in sorted(step.tells)]
     asked = literal(len(picked)) if isinstance(picked, list) else _count(picked)
     done = select(asked.label("asked"), _count(moved).label("done")).add_cte(*written)
@@ -162,6 +165,7 @@ MODELS: dict[str, Any] = {
     "institution": Institution,
     "catalogue_item": CatalogueItem,
     "inspection": Inspection,
+    "organization": Organization,
 }
 # What a row is known by, where it is not `id`.
 KEYS = {"institution": "organization_id"}
@@ -180,7 +184,8 @@ def _moved(
     model = MODELS[step.of]
     table = model.__table__
     key, state = table.c[KEYS.get(step.of, "id")], table.c[step.column]
-    held = select(key.label("id"), state.label("previous_state")).where(
+    left = [table.c[name].label(f"previous_{name}") for name in _LEFT.get(step.of, ())]
+    held = select(key.label("id"), state.label("previous_state"), *left).where(
         _is_picked(key, picked), state.in_(sorted(step.sources))
     )
     if only is not None:
@@ -192,6 +197,7 @@ def _moved(
         statement = statement.where(key == proposal.c.id)
     place = _PLACES[step.of](table)
     facts = {"id": key, "previous_state": locked.c.previous_state, "state": literal(step.target), **place}
+    facts |= {each.name: locked.c[each.name] for each in left}
     return statement.returning(*(value.label(name) for name, value in facts.items())).cte("moved")
 
 
@@ -235,9 +241,14 @@ _HOUSE, NATION = "organization_id", "000000"
 
 _NONE = cast(null(), BigInteger)
 _COUNTED = {
-    "instrument": ("catalogue_item_id", "purpose", "filing_state", "use_state", "verification_state"),
+    "instrument": (
+        "catalogue_item_id", "purpose", "filing_state", "use_state", "verification_state", "valid_until",
+        "cycle_months",
+    ),
     "certificate": ("instrument_id", "issued_at", "passed"),
-}
+}  # fmt: skip
+# What a step may set beside the state, and is counted by.
+_LEFT = {"instrument": ("valid_until",)}
 
 
 def _counted_place(of: str) -> Callable[[Any], dict[str, Any]]:
@@ -256,7 +267,10 @@ _PLACES = {
 }
 
 
-def _told(step: Step, moved: Any, by: Principal, reason: str | None, payload: dict[str, Any] | None) -> Any:
+_PAYLOAD = Event.__table__.c.payload.type
+
+
+def _told(step: Step, moved: Any, by: Principal, reason: str | None, payload: Any) -> Any:
     left = moved.c.get("previous_institution_id", moved.c.institution_id)
     facts = {
         "subject": literal(step.of),
@@ -273,7 +287,7 @@ def _told(step: Step, moved: Any, by: Principal, reason: str | None, payload: di
         "by_organization_id": literal(by.organization_id),
         "by_organization": literal(by.organization),
         "reason": literal(reason),
-        "payload": literal(payload, Event.__table__.c.payload.type) if payload else null(),
+        "payload": payload,
     }
     rows = select(*(value.label(name) for name, value in facts.items()))
     return insert(Event.__table__).from_select(list(facts), rows).cte("told")
@@ -321,25 +335,35 @@ def notifying(concerned: Any, kind: str, subject: str, party: str, reason: str |
     return insert(Notification.__table__).from_select(list(facts), told)
 
 
-def _tallied(step: Step, moved: Any) -> list[Any]:
-    """What left a state and what entered one, of each subject that depends on it."""
+def _tallied(step: Step, moved: Any, payload: Any, changed: set[str]) -> list[Any]:
+    """What left a state and what entered one, of each subject that depends on what changed."""
     before = {step.column: moved.c.previous_state}
+    before |= {name: moved.c[f"previous_{name}"] for name in _LEFT.get(step.of, ())}
     if step.of == "task":
         before["institution_id"] = moved.c.previous_institution_id
     sides = ((counting.columns(moved), 1), (counting.columns(moved, **before), -1))
-    subjects = [subject for subject in SUBJECTS.get(step.of, ()) if step.column in subject.on]
+    subjects = [subject for subject in SUBJECTS.get(step.of, ()) if subject.on & changed]
     rows = [counting.sums(subject, row, moved, sign) for subject in subjects for row, sign in sides]
     if step.of == "task":
-        rows.append(_work(step, moved))
+        rows += _work(step, moved, payload)
     return [_change(union_all(*rows)).cte("tallied")] if rows else []
 
 
-def _work(step: Step, moved: Any) -> Any:
+def _work(step: Step, moved: Any, payload: Any) -> list[Any]:
     """The same as of the events that are written: these cannot be read yet."""
-    house = func.coalesce(moved.c.institution_id, moved.c.previous_institution_id)
-    written = {"at": func.now(), "step": literal(step.name), "subject": literal("task"), "institution_id": house}
-    (work,) = SUBJECTS["event"]
-    return counting.sums(work, counting.columns(moved, **written), moved)
+    written = {
+        "at": func.now(),
+        "step": literal(step.name),
+        "subject": literal("task"),
+        "institution_id": func.coalesce(moved.c.institution_id, moved.c.previous_institution_id),
+        "payload": payload,
+    }
+    event = counting.columns(moved, **written)
+    return [
+        counting.sums(subject, event, moved)
+        for subject in SUBJECTS["event"]
+        if not subject.on or (step.name in subject.on)
+    ]
 
 
 def _change(rows: Any) -> Any:

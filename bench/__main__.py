@@ -31,8 +31,7 @@ def main() -> None:
         insight.show(application, connection, people)
         return
     with measuring(application, connection, people, options.full) as bench:
-        chosen = [job for job in jobs.every(bench) if (options.only or "") in job.name]
-        results = measure(chosen, options.rounds)
+        results = measure(jobs.every(bench, options.only or ""), options.rounds)
         about = report.environment(versions(connection, options))
     text = report.markdown(results, about)
     print(text)

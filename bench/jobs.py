@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from flask import Flask
 
-from bench import exporting, importing, portal, prepare, sql
+from bench import exporting, figures, importing, portal, prepare, sql
 from bench.prepare import ALL, PROVINCE, Person
 from bench.servers import Answer, Server
 
@@ -75,28 +75,28 @@ def by_web(request: Callable[[], Answer], done: tuple[int, ...] = (200,)) -> Sam
     return Sample(answer.seconds * 1e3, answer.timing)
 
 
-def every(bench: Bench) -> list[Job]:
-    places = list(PLACES)
-    light = [shell(bench), *(page(bench, place, number) for place in places for number in (1, 500))]
-    searches = [
-        search(bench, place, label, term)
-        for label, term in terms(bench.connection, bench.people[PROVINCE].area).items()
-        for place in places
-    ]
-    return [
-        *light,
-        *searches,
-        *public(bench),
-        *(trace(bench, place) for place in places),
-        assign_some(bench),
-        assign_all(bench),
-        export(bench, "csv"),
-        export(bench, "xlsx"),
-        export_as_job(bench, "csv"),
-        export_as_job(bench, "xlsx"),
-        import_sheet(bench, filed=False),
-        import_sheet(bench, filed=True),
-    ]
+def every(bench: Bench, only: str) -> list[Job]:
+    """The jobs with a word in their names; the page shell always, as others are measured against it."""
+    places, person = list(PLACES), bench.people[PROVINCE]
+    groups: dict[str, Callable[[], list[Job]]] = {
+        "list": lambda: [page(bench, place, number) for place in places for number in (1, 500)],
+        "search": lambda: [
+            search(bench, place, label, term)
+            for label, term in terms(bench.connection, person.area).items()
+            for place in places
+        ],
+        "portal": lambda: public(bench),
+        "trace": lambda: [trace(bench, place) for place in places],
+        "statistics": lambda: [figure(bench, place, each) for each in figures.PAGES for place in places],
+        "assign": lambda: [assign_some(bench), assign_all(bench)],
+        "csv": lambda: [export(bench, "csv")],
+        "xlsx": lambda: [export(bench, "xlsx")],
+        "job": lambda: [export_as_job(bench, "csv"), export_as_job(bench, "xlsx")],
+        "import": lambda: [import_sheet(bench, filed=False), import_sheet(bench, filed=True)],
+    }
+    asked = [make for group, make in groups.items() if only in group or only.startswith(group)]
+    made = [job for make in asked or groups.values() for job in make()]
+    return [shell(bench), *(job for job in made if only in job.name)]
 
 
 # --- Pages ---------------------------------------------------------------------------------------
@@ -218,6 +218,12 @@ def trace(bench: Bench, place: str) -> Job:
         raise AssertionError(f"{number} certificates name the standard {standard}, ours says {total}")
     ways = {"sql": partial(by_hand, by_sql), "ours": partial(by_web, ours)}
     return Job(f"trace a standard, {PLACES[place]}", ways, "ours <= 2 x sql + shell")
+
+
+def figure(bench: Bench, place: str, which: figures.Page) -> Job:
+    ours, by_sql = figures.ways(bench, place, which)
+    ways = {"sql": partial(by_hand, by_sql), "ours": partial(by_web, ours)}
+    return Job(f"statistics {which.url}, {PLACES[place]}", ways, "ours <= sql + shell")
 
 
 def by_many(server: Server, url: str) -> Sample:

@@ -57,6 +57,9 @@ def is_met(result: Result, results: Results) -> bool | None:
     if name.startswith(("search", "trace")):
         shell = _median(results, "page shell", "ours")
         return ours <= 2 * by_sql + shell if shell is not None else None
+    if name.startswith("statistics"):
+        shell = _median(results, "page shell", "ours")
+        return ours <= by_sql + shell if shell is not None else None
     if bare is None:
         return None
     if name == "page shell":

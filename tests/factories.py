@@ -47,6 +47,7 @@ from app.states import (
     UNASSIGNED,
     WITH_REASON,
 )
+from app.workflow import count
 
 _numbers = itertools.count(1)
 LEVELS = {0: "nation", 2: "province", 4: "city", 6: "county"}
@@ -125,7 +126,8 @@ def using_unit(region: str = "330106", name: str | None = None) -> Organization:
     )
     _added(new)
     new.path = f"/{new.id}/"
-    return _added(new)
+    count("organization", [_added(new).id])
+    return new
 
 
 def kind(name: str = WATER_METER) -> CatalogueItem:

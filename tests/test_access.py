@@ -41,7 +41,7 @@ OPEN_TO_ALL = {
     "Scans.scan",
     "LoginView.logout",
     "HomeView.index",
-    "HomeView.health",
+    "Health.health",
     "SessionView.token",
     "SessionView.language",
     "Portal.index",
@@ -66,7 +66,7 @@ OPEN_TO_ALL = {
     "Crawlers.robots",
     "Crawlers.sitemap",
 }
-FOR_THE_SIGNED_IN = {"Options", "SessionView", "MyAccount", "Photos"}
+FOR_THE_SIGNED_IN = {"Options", "SessionView", "MyAccount", "Photos", "Search"}
 LEVELS = {
     "NationalAdministrator": "",
     "ProvincialAdministrator": "33",

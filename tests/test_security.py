@@ -682,7 +682,7 @@ ANSWERS = {
     "file": (200, lambda p: p.post("/assignments/export", {"format": "xlsx"})),
     "static": (200, lambda p: p.get("/static/app.css")),
     "no static": (404, lambda p: p.get("/static/nothing.css")),
-    "redirect": (302, lambda p: p.get("/")),
+    "redirect": (302, lambda p: p.get("/login/")),
     "forged form": (400, lambda p: p.post("/me/settings", {"csrf_token": "stolen"})),
     "forbidden": (403, lambda p: p.get("/accounts/")),
     "not there": (404, lambda p: p.get("/nothing")),

@@ -1,6 +1,6 @@
 """Tallies: after whatever was done they say what a full count says, folded or not."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -9,9 +9,10 @@ from sqlalchemy import func, select, update
 
 from app import counting
 from app.access import EVERYTHING
-from app.domain import certificates, ledger, tallies
+from app.domain import certificates, holidays, ledger, mergers, organizations, tallies
 from app.models import Certificate, Tally, Task, db
 from app.states import (
+    APPROVE,
     CERTIFIED,
     DRAFT,
     FILED,
@@ -19,6 +20,8 @@ from app.states import (
     INSTRUMENT_STEPS,
     TASK_STATES,
     TASK_STEPS,
+    TO_APPROVE,
+    UNASSIGNED,
     USE_STATES,
     VERIFICATION_STATES,
     VERIFIED,
@@ -26,6 +29,8 @@ from app.states import (
 )
 from app.workflow import fire
 from tests.factories import BLOOD_PRESSURE, FAR, certificate, institution, instrument, task, using_unit
+
+SOON = date(2027, 1, 31)
 
 
 def everything(unit):
@@ -74,21 +79,23 @@ def test_after_any_sequence_of_steps_the_tallies_are_a_full_count(rows, seed):
     for _ in range(40):
         step = dice.choice((*TASK_STEPS, *INSTRUMENT_STEPS))
         chosen = dice.sample([each.id for each in (ones if step.of == "task" else meters)], 5)
-        fire(step, chosen, EVERYTHING, reason="因为所以", **_needed(step, dice.choice(labs)))
+        fire(step, chosen, EVERYTHING, reason="因为所以", **_needed(step, dice.choice(labs), dice.choice((FAR, SOON))))
         dice.choice((tallies.fold, tallies.compact, int, int))()
 
     assert tallies.differences() == []
 
 
-def _needed(step, lab: Any = None) -> Any:
+def _needed(step, lab: Any = None, until: date = FAR) -> Any:
     """What the target state needs beside the step itself."""
     if step.column == "verification_state":
-        return {"valid_until": FAR if step.target in VERIFIED else None}
+        return {"valid_until": until if step.target in VERIFIED else None}
     if step.column == "filing_state":
         return {"filing_reason": "资料不全"}
     if step.of != "task":
         return {}
-    done = {"finished_at": func.now() if step.target == CERTIFIED else None}
+    done: dict[str, Any] = {"finished_at": func.now() if step.target == CERTIFIED else None}
+    if step is APPROVE:
+        done["told"] = counting.punctuality
     return {"institution_id": lab.id if step.target in WITH_INSTITUTION else None, **done}
 
 
@@ -118,6 +125,45 @@ def test_a_month_begins_at_midnight_in_shanghai(rows, moment, month):
     tallies.rebuild()
 
     assert tallied("result", by="month") == {date.fromisoformat(month): 1}
+
+
+@pytest.mark.parametrize(("late", "told"), [(0, "in_time"), (1, "late")])
+def test_a_certificate_is_in_time_on_its_last_day_and_late_the_day_after(rows, late, told):
+    lab, today = institution(), holidays.today()
+    accepted, received = (datetime.now(UTC) - timedelta(days=days) for days in (9, 4))
+    due = today - timedelta(days=late)
+    one = task(TO_APPROVE, to=lab, due_on=due, accepted_at=accepted, received_at=received)
+    tallies.rebuild()
+
+    fire(APPROVE, [one.id], EVERYTHING, told=counting.punctuality, finished_at=func.now())
+
+    assert (tallied("ended"), tallied("days")) == ({told: 1}, {told: 4})
+    assert tallied("ended", by="institution_id") == {lab.id: 1}
+    assert tallies.differences() == []
+
+
+def test_what_waits_is_counted_by_the_day_of_its_application(rows):
+    for moment in ("2026-03-31 15:59+00", "2026-03-31 16:00+00"):
+        task(UNASSIGNED, applied_at=datetime.fromisoformat(moment))
+    task("offered")
+    tallies.rebuild()
+
+    assert tallied("waiting", by="month") == {date(2026, 3, 31): 1, date(2026, 4, 1): 1}
+
+
+def test_units_are_counted_where_they_are_at_home_until_they_are_merged(rows):
+    one, other = using_unit("330106"), using_unit("330106")
+    tallies.rebuild()
+
+    organizations.move(one.id, str(one.revision), EVERYTHING, region_code="330105")
+    assert tallied("unit", by="region_code") == {"330105": 1, "330106": 1}
+    organizations.disable([one.id], "长期不再使用", EVERYTHING)
+    assert tallied("unit") == {"active": 1, "disabled": 1}
+    organizations.enable([one.id], EVERYTHING)
+    mergers.merge(one.id, other.id, "两家单位已合并", EVERYTHING)
+
+    assert tallied("unit", by="region_code") == {"330106": 1}
+    assert tallies.differences() == []
 
 
 def test_an_edited_instrument_is_counted_where_it_is_now(rows):

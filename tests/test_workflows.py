@@ -86,6 +86,7 @@ def test_differences_names_what_is_wrong(rows):
         ("place", "330106", None, "unassigned", -1),
         ("kind", "330106", kind().id, "withdrawn", 1),
         ("kind", "330106", kind().id, "unassigned", -1),
+        ("waiting", "330106", None, "unassigned", -1),
     }
 
 

@@ -1,7 +1,7 @@
 """检定任务分配: what an authority does with tasks that were returned or that nobody was found for."""
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import aliased
 
 from app.access import Principal
@@ -74,6 +74,15 @@ def escalate(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     desk = aliased(Organization, name="desk")
     above = select(desk.parent_id).where(desk.id == Task.authority_id).scalar_subquery()
     return fire(ESCALATE, chosen, by, only=_at_desk_of(by), reason=_checked(reason), authority_id=above)
+
+
+def is_escalated(by: Principal) -> ColumnElement[bool]:
+    """The condition that a task lies on one's desk though its place has an authority below."""
+    below = aliased(Organization, name="below")
+    widths = [width for width in (2, 4, 6) if width > len(by.jurisdiction or "")]
+    places = [func.rpad(func.left(Task.region_code, width), 6, "0") for width in widths]
+    nearer = exists().where(below.kind == "authority", below.active, below.region_code.in_(places))
+    return and_(Task.authority_id == by.organization_id, nearer.where(below.id != by.organization_id))
 
 
 def _checked(reason: str) -> str:

@@ -52,22 +52,22 @@ class Gaps:
         return sum(kind.instruments for kind in self.kinds)
 
 
-def _served(code: str) -> Any:
+def served(code: str) -> Any:
     """(kind, place): what somebody is able to verify today in a region, by the places of the capabilities."""
     around = (code[:4] + "00", code[:2] + "0000", regions.NATION)
-    served = (
+    able = (
         select(Capability.catalogue_item_id.label("kind_id"), ServiceRegion.region_code.label("place"))
         .join_from(Capability, ServiceRegion, ServiceRegion.capability_id == Capability.id)
         .where(is_valid_today())
         .where(or_(ServiceRegion.region_code.like(f"{_prefix(code)}%"), ServiceRegion.region_code.in_(around)))
         .distinct()
     )
-    return served.cte("served").prefix_with("MATERIALIZED")
+    return able.cte("served").prefix_with("MATERIALIZED")
 
 
 def _unserved(code: str) -> Any:
     """(kind, code): each kind with each region within one where nobody serves it, nor the regions around that."""
-    served, kind = _served(code), aliased(CatalogueItem)
+    able, kind = served(code), aliased(CatalogueItem)
     pairs = (
         select(kind.id.label("kind_id"), Region.code)
         .join_from(Region, kind, kind.level == 2)
@@ -76,7 +76,7 @@ def _unserved(code: str) -> Any:
     around = (Region.code, func.left(Region.code, 4).concat("00"), func.left(Region.code, 2).concat("0000"))
     # Each is looked up in a hash of few thousand; as joins, all pairs of the nation would be sorted for each.
     for place in (*around, literal(regions.NATION)):
-        pairs = pairs.where(tuple_(kind.id, place).not_in(select(served.c.kind_id, served.c.place)))
+        pairs = pairs.where(tuple_(kind.id, place).not_in(select(able.c.kind_id, able.c.place)))
     return pairs.cte("unserved").prefix_with("MATERIALIZED")
 
 

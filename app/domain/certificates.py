@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, BigInteger, Date, String, case, func, insert, lite
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
-from app import audit, ciphers, files, papers, signatures
+from app import audit, ciphers, counting, files, papers, signatures
 from app.access import EVERYTHING, Principal, principal, seeing
 from app.domain import deadlines, holidays, issuing_rules, jobs, publications, reasons, scans
 from app.domain.instruments import WARNED_BEFORE
@@ -72,7 +72,7 @@ def approve(chosen: Chosen, by: Principal) -> Outcome:
     _refuse_own(ids, me.name)
     issued = _issue(ids, me.name, by)
     count("certificate", issued)
-    done = fire(APPROVE, ids, by, finished_at=func.now()).done
+    done = fire(APPROVE, ids, by, told=counting.punctuality, finished_at=func.now()).done
     fire(REPLACE, _replaced(issued), by)
     settle(_instruments_of(issued), by)
     publications.publish_issued(issued)

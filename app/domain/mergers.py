@@ -31,6 +31,7 @@ from app.models import (
     Task,
     db,
 )
+from app.workflow import count
 
 # What names an organization, by its kind, in the order in which a person is told.
 FOLLOWING: dict[str, dict[str, Any]] = {
@@ -96,6 +97,7 @@ def merge(organization_id: int, into_id: int, reason: str, by: Principal) -> dic
             raise RuleError(text)
         _refuse_same_certificates(gone, heir)
     _hand_over(gone, heir)
+    count("organization", [gone.id], -1)
     gone.active, gone.merged_into_id, gone.revision = False, heir.id, gone.revision + 1
     db.session.flush()
     _record(gone, heir, rows, reason, by)

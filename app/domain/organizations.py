@@ -18,7 +18,7 @@ from app.domain import credit_codes, institution_versions, reasons, regions, ses
 from app.errors import RuleError, Stale
 from app.models import Account, Institution, Organization, Region, Task, UsingUnit, db
 from app.states import AT_INSTITUTION, AWAITING_AUTHORITY, CLOSED
-from app.workflow import Chosen, Outcome, how_many, is_chosen
+from app.workflow import Chosen, Outcome, count, how_many, is_chosen
 
 SHORTEST_REASON, LONGEST_REASON = 4, 200
 MOST_AT_ONCE = 1000
@@ -129,6 +129,7 @@ def _added(
     db.session.add(new)
     _flush()
     new.path = f"{superior.path if superior else '/'}{new.id}/"
+    count("organization", [new.id])
     what = [kind, region.full_name, *([superior.name] if superior else [])]
     audit.record("add", "organization", new.id, new.name, by=by, what=what)
     return new
@@ -338,11 +339,13 @@ def move(
     ]
     _told("move", organization, by, [change for change in changes if change[1] != change[2]])
     institution_versions.remember([organization.id])
+    count("organization", [organization.id], -1)
     organization.region_code, organization.parent_id = region.code, superior.id if superior else None
     if organization.kind != "authority":
         organization.level = superior.level if superior else region.level
     organization.revision += 1
     db.session.flush()
+    count("organization", [organization.id])
     follow(organization.path, f"{superior.path if superior else '/'}{organization.id}/")
     institution_versions.note([organization.id], "move", by)
 
@@ -414,6 +417,7 @@ def _held(chosen: Chosen, by: Principal, *, active: bool) -> list[int]:
 def _switched(
     chosen: Chosen, ids: list[int], action: str, by: Principal, *, active: bool, reason: str | None = None
 ) -> Outcome:
+    count("organization", ids, -1)
     switched = (
         update(Organization)
         .where(Organization.id.in_(ids))
@@ -422,6 +426,7 @@ def _switched(
         .execution_options(synchronize_session=False)
     )
     done = db.session.execute(switched).all()
+    count("organization", ids)
     for row in done:
         audit.record(action, "organization", row.id, row.name, by=by, reason=reason)
     return Outcome(max(how_many(chosen), len(done)), len(done))

@@ -16,6 +16,7 @@ from app import access, audit
 from app.domain import accounts, credit_codes, passwords
 from app.errors import RuleError
 from app.models import Account, Organization, UsingUnit, db
+from app.workflow import count
 
 MOST_FOUND = 20
 STAFF_OF = ("authority", "institution")
@@ -117,6 +118,7 @@ def _founded(unit: Unit, person: Person) -> Organization:
         phone=person.phone,
     )
     db.session.add(details)
+    count("organization", [new.id])
     return new
 
 

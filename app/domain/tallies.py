@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, literal, select, tru
 from app import counting
 from app.access import EVERYTHING, seeing
 from app.counting import SUBJECTS
-from app.models import Certificate, Event, Instrument, Tally, Task, db
+from app.models import Certificate, Event, Instrument, Organization, Tally, Task, db
 
 _DIMENSIONS = tuple(counting.DIMENSIONS)
 
@@ -21,6 +21,12 @@ def tasks(states: Iterable[str], *conditions: Any, kinds: list[int] | None = Non
     if kinds is not None:
         total = total.where(Tally.catalogue_item_id.in_(kinds))
     return int(db.session.scalar(total) or 0)
+
+
+def tasks_by_state() -> dict[str, int]:
+    """The number of tasks in each state that the acting person sees."""
+    sums = select(Tally.state, func.sum(Tally.amount).label("number")).where(Tally.subject == "place")
+    return {row.state: int(row.number) for row in db.session.execute(sums.group_by(Tally.state))}
 
 
 def fold() -> int:
@@ -84,6 +90,7 @@ def _counted() -> Any:
                 (Instrument, "instrument"),
                 (Certificate, "certificate"),
                 (Event, "event"),
+                (Organization, "organization"),
             )
             for subject in SUBJECTS[of]
         )

@@ -65,6 +65,15 @@ def of(page: str) -> list[View]:
     ]  # fmt: skip
 
 
+def mine() -> list[tuple[str, str, str]]:
+    """(page, name, address) of the views that the acting person has made, the latest first."""
+    own = select(SavedView).where(_is_own()).order_by(SavedView.saved_at.desc(), SavedView.id.desc())
+    return [
+        (view.page, view.name, f"{view.query}&view={view.id}" if view.query else f"view={view.id}")
+        for view in db.session.scalars(own.limit(MOST))
+    ]
+
+
 def save(
     page: str, name: str, query: str, columns: list[str], *, shared: bool, id: int | None = None
 ) -> SavedView | None:

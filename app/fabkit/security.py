@@ -196,8 +196,8 @@ def _used(before: datetime) -> Any:
     return update(AccountSession).where(this).values(seen_at=func.now())
 
 
-# Asking whether the session is still there does not keep it there.
-UNNOTED = {"SessionView.remaining"}
+# Asking whether the session is still there does not keep it there, nor does a screen at which perhaps nobody sits.
+UNNOTED = {"SessionView.remaining", "Wall.figures"}
 
 
 def is_key_known() -> bool | None:
@@ -233,9 +233,14 @@ def permitted(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
+def is_permitted(permission: str, page: str) -> bool:
+    """Whether the person holds a permission of a page."""
+    return bool(current_app.appbuilder.sm.has_access(permission, page))  # type: ignore[attr-defined]
+
+
 def require(permission: str, page: str) -> None:
     """Stop the request unless the permission is held: 401 or the login page for strangers, 403 otherwise."""
-    if current_app.appbuilder.sm.has_access(permission, page):  # type: ignore[attr-defined]
+    if is_permitted(permission, page):
         return
     if g.principal.account_id is not None:
         abort(403)

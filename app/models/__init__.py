@@ -55,6 +55,7 @@ from app.models.operation import (
     Notification as Notification,
 )
 from app.models.reference import (
+    AlarmThreshold as AlarmThreshold,
     AnnouncedChange as AnnouncedChange,
     CatalogueItem as CatalogueItem,
     Deadline as Deadline,

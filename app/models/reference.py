@@ -281,6 +281,18 @@ class PublicationRule(Model):
     __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
 
 
+class AlarmThreshold(Model):
+    """From where on a figure is marked (预警), as an authority wants it; the nearest authority that says so decides."""
+
+    __tablename__ = "alarm_threshold"
+    __table_args__ = (UniqueConstraint("authority_id", "name", name="one_threshold_per_authority"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    authority_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    name: Mapped[str] = mapped_column(String(40))
+    value: Mapped[Decimal] = mapped_column(Numeric(8, 2))
+
+
 class ProvinceRule(Model):
     """What each province settles for itself; the row of '000000' holds where a province has none.
 

@@ -89,6 +89,8 @@ def _mine() -> Any:
 
 def _desk(value: str) -> Any:
     mine = Task.authority_id == g.principal.organization_id
+    if value == "escalated":
+        return assignments.is_escalated(g.principal)
     return mine if value == "mine" else ~mine
 
 
@@ -132,7 +134,7 @@ class Assignments(task_pages.TaskPage):
             "desk",
             _l("Desk"),
             None,
-            {"mine": _l("At my desk"), "others": _l("At another desk")},
+            {"mine": _l("At my desk"), "escalated": _l("Escalated to us"), "others": _l("At another desk")},
             multiple=False,
             conditions=_desk,
         ),

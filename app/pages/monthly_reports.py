@@ -16,7 +16,6 @@ from wtforms.widgets import CheckboxInput
 from app import audit, files
 from app.domain import jobs, monthly_reports, regions
 from app.domain.jobs import Finished
-from app.domain.statistics import Period
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.formats import moment
@@ -124,8 +123,10 @@ def make(job: Job) -> Finished:
     if not pages:
         raise RuleError(_("You may not see these statistics any more."))
     code = monthly_reports.region_now(job.asked["region"], g.principal)
-    asked = Asked(code, Period(month, month), by_kind=False)
-    books = {f"{page.title}-{month:%Y-%m}.xlsx": _made(page, asked) for page in jobs.step_by_step(job, pages)}
+    asked = {"region": code, "from": f"{month:%Y-%m}", "to": f"{month:%Y-%m}"}
+    books = {
+        f"{page.title}-{month:%Y-%m}.xlsx": _made(page, page.asked(asked)) for page in jobs.step_by_step(job, pages)
+    }
     text = ngettext("%(num)s workbook of %(month)s.", "%(num)s workbooks of %(month)s.", len(books),
                     month=f"{month:%Y-%m}")  # fmt: skip
     if len(books) == 1:
@@ -135,10 +136,10 @@ def make(job: Job) -> Finished:
 
 
 def _made(page: StatisticPage, asked: Asked) -> bytes:
-    content = page.workbook(asked)
+    found = page.found(asked)
     audit.record("export", "page", None, str(page.title), format="xlsx", filter=urlencode(asked.params),
-                 rows=len(page.by_region(asked).rows))  # fmt: skip
-    return content
+                 rows=len(found.rows))  # fmt: skip
+    return page.book(asked, found, found.rows)
 
 
 def _together(books: dict[str, bytes]) -> str:

@@ -1,10 +1,10 @@
-"""Around the session: the first page after login, language, a fresh token, and whether the server is well."""
+"""Around the session: language, a fresh token, how long it lasts, and whether the server is well."""
 
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import abort, current_app, flash, g, redirect, render_template, request, session, url_for
+from flask import abort, current_app, flash, g, redirect, request, session, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _
 from flask_wtf.csrf import generate_csrf
@@ -12,23 +12,14 @@ from sqlalchemy import text
 
 from app.domain import sessions
 from app.fabkit.pages import Page
-from app.fabkit.shell import permitted_items
 from app.models import db
 
 
-class HomeView(Page):
-    """The first page: the first one that the person may list, or what is missing for one."""
+class Health(Page):
+    """For whoever watches over the server."""
 
     route_base = ""
-    default_view = "index"
-
-    @expose("/", methods=["GET"])
-    def index(self) -> Any:
-        if g.principal.account_id is None:
-            return redirect(url_for("LoginView.login"))
-        for item in permitted_items(current_app.extensions["menu"]):
-            return redirect(item.url or item.items[0].url or "/")
-        return render_template("no_role.html")
+    default_view = "health"
 
     @expose("/healthz", methods=["GET"])
     def health(self) -> Any:

@@ -1,8 +1,9 @@
-"""数据统计: instruments, inspection rate, pass rate and workload, by region down to the county, kind or institution."""
+"""数据统计: figures by region down to the county, by kind or institution, as a table, a chart and a workbook."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
@@ -13,9 +14,21 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 
 from app import audit, spreadsheet
-from app.domain import regions, statistics
+from app.domain import figures, regions, statistics, thresholds
 from app.domain.ledger import PURPOSES
-from app.domain.statistics import Period, Row, Statistic
+from app.domain.statistics import (
+    BEFORE,
+    INSTITUTION,
+    KIND,
+    MONTH,
+    MONTHLY,
+    REGION,
+    YEAR_BEFORE,
+    Period,
+    Question,
+    Row,
+    Statistic,
+)
 from app.fabkit.exports import stamp
 from app.fabkit.filters import is_number
 from app.fabkit.formats import ZONE
@@ -24,17 +37,53 @@ from app.fabkit.security import permitted
 from app.models import db
 from app.states import USE_LABELS, VERIFICATION_LABELS
 
-COUNT, RATE, POINTS = "count", "rate", "points"
-REGION, KIND, INSTITUTION = _l("Region"), _l("Kind"), _l("Institution")
+COUNT, RATE, POINTS, MEAN = "count", "rate", "points", "mean"
+LINES = {REGION: _l("Region"), KIND: _l("Kind"), INSTITUTION: _l("Institution"), MONTH: _l("Month")}
+BY = {REGION: _l("By region"), KIND: _l("By kind"), INSTITUTION: _l("By institution")}
 
 
 @dataclass(frozen=True)
 class Head:
-    """A column of figures."""
+    """A column of figures. `rows` are the filters of the page of details that show what was counted."""
 
     name: str
     label: Any
     kind: str = COUNT
+    rows: Mapping[str, str | tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Details:
+    """Where the rows behind the figures are listed (详情): `month` is its filter of days, if they are of a period."""
+
+    page: str
+    permission: str
+    month: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """预警: a figure that is worse than a threshold is marked. `label` says so; the threshold and its unit follow.
+
+    `any` marks every line that has such a figure at all: then the threshold is part of what is asked.
+    """
+
+    name: str
+    head: str
+    label: Any
+    unit: Any
+    usual: Decimal
+    worse: str = "above"
+    any: bool = False
+
+    def rings(self, values: Mapping[str, Any], threshold: Decimal) -> bool:
+        value = values[self.head]
+        if value is None:
+            return False
+        if self.any:
+            return bool(value)
+        return bool(value > threshold) if self.worse == "above" else bool(value < threshold)
 
 
 @dataclass(frozen=True)
@@ -43,18 +92,21 @@ class Asked:
 
     code: str
     over: Period
-    by_kind: bool
+    line: str
+    sort: str = ""
+    threshold: Decimal = Decimal(0)
 
     @property
     def params(self) -> dict[str, str]:
         told = {"region": self.code, "from": f"{self.over.first:%Y-%m}", "to": f"{self.over.last:%Y-%m}"}
-        return {**told, "by": "kind"} if self.by_kind else told
+        return {**told, "by": self.line, "sort": self.sort}
 
 
 class StatisticPage(Page):
-    """A statistic as a table with bars, and as a workbook to hand on.
+    """A statistic as a table and a chart, and as a workbook to hand on.
 
-    `by_region` asks for it, and `by_kind` if it `has_kinds`; `charted` is the column that the bars show.
+    `question` is asked of each of `lines`, the first if none is named; `charted` is the column that the chart shows,
+    and by which the lines are ranked.
     """
 
     default_view = "index"
@@ -62,62 +114,76 @@ class StatisticPage(Page):
     subtitle: Any
     heads: tuple[Head, ...]
     charted: str
-    line: Any = REGION
-    has_period = has_kinds = False
+    question = Question()
+    lines: tuple[str, ...] = (REGION,)
+    has_period = False
+    # Results of kinds are counted by city: of a county there are none.
+    kinds_by_city = False
+    # The columns of the months, if they are others than those of the lines.
+    monthly: tuple[Head, ...] = ()
+    alarm: Alarm | None = None
+    details: Details | None = None
 
-    def by_region(self, asked: Asked) -> Statistic:
-        raise NotImplementedError
+    def found(self, asked: Asked) -> Statistic:
+        return statistics.ask(self.question, asked.line, asked.code, asked.over, g.principal)
 
-    def by_kind(self, asked: Asked) -> Statistic:
-        raise NotImplementedError
+    def trend(self, asked: Asked, _found: Statistic) -> list[Row]:
+        """The months of the period one by one, if what is asked is counted by month."""
+        if not self.has_period or asked.over.months < 2 or MONTHLY.isdisjoint(self.question.subjects):
+            return []
+        return statistics.ask(self.question, MONTH, asked.code, asked.over, g.principal).rows
 
     @expose("/", methods=["GET"])
     @permitted("list")
     def index(self) -> Any:
-        asked = _asked(request.args)
-        found = self._found(asked)
-        most = max((row.values[self.charted] or 0 for row in found.rows), default=0)
+        asked = self.asked(request.args)
+        found = self.found(asked)
         return render_template(
             "statistics.html",
             page=self,
             asked=asked,
-            found=found,
-            most=most or 1,
+            rows=self._ranked(found.rows, asked.sort),
+            total=found.total,
+            months=self.trend(asked, found),
+            monthly=self.monthly or [head for head in self.heads if not head.name.startswith((YEAR_BEFORE, BEFORE))],
+            is_marked=lambda head, values: self.is_marked(head, values, asked),
+            charted=asked.sort.removeprefix("-") or self.charted,
+            ringing=self._ringing(found.rows, asked),
             way=regions.way_down(asked.code, g.principal),
             presets=_presets(),
-            line=KIND if self._is_by_kind(asked) else self.line,
-            drills=not self._is_by_kind(asked) and self.line is REGION,
+            by=[(line, BY[line]) for line in self._lines(asked.code)],
+            line=LINES[asked.line],
+            drills=asked.line == REGION,
             url=lambda **changed: f"{self.route_base}/?{urlencode({**asked.params, **changed})}",
+            sorted_by=lambda head: f"-{head.name}" if asked.sort == head.name else head.name,
+            rows_of=self._rows_of(asked),
             cell=cell,
             may_export=self.allowed("can_export"),
+            may_set=self.allowed("can_set_threshold"),
         )
 
     @expose("/export", methods=["POST"])
     @permitted("export")
     def export(self) -> Any:
         """The ticked lines, or all of them, as a workbook with a chart."""
-        asked, ticked = _asked(request.form), set(request.form.getlist("row"))
-        found = self._found(asked)
-        rows = _chosen(found, ticked)
+        asked, ticked = self.asked(request.form), set(request.form.getlist("row"))
+        found = self.found(asked)
+        rows = [row for row in self._ranked(found.rows, asked.sort) if not ticked or row.key in ticked]
         if not rows:
             abort(400)
-        content = self._book(asked, found, rows)
+        content = self.book(asked, found, rows)
         audit.record("export", "page", None, str(self.title), format="xlsx", filter=urlencode(asked.params),
                      rows=len(rows))  # fmt: skip
         db.session.commit()
         name = f"{self.title}-{datetime.now(ZoneInfo(ZONE)):%Y%m%d-%H%M}.xlsx"
         return send_file(BytesIO(content), mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=name)
 
-    def workbook(self, asked: Asked, ticked: Collection[str] = ()) -> bytes:
-        """The ticked lines, or all of them, as a workbook; also where nobody waits for it."""
-        found = self._found(asked)
-        return self._book(asked, found, _chosen(found, ticked))
-
-    def _book(self, asked: Asked, found: Statistic, rows: list[Row]) -> bytes:
+    def book(self, asked: Asked, found: Statistic, rows: Sequence[Row]) -> bytes:
+        """Some of the lines that were found, as a workbook that says what it is, of when and by whom."""
         return spreadsheet.report(
             str(self.title),
             self._facts(asked, len(rows), len(found.rows), datetime.now(ZoneInfo(ZONE))),
-            [str(KIND if self._is_by_kind(asked) else self.line), *(str(head.label) for head in self.heads)],
+            [str(LINES[asked.line]), *(str(head.label) for head in self.heads)],
             [[row.name, *(row.values[head.name] for head in self.heads)] for row in rows],
             [_("Total of all lines"), *(found.total[head.name] for head in self.heads)],
             [head.kind != COUNT for head in self.heads],
@@ -125,11 +191,67 @@ class StatisticPage(Page):
             stamp(),
         )
 
-    def _is_by_kind(self, asked: Asked) -> bool:
-        return asked.by_kind and self.has_kinds
+    def asked(self, given: Any) -> Asked:
+        """What is asked; of what cannot be, what comes next to it."""
+        code = given.get("region", "")
+        code = regions.asked(code, g.principal) if is_number(code) else g.principal.region_code
+        over = statistics.period(_month(given.get("from", "")), _month(given.get("to", "")))
+        lines, line = self._lines(code), given.get("by", "")
+        known = {head.name for head in self.heads}
+        sort = given.get("sort", "")
+        alarm = self.alarm and (thresholds.of(self.alarm.name, g.principal) or self.alarm.usual)
+        return Asked(
+            code,
+            over,
+            line if line in lines else lines[0],
+            sort if sort.removeprefix("-") in known else "",
+            alarm or Decimal(0),
+        )
 
-    def _found(self, asked: Asked) -> Statistic:
-        return self.by_kind(asked) if self._is_by_kind(asked) else self.by_region(asked)
+    def _lines(self, code: str) -> list[str]:
+        """By what it can be told of a region."""
+        without_kinds = self.kinds_by_city and not code.endswith("00")
+        return [line for line in self.lines if line != KIND or not without_kinds]
+
+    def _ranked(self, rows: Sequence[Row], sort: str) -> list[Row]:
+        """In their own order, or by a column: its name the most first, with a minus the least. Without a value last."""
+        name = sort.removeprefix("-")
+        if not name:
+            return list(rows)
+        told = sorted((row for row in rows if row.values[name] is not None), key=lambda row: row.values[name])
+        return [*(told if sort.startswith("-") else reversed(told)), *(row for row in rows if row.values[name] is None)]
+
+    def is_marked(self, _head: Head, _values: Mapping[str, Any], _asked: Asked) -> bool:
+        """Whether a figure of a line is worse than it may be, by itself."""
+        return False
+
+    def _ringing(self, rows: Sequence[Row], asked: Asked) -> set[str]:
+        return {row.key for row in rows if self.alarm and self.alarm.rings(row.values, asked.threshold)}
+
+    def _rows_of(self, asked: Asked) -> Callable[[Head, str | None], str | None]:
+        """The address of the rows behind a figure of a line, or of all of them."""
+        details = self.details
+        if details is None or not self.appbuilder.sm.has_access("can_list", details.permission):
+            return lambda _head, _key: None
+        last = (asked.over.last.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+        days = {f"{details.month}_from": asked.over.first.isoformat(), f"{details.month}_to": last.isoformat()}
+
+        def address(head: Head, key: str | None) -> str | None:
+            if head.rows is None:
+                return None
+            line = {REGION: "region", KIND: "item", INSTITUTION: "institution"}[asked.line]
+            told: dict[str, Any] = {
+                "region": asked.code,
+                **details.filters,
+                **head.rows,
+                **(days if details.month else {}),
+            }
+            if key is not None:
+                told[line] = key
+            known = {name: value for name, value in told.items() if value != regions.NATION}
+            return f"{details.page}?{urlencode(known, doseq=True)}"
+
+        return address
 
     def _facts(self, asked: Asked, shown: int, of: int, now: datetime) -> list[tuple[str, str]]:
         place = "".join(name for _code, name in regions.way_down(asked.code, g.principal)) or _("The whole country")
@@ -143,10 +265,6 @@ class StatisticPage(Page):
         ]
 
 
-def _chosen(found: Statistic, ticked: Collection[str]) -> list[Row]:
-    return [row for row in found.rows if row.key in ticked] if ticked else found.rows
-
-
 def cell(head: Head, values: Mapping[str, Any]) -> str:
     """A figure as it is read: 0 is a zero, -- is a rate of nothing."""
     value = values[head.name]
@@ -154,14 +272,9 @@ def cell(head: Head, values: Mapping[str, Any]) -> str:
         return "--"
     if head.kind == COUNT:
         return f"{value:,}"
+    if head.kind == MEAN:
+        return f"{value:,.1f}"
     return f"{value:+.2f}" if head.kind == POINTS else f"{value:.2f}%"
-
-
-def _asked(given: Any) -> Asked:
-    code = given.get("region", "")
-    code = regions.asked(code, g.principal) if is_number(code) else g.principal.region_code
-    over = statistics.period(_month(given.get("from", "")), _month(given.get("to", "")))
-    return Asked(code, over, given.get("by") == "kind")
 
 
 def _month(text: str) -> date | None:
@@ -184,6 +297,25 @@ def _presets() -> list[tuple[Any, str, str]]:
     return [(name, f"{span.first:%Y-%m}", f"{span.last:%Y-%m}") for name, span in spans]
 
 
+# --- The pages -----------------------------------------------------------------------------------
+
+FILED = {"filing": "filed"}
+TO_VERIFY = {**FILED, "use": "in_use"}
+OF_INSTRUMENTS = Details("/queries/instruments/", "InstrumentQueries")
+OF_RESULTS = Details("/queries/certificates/", "CertificateQueries", "issued", {"state": "valid"})
+BY_USE = tuple(Head(state, word, rows={**FILED, "use": state}) for state, word in USE_LABELS.items())
+BY_VERIFICATION = tuple(
+    Head(state, VERIFICATION_LABELS[state], rows={**TO_VERIFY, "verification": state})
+    for state in ("valid", "due_soon", "overdue", "failed", "unverified")
+)
+OF_THE_RESULTS = (
+    Head("results", _l("Results"), rows={}),
+    Head("passed", _l("Passed"), rows={"passed": "passed"}),
+    Head("failed", _l("Failed"), rows={"passed": "failed"}),
+    Head("rate", _l("Pass rate"), RATE),
+)
+
+
 class InstrumentStatistics(StatisticPage):
     """强检器具统计."""
 
@@ -192,14 +324,14 @@ class InstrumentStatistics(StatisticPage):
     title = _l("Instruments in figures")
     subtitle = _l("What is filed, by purpose and by use.")
     charted = "filed"
+    question = figures.INSTRUMENTS
+    details = OF_INSTRUMENTS
     heads = (
-        Head("filed", _l("Filed instruments")),
-        *(Head(purpose, word) for purpose, word in PURPOSES.items()),
-        *(Head(state, word) for state, word in USE_LABELS.items()),
+        Head("units", _l("Using units")),
+        Head("filed", _l("Filed instruments"), rows=FILED),
+        *(Head(purpose, word, rows={**FILED, "purpose": purpose}) for purpose, word in PURPOSES.items()),
+        *BY_USE,
     )
-
-    def by_region(self, asked: Asked) -> Statistic:
-        return statistics.instruments(asked.code, g.principal)
 
 
 class InspectionRateStatistics(StatisticPage):
@@ -210,19 +342,15 @@ class InspectionRateStatistics(StatisticPage):
     title = _l("Inspection rate in figures")
     subtitle = _l("Of what is filed and in use, what has a valid verification today.")
     charted = "rate"
-    has_kinds = True
+    question = figures.INSPECTION_RATE
+    lines = (REGION, KIND)
+    details = OF_INSTRUMENTS
     heads = (
-        Head("due", _l("To be verified")),
+        Head("due", _l("To be verified"), rows=TO_VERIFY),
         Head("verified", _l("With a valid verification")),
-        *(Head(state, VERIFICATION_LABELS[state]) for state in ("overdue", "failed", "unverified")),
+        *BY_VERIFICATION[2:],
         Head("rate", _l("Inspection rate"), RATE),
     )
-
-    def by_region(self, asked: Asked) -> Statistic:
-        return statistics.inspection_rate(asked.code, g.principal)
-
-    def by_kind(self, asked: Asked) -> Statistic:
-        return statistics.inspection_rate_by_kind(asked.code)
 
 
 class PassRateStatistics(StatisticPage):
@@ -235,13 +363,13 @@ class PassRateStatistics(StatisticPage):
         "What passed of the results of the months, beside the same months a year before and those just before."
     )
     charted = "rate"
-    has_kinds = True
+    question = figures.PASS_RATE
+    lines = (REGION, KIND, INSTITUTION)
+    kinds_by_city = True
     has_period = True
+    details = OF_RESULTS
     heads = (
-        Head("results", _l("Results")),
-        Head("passed", _l("Passed")),
-        Head("failed", _l("Failed")),
-        Head("rate", _l("Pass rate"), RATE),
+        *OF_THE_RESULTS,
         Head("year_before_results", _l("Results a year before")),
         Head("year_before_rate", _l("Pass rate a year before"), RATE),
         Head("year_before_points", _l("Against a year before, points"), POINTS),
@@ -249,12 +377,6 @@ class PassRateStatistics(StatisticPage):
         Head("before_rate", _l("Pass rate just before"), RATE),
         Head("before_points", _l("Against just before, points"), POINTS),
     )
-
-    def by_region(self, asked: Asked) -> Statistic:
-        return statistics.pass_rate(asked.code, asked.over, g.principal)
-
-    def by_kind(self, asked: Asked) -> Statistic:
-        return statistics.pass_rate_by_kind(asked.code, asked.over)
 
 
 class WorkloadStatistics(StatisticPage):
@@ -265,18 +387,40 @@ class WorkloadStatistics(StatisticPage):
     title = _l("Workload of institutions")
     subtitle = _l("What each institution was offered in the region, what it took, returned, verified and certified.")
     charted = "certified"
-    line = INSTITUTION
+    question = figures.WORKLOAD
+    lines = (INSTITUTION, REGION)
     has_period = True
+    details = OF_RESULTS
     heads = (
         Head("offered", _l("Tasks offered")),
         Head("accepted", _l("Tasks accepted")),
         Head("returned", _l("Tasks returned")),
         Head("recorded", _l("Results recorded")),
         Head("certified", _l("Tasks certified")),
-        Head("results", _l("Results in force")),
-        Head("passed", _l("Passed")),
-        Head("rate", _l("Pass rate"), RATE),
+        Head("days", _l("Mean days"), MEAN),
+        Head("late", _l("Issued late")),
+        Head("in_time_rate", _l("Issued in time"), RATE),
+        *OF_THE_RESULTS,
     )
 
-    def by_region(self, asked: Asked) -> Statistic:
-        return statistics.workload(asked.code, asked.over)
+
+class AbilityStatistics(StatisticPage):
+    """检定能力（社公标）统计."""
+
+    route_base = "/statistics/ability"
+    class_permission_name = "AbilityStatistics"
+    title = _l("Ability and standards in figures")
+    subtitle = _l("Of the kinds that are filed in a region, those that somebody is able to verify there today.")
+    charted = "rate"
+    heads = (
+        Head("kinds", _l("Kinds filed")),
+        Head("covered", _l("Kinds covered")),
+        Head("missing", _l("Kinds not covered")),
+        Head("rate", _l("Coverage"), RATE),
+        Head("standards", _l("Standards in force")),
+        Head("ending", _l("Ends in six months")),
+        Head("over", _l("Expired")),
+    )
+
+    def found(self, asked: Asked) -> Statistic:
+        return figures.ability(asked.code, g.principal)

@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
-from app.seeding.clock import Clock
+from app.counting import LATE
+from app.seeding.clock import TICKS_A_DAY, Clock
 from app.seeding.institutions import House
 from app.seeding.loading import NULL
 from app.seeding.organizations import Authority
@@ -35,6 +36,7 @@ TRACK_COLUMNS = (
     "state state_since previous_state previous_institution_id reason forced accepted_at finished_at institution_id "
     "authority_id"
 )
+IN_TIME_DAYS = 20  # working days, as where a province has settled nothing
 SYSTEM = "\\N\tsystem\t\\N\tsystem"
 RETURN_REASONS = (
     "器具量程超出本机构授权范围，无法检定",
@@ -124,7 +126,7 @@ class _Walk:
         self._move(step)
         self.ticks[step.name] = self.last = tick
         concerned = self.house or self.before
-        payload = self._payload() if step is ASSIGN else NULL
+        payload = self._payload(step, tick)
         at = self.setting.clock.at(tick)
         return (
             f"\t{at}\t{step.name}\t{self.previous}\t{self.state}\t{by}\t{self.reason}\t{payload}\t"
@@ -163,7 +165,13 @@ class _Walk:
             return FORCE_REASONS[luck % len(FORCE_REASONS)]
         return NULL
 
-    def _payload(self) -> str:
+    def _payload(self, step: Step, tick: int) -> str:
+        if step is APPROVE:
+            began = self.ticks[ACCEPT.name]
+            days = self.setting.clock.offset(tick) - self.setting.clock.offset(began)
+            return json.dumps({LATE: tick - began > IN_TIME_DAYS * TICKS_A_DAY, "days": days})
+        if step is not ASSIGN:
+            return NULL
         name = {"institution": self.house.name} if self.house else {}
         return json.dumps(name if self.matched else name | {"unable": 1}, ensure_ascii=False)
 

@@ -85,6 +85,12 @@ class Clerk:
         self.page.press("[name=captcha]", "Enter")
         self.page.wait_for_url(lambda url: "/login/" not in url)
 
+    def begin(self) -> None:
+        """Open the first page after the home page, on which the work of the role begins."""
+        entries = self.page.locator(".menu a:not([href='/'])")
+        if entries.count():
+            self.page.goto(self.address + str(entries.first.get_attribute("href")))
+
     def tick(self, *rows: int) -> None:
         for row in rows:
             self.page.check(f"tbody tr:nth-child({row}) input[name=id]")
@@ -112,6 +118,7 @@ def clerk(browser: Browser, address: str) -> Iterator[Any]:
         someone = Clerk(context.new_page(), address)
         someone.page.set_default_timeout(15_000)
         someone.sign_in(name)
+        someone.begin()
         clerks.append(someone)
         return someone
 

@@ -9,6 +9,7 @@ TABLER=1.6.1
 HTMX=2.0.11
 TOM_SELECT=2.6.2
 ICONS=3.51.0
+ECHARTS=6.1.0
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -24,13 +25,15 @@ unpack @tabler/core "$TABLER"
 unpack htmx.org "$HTMX"
 unpack tom-select "$TOM_SELECT"
 unpack @tabler/icons "$ICONS"
+unpack echarts "$ECHARTS"
 
-mkdir -p tabler htmx tom-select
+mkdir -p tabler htmx tom-select echarts
 cp "$work/core/package/dist/css/tabler.min.css" "$work/core/package/dist/js/tabler.min.js" tabler/
 cp "$work/htmx.org/package/dist/htmx.min.js" "$work/htmx.org/package/LICENSE" htmx/
 cp "$work/tom-select/package/LICENSE" tom-select/
 cp "$work/tom-select/package/dist/js/tom-select.complete.min.js" tom-select/
 cp "$work/tom-select/package/dist/css/tom-select.bootstrap5.min.css" tom-select/
+cp "$work/echarts/package/LICENSE" "$work/echarts/package/NOTICE" "$work/echarts/package/dist/echarts.common.min.js" echarts/
 cp "$work/icons/package/LICENSE" ../icons.LICENSE
 # Tabler's package carries no licence file; it is the same MIT text by the same holder as its icons, other years.
 sed 's/^Copyright.*/Copyright (c) 2018-2026 The Tabler Authors, codecalm.net Paweł Kuna/' ../icons.LICENSE > tabler/LICENSE

@@ -1,0 +1,357 @@
+"""What the statistics tell (数据统计、行政监管), one question for each.
+
+受检率: of what is to be verified, what has a valid verification. 合格率: of the results, what passed. 出证及时率: of
+what was issued, what was issued in time. 覆盖率: of the kinds that are filed, those that somebody is able to verify.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+
+from app import access
+from app.access import Principal
+from app.counting import ACTIVE, DISABLED, IN_TIME, LATE, PASSED
+from app.domain import capability_gaps, holidays, regions, standards
+from app.domain.ledger import PURPOSES
+from app.domain.statistics import (
+    BEFORE,
+    NOW,
+    YEAR_BEFORE,
+    Amounts,
+    Key,
+    Question,
+    Row,
+    Statistic,
+    Values,
+    inside,
+    total,
+)
+from app.models import Capability, Institution, MeasurementStandard, Organization, Region, Tally, db
+from app.states import (
+    ACCEPT,
+    APPROVE,
+    APPROVED,
+    ASSIGN,
+    CLOSED,
+    DUE_SOON,
+    EFFECTIVE,
+    EXPIRED,
+    FAILED,
+    IN_SERVICE,
+    IN_USE,
+    OVERDUE,
+    PENDING,
+    RECORD,
+    REFUSE,
+    RESUBMIT,
+    RETURN,
+    RETURNED,
+    SCRAPPED,
+    STOPPED,
+    SUBMIT,
+    SUBMITTED,
+    SUSPENDED,
+    TIME_OUT,
+    UNASSIGNED,
+    UNVERIFIED,
+    VALID,
+    WITHDRAW,
+)  # fmt: skip
+
+SOON = timedelta(days=183)
+DESIGNATIONS = ("statutory", "authorized", "special")
+
+Counted = dict[str, dict[Key, int]]
+
+
+def rate(part: int, whole: int) -> Decimal | None:
+    """A share in percent with two places; None of nothing."""
+    return (Decimal(part) * 100 / whole).quantize(Decimal("0.01")) if whole else None
+
+
+def mean(whole: int, number: int) -> Decimal | None:
+    """With one place; None of nothing."""
+    return (Decimal(whole) / number).quantize(Decimal("0.1")) if number else None
+
+
+# --- Instruments ---------------------------------------------------------------------------------
+
+
+def _instruments(found: Amounts) -> Values:
+    return {
+        "units": found.of("unit", ACTIVE),
+        "filed": found.of("use"),
+        **{purpose: found.of("use", purpose=purpose) for purpose in PURPOSES},
+        **{use: found.of("use", use) for use in (IN_USE, STOPPED, SCRAPPED)},
+    }
+
+
+def _inspection_rate(found: Amounts) -> Values:
+    due, verified = found.of("due"), found.of("due", VALID, DUE_SOON)
+    return {
+        "due": due,
+        "verified": verified,
+        **{state: found.of("due", state) for state in (VALID, DUE_SOON, OVERDUE, FAILED, UNVERIFIED)},
+        "rate": rate(verified, due),
+        "overdue_rate": rate(found.of("due", OVERDUE), due),
+    }
+
+
+def _standing(found: Amounts) -> Values:
+    return {**_inspection_rate(found), STOPPED: found.of("use", STOPPED), SCRAPPED: found.of("use", SCRAPPED)}
+
+
+def _units(found: Amounts) -> Values:
+    filed, active = found.of("use", IN_USE, STOPPED), found.of("unit", ACTIVE)
+    return {
+        "units": active,
+        "disabled": found.of("unit", DISABLED),
+        "filed": filed,
+        "mean": mean(filed, active),
+        **_inspection_rate(found),
+    }
+
+
+INSTRUMENTS = Question(("use", "unit"), _instruments)
+INSPECTION_RATE = Question(("due",), _inspection_rate)
+INSTRUMENT_STATES = Question(("due", "use"), _standing)
+USING_UNITS = Question(("unit", "use", "due"), _units)
+
+
+# --- Results and work ----------------------------------------------------------------------------
+
+
+def _pass_rate(found: Amounts) -> Values:
+    results = {when: found.of("result", when=when) for when in (NOW, YEAR_BEFORE, BEFORE)}
+    passed = {when: found.of("result", PASSED, when=when) for when in results}
+    rates = {when: rate(passed[when], results[when]) for when in results}
+    return {
+        "results": results[NOW],
+        "passed": passed[NOW],
+        "failed": results[NOW] - passed[NOW],
+        "rate": rates[NOW],
+        **{f"{when}_results": results[when] for when in (YEAR_BEFORE, BEFORE)},
+        **{f"{when}_rate": rates[when] for when in (YEAR_BEFORE, BEFORE)},
+        **{f"{when}_points": _points(rates[NOW], rates[when]) for when in (YEAR_BEFORE, BEFORE)},
+    }
+
+
+def _points(now: Decimal | None, then: Decimal | None) -> Decimal | None:
+    """What a rate has gained, in points of a percent."""
+    return None if now is None or then is None else now - then
+
+
+def _work(found: Amounts) -> Values:
+    """What was done of tasks; the steps of their history, not what became of them."""
+    ended, late = found.of("ended"), found.of("ended", LATE)
+    accepted, returned, timed_out = (found.of("work", step.name) for step in (ACCEPT, RETURN, TIME_OUT))
+    results, passed = found.of("result"), found.of("result", PASSED)
+    return {
+        "applied": found.of("work", SUBMIT.name),
+        "offered": found.of("work", SUBMIT.name, RESUBMIT.name, ASSIGN.name),
+        "assigned": found.of("work", ASSIGN.name),
+        "accepted": accepted,
+        "returned": returned,
+        "timed_out": timed_out,
+        "withdrawn": found.of("work", WITHDRAW.name),
+        "refused": found.of("work", REFUSE.name),
+        "acceptance": rate(accepted, accepted + returned + timed_out),
+        "recorded": found.of("work", RECORD.name),
+        "certified": found.of("work", APPROVE.name),
+        "days": mean(found.of("days"), ended),
+        "late": late,
+        "late_rate": rate(late, ended),
+        "in_time_rate": rate(found.of("ended", IN_TIME), ended),
+        "results": results,
+        "passed": passed,
+        "failed": results - passed,
+        "rate": rate(passed, results),
+    }
+
+
+PASS_RATE = Question(("result",), _pass_rate, compared=True)
+WORKLOAD = Question(("work", "result", "ended", "days"), _work)
+ACCEPTANCE = Question(("work",), _work)
+
+
+# --- What waits for authorities ------------------------------------------------------------------
+
+
+def to_do(longest: int) -> Question:
+    """行政待办业务: what waits for authorities, and how much of it for longer than so many days."""
+
+    def told(found: Amounts) -> Values:
+        return {
+            UNASSIGNED: found.of("place", UNASSIGNED),
+            RETURNED: found.of("place", RETURNED),
+            "long": found.of("long"),
+            "filings": found.of("filing"),
+            "capabilities": found.of("capability", PENDING),
+            "standards": found.of("measurement_standard", SUBMITTED),
+        }
+
+    def more(code: str, children: list[Region], by: Principal) -> dict[str, dict[Key, int]]:
+        return _merged(_waiting_longer(longest, code, children, by), _under_review(code, children, by))
+
+    return Question(("place", "filing"), told, more=more)
+
+
+def _waiting_longer(days: int, code: str, children: list[Region], by: Principal) -> Counted:
+    """What has waited for an authority for longer than so many days since it was applied for."""
+    rows = (
+        select(_part(Tally.region_code, code, children), func.sum(Tally.amount).label("amount"))
+        .where(Tally.subject == "waiting", Tally.month < holidays.today() - timedelta(days=days), inside(code))
+        .group_by("part")
+    )
+    found = db.session.execute(access.visible(rows, Tally, who=by))
+    return {row.part: {("long", "", "", ""): int(row.amount)} for row in found}
+
+
+def _under_review(code: str, children: list[Region], by: Principal) -> Counted:
+    """Capabilities and standards of the institutions of a region that wait for a review."""
+    capability, standard = Capability.__tablename__, MeasurementStandard.__tablename__
+    return _merged(
+        _of_institutions(capability, Capability, Capability.state, Capability.state == PENDING, code, children, by),
+        _of_institutions(standard, MeasurementStandard, MeasurementStandard.state,
+                         MeasurementStandard.state == SUBMITTED, code, children, by),
+    )  # fmt: skip
+
+
+# --- Institutions and what they are able to ------------------------------------------------------
+
+
+def _institutions(found: Amounts) -> Values:
+    return {
+        "institutions": found.of("standing", IN_SERVICE, SUSPENDED),
+        **{kind: found.of("designation", kind) for kind in DESIGNATIONS},
+        **{state: found.of("standing", state) for state in (SUSPENDED, CLOSED)},
+        "ending": found.of("authorization", "ending"),
+        "over": found.of("authorization", "over"),
+        "capabilities": found.of("capability"),
+        "standards": found.of("measurement_standard"),
+    }
+
+
+def _about_institutions(code: str, children: list[Region], by: Principal) -> Counted:
+    today, ends = holidays.today(), Institution.authorized_until
+    authorization = case((ends < today, "over"), (ends <= today + SOON, "ending"), else_="valid")
+    rows = (
+        select(_part(Organization.region_code, code, children), Institution.designation, Institution.standing,
+               authorization.label("authorization"), func.count())
+        .join(Organization, Organization.id == Institution.organization_id)
+        .where(_at_home(code, by))
+        .group_by("part", Institution.designation, Institution.standing, "authorization")
+    )  # fmt: skip
+    found: Counted = {}
+    for part, designation, standing, authorized, amount in db.session.execute(rows):
+        told = {("standing", standing, "", ""): amount}
+        if standing != CLOSED:
+            told |= {("designation", designation, "", ""): amount, ("authorization", authorized, "", ""): amount}
+        found = _merged(found, {part: told})
+    effective, approved = Capability.state == EFFECTIVE, MeasurementStandard.state == APPROVED
+    return _merged(
+        found,
+        _of_institutions("capability", Capability, Capability.state, effective, code, children, by),
+        _of_institutions("measurement_standard", MeasurementStandard, MeasurementStandard.state, approved, code,
+                         children, by),
+    )  # fmt: skip
+
+
+INSTITUTIONS = Question((), _institutions, more=_about_institutions)
+
+
+def _standards(code: str, children: list[Region], by: Principal) -> Counted:
+    """Measurement standards of the institutions of a region: in force, ending within six months, expired."""
+    today, end = holidays.today(), standards.valid_until()
+    state = case(
+        (or_(MeasurementStandard.state == EXPIRED, end < today), "over"), (end <= today + SOON, "ending"), else_="valid"
+    )
+    counted = MeasurementStandard.state.in_((APPROVED, EXPIRED))
+    return _of_institutions("standard", MeasurementStandard, state, counted, code, children, by)
+
+
+def ability(code: str, by: Principal) -> Statistic:
+    """检定能力（社公标）统计: of the kinds filed in each part of a region, which somebody is able to verify there."""
+    children = regions.children(code, by) or [db.session.get_one(Region, code)]
+    kinds, counted = _kinds_filed(code, children, by), _standards(code, children, by)
+    rows = [
+        Row(region.code, region.name, _able(kinds.get(region.code, {}), Amounts(counted.get(region.code, {}))))
+        for region in children
+    ]
+    everywhere: dict[int, bool] = {}
+    for part in kinds.values():
+        for kind, is_covered in part.items():
+            everywhere[kind] = everywhere.get(kind, False) or is_covered
+    return Statistic(rows, _able(everywhere, Amounts(total(list(counted.values())))))
+
+
+def _able(kinds: dict[int, bool], found: Amounts) -> Values:
+    covered = sum(kinds.values())
+    return {
+        "kinds": len(kinds),
+        "covered": covered,
+        "missing": len(kinds) - covered,
+        "rate": rate(covered, len(kinds)),
+        "standards": found.of("standard", "valid", "ending"),
+        "ending": found.of("standard", "ending"),
+        "over": found.of("standard", "over"),
+    }
+
+
+def _kinds_filed(code: str, children: list[Region], by: Principal) -> dict[str, dict[int, bool]]:
+    """Of each part of a region the kinds of what is to be verified there, and whether anybody is able to."""
+    served = capability_gaps.served(code)
+    filed = (
+        select(_part(Tally.region_code, code, children), Tally.catalogue_item_id.label("kind_id"))
+        .where(Tally.subject == "due_kind", inside(code))
+        .group_by("part", Tally.catalogue_item_id)
+        .having(func.sum(Tally.amount) > 0)
+    )
+    filed = access.visible(filed, Tally, who=by).cte("filed")
+    around = [code, code[:4] + "00", code[:2] + "0000", regions.NATION]
+    place = _part(served.c.place, code, children)
+    covered = exists().where(
+        served.c.kind_id == filed.c.kind_id, or_(served.c.place.in_(around), place == filed.c.part)
+    )
+    found: dict[str, dict[int, bool]] = {}
+    for part, kind, is_covered in db.session.execute(select(filed.c.part, filed.c.kind_id, covered)):
+        found.setdefault(part, {})[kind] = is_covered
+    return found
+
+
+# --- Of small tables -----------------------------------------------------------------------------
+
+
+def _of_institutions(
+    subject: str, model: Any, state: Any, counted: Any, code: str, children: list[Region], by: Principal
+) -> Counted:
+    """The rows of a table that institutions of a region have, by the part of it where these are at home, and state."""
+    rows = (
+        select(_part(Organization.region_code, code, children), state.label("told"), func.count())
+        .join_from(model, Organization, Organization.id == model.institution_id)
+        .where(counted, _at_home(code, by))
+        .group_by("part", "told")
+    )
+    found: Counted = {}
+    for part, each, amount in db.session.execute(rows):
+        found.setdefault(part, {})[subject, each, "", ""] = amount
+    return found
+
+
+def _at_home(code: str, by: Principal) -> ColumnElement[bool]:
+    here = Organization.region_code.startswith("" if code == regions.NATION else regions.prefix(code))
+    return and_(here, access.at_home(Organization, by.jurisdiction))
+
+
+def _part(region_code: Any, code: str, children: list[Region]) -> Any:
+    return regions.part_of(region_code, code, [region.code for region in children]).label("part")
+
+
+def _merged(*counted: Counted) -> Counted:
+    merged: Counted = {}
+    for each in counted:
+        for part, amounts in each.items():
+            merged[part] = total([merged.get(part, {}), amounts])
+    return merged

@@ -1,0 +1,62 @@
+"""到期预测: what falls due in the coming months, and where it will not fit."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from flask import g
+from flask_babel import lazy_gettext as _l
+
+from app.domain import forecasts
+from app.domain.figures import rate
+from app.domain.statistics import KIND, REGION, Row, Statistic
+from app.pages.oversight import OversightPage
+from app.pages.statistics import RATE, Alarm, Asked, Head
+
+TOLD = (
+    Head("backlog", _l("Overdue before")),
+    Head("capacity", _l("Got done in a month")),
+    Head("over", _l("Months that do not fit")),
+)
+
+
+class Forecast(OversightPage):
+    """到期预测."""
+
+    route_base = "/oversight/forecast"
+    class_permission_name = "Forecast"
+    title = _l("Forecast of verifications")
+    subtitle = _l(
+        "What falls due in the next 24 months, coming again after its cycle, against what is got done in a month: the "
+        "mean of the three best of the last twelve."
+    )
+    charted = "over"
+    lines = (REGION, KIND)
+    kinds_by_city = True
+    alarm = Alarm(
+        "forecast", "over", _l("A month does not fit from"), _l("% of what is got done"), Decimal(100), any=True
+    )
+    monthly = (
+        Head("due", _l("Fall due")),
+        Head("capacity", _l("Got done in a month")),
+        Head("share", _l("Of what is got done"), RATE),
+    )
+
+    @property
+    def heads(self) -> tuple[Head, ...]:  # type: ignore[override]
+        return (*TOLD, *(Head(f"{month:%Y-%m-%d}", f"{month:%Y-%m}") for month in forecasts.coming().each()))
+
+    def found(self, asked: Asked) -> Statistic:
+        return forecasts.forecast(asked.line, asked.code, asked.threshold, g.principal)
+
+    def trend(self, asked: Asked, found: Statistic) -> list[Row]:
+        capacity = found.total["capacity"]
+        months = [(f"{month:%Y-%m-%d}", f"{month:%Y-%m}") for month in forecasts.coming().each()]
+        return [
+            Row(key, name, {"due": found.total[key], "capacity": capacity, "share": rate(found.total[key], capacity)})
+            for key, name in months
+        ]
+
+    def is_marked(self, head: Head, values: Mapping[str, Any], asked: Asked) -> bool:
+        """A month that does not fit."""
+        return head not in TOLD and values[head.name] * 100 > values["capacity"] * asked.threshold
