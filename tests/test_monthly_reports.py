@@ -286,7 +286,7 @@ def test_what_is_made_stands_in_the_audit_log(analyst, mailbox):
 
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "export")).one()
     assert (entry.by_id, entry.subject_name) == (analyst.account.id, "检定合格率统计")
-    assert entry.detail["filter"] == f"region=330100&from={LAST:%Y-%m}&to={LAST:%Y-%m}"
+    assert entry.detail["filter"] == f"region=330100&from={LAST:%Y-%m}&to={LAST:%Y-%m}&by=region"
     assert entry.detail["rows"] > 1
 
 

@@ -18,6 +18,7 @@ from app.domain.ledger import PURPOSES
 from app.domain.statistics import (
     BEFORE,
     NOW,
+    REGION,
     YEAR_BEFORE,
     Amounts,
     Key,
@@ -25,7 +26,9 @@ from app.domain.statistics import (
     Row,
     Statistic,
     Values,
+    at_home_in_itself,
     inside,
+    names,
     total,
 )
 from app.models import Capability, Institution, MeasurementStandard, Organization, Region, Tally, db
@@ -276,9 +279,10 @@ def ability(code: str, by: Principal) -> Statistic:
     """检定能力（社公标）统计: of the kinds filed in each part of a region, which somebody is able to verify there."""
     children = regions.children(code, by) or [db.session.get_one(Region, code)]
     kinds, counted = _kinds_filed(code, children, by), _standards(code, children, by)
+    at_home_in_itself(counted, code, children)
     rows = [
-        Row(region.code, region.name, _able(kinds.get(region.code, {}), Amounts(counted.get(region.code, {}))))
-        for region in children
+        Row(key, name, _able(kinds.get(key, {}), Amounts(counted.get(key, {}))))
+        for key, name in names(REGION, list(counted), children).items()
     ]
     everywhere: dict[int, bool] = {}
     for part in kinds.values():

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, String, case, cast, func, literal, or_, select, true, union_all
 from sqlalchemy.orm import aliased
 
@@ -22,6 +23,8 @@ EARLIEST = date(2000, 1, 1)
 MOST_MONTHS = 120
 NOW, YEAR_BEFORE, BEFORE = "now", "year_before", "before"
 REGION, KIND, INSTITUTION, MONTH = "region", "kind", "institution", "month"
+# The line of what is at home in a region itself and in no part of it: the institutions of a city.
+OWN = "own"
 # What tells the same by kind or institution as a subject does by region.
 _TOLD_BY = {
     KIND: {"due": "due_kind", "result": "result_kind", "runs_out": "runs_out_kind"},
@@ -136,6 +139,8 @@ def ask(question: Question, line: str, code: str, over: Period, by: Principal) -
     if question.more and line == REGION:
         for key, amounts in question.more(code, children, by).items():
             found.setdefault(key, {}).update(amounts)
+    if line == REGION:
+        at_home_in_itself(found, code, children)
     told = months(over) if line == MONTH else names(line, list(found), children)
     rows = [Row(key, name, question.told(Amounts(found.get(key, {})))) for key, name in told.items()]
     return Statistic(rows, question.told(Amounts(total([found.get(key, {}) for key in told]))))
@@ -193,8 +198,15 @@ def inside(code: str) -> ColumnElement[bool]:
 def names(line: str, keys: list[str], children: list[Region]) -> dict[str, str]:
     """The lines in their order, by key. A region has its line also if nothing was counted there."""
     if line == REGION:
-        return {region.code: region.name for region in children}
+        own = {OWN: _("Of its own level")} if OWN in keys else {}
+        return {**own, **{region.code: region.name for region in children}}
     return (_kinds if line == KIND else _institutions)(list(map(int, keys)))
+
+
+def at_home_in_itself(found: dict[str, Any], code: str, children: list[Region]) -> None:
+    """Give what is in no part of a region a line of its own."""
+    if code in found and code not in [region.code for region in children]:
+        found[OWN] = found.pop(code)
 
 
 def months(over: Period) -> dict[str, str]:

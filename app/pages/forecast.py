@@ -44,7 +44,7 @@ class Forecast(OversightPage):
 
     @property
     def heads(self) -> tuple[Head, ...]:  # type: ignore[override]
-        return (*TOLD, *(Head(f"{month:%Y-%m-%d}", f"{month:%Y-%m}") for month in forecasts.coming().each()))
+        return (*TOLD, *(Head(f"{month:%Y-%m-%d}", f"{month:%Y}‑{month:%m}") for month in forecasts.coming().each()))
 
     def found(self, asked: Asked) -> Statistic:
         return forecasts.forecast(asked.line, asked.code, asked.threshold, g.principal)

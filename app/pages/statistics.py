@@ -22,6 +22,7 @@ from app.domain.statistics import (
     KIND,
     MONTH,
     MONTHLY,
+    OWN,
     REGION,
     YEAR_BEFORE,
     Period,
@@ -99,7 +100,7 @@ class Asked:
     @property
     def params(self) -> dict[str, str]:
         told = {"region": self.code, "from": f"{self.over.first:%Y-%m}", "to": f"{self.over.last:%Y-%m}"}
-        return {**told, "by": self.line, "sort": self.sort}
+        return {**told, "by": self.line, **({"sort": self.sort} if self.sort else {})}
 
 
 class StatisticPage(Page):
@@ -153,7 +154,7 @@ class StatisticPage(Page):
             presets=_presets(),
             by=[(line, BY[line]) for line in self._lines(asked.code)],
             line=LINES[asked.line],
-            drills=asked.line == REGION,
+            drills=lambda row: asked.line == REGION and row.key not in (asked.code, OWN),
             url=lambda **changed: f"{self.route_base}/?{urlencode({**asked.params, **changed})}",
             sorted_by=lambda head: f"-{head.name}" if asked.sort == head.name else head.name,
             rows_of=self._rows_of(asked),
@@ -237,7 +238,7 @@ class StatisticPage(Page):
         days = {f"{details.month}_from": asked.over.first.isoformat(), f"{details.month}_to": last.isoformat()}
 
         def address(head: Head, key: str | None) -> str | None:
-            if head.rows is None:
+            if head.rows is None or key == OWN:
                 return None
             line = {REGION: "region", KIND: "item", INSTITUTION: "institution"}[asked.line]
             told: dict[str, Any] = {

@@ -26,7 +26,8 @@ function options(kind, { label, lines }) {
   const ink = style("--ink-2");
   const text = { color: ink, fontFamily: FONT, fontSize: 12 };
   const names = { type: "category", data: lines.map((line) => line.name), axisLabel: { ...text, hideOverlap: true } };
-  const amounts = { type: "value", axisLabel: text, splitLine: { lineStyle: { color: style("--line") } } };
+  const whole = lines.every((line) => line.value === null || Number.isInteger(line.value));
+  const amounts = { type: "value", minInterval: whole ? 1 : 0, axisLabel: text, splitLine: { lineStyle: { color: style("--line") } } };
   const colour = (line) => (line.rings ? style("--bad") : style("--accent"));
   const series = {
     name: label,
