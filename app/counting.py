@@ -97,8 +97,16 @@ def _ended(event: Any) -> ColumnElement[bool]:
 
 
 def _ended_by(event: Any) -> dict[str, Any]:
+    return {**_ended_in_city(event), **_place(event), "institution_id": event.institution_id}
+
+
+def _ended_in_city(event: Any) -> dict[str, Any]:
     when = case((cast(event.payload[LATE].astext, Boolean), LATE), else_=IN_TIME)
-    return {**_place(event), "institution_id": event.institution_id, "month": month(event.at), "state": when}
+    return {**_city(event), "month": month(event.at), "state": when}
+
+
+def _days(event: Any) -> Any:
+    return cast(event.payload["days"].astext, Integer)
 
 
 def _to_verify(instrument: Any) -> ColumnElement[bool]:
@@ -220,13 +228,16 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
         ),
         # 出证及时率, 平均用时.
         Subject("ended", _ended_by, _ended, frozenset({APPROVE.name})),
+        Subject("days", _ended_by, _ended, frozenset({APPROVE.name}), _days),
+        # The same of cities as a whole: a province or the nation has many institutions and counties.
         Subject(
-            "days",
-            _ended_by,
-            _ended,
-            frozenset({APPROVE.name}),
-            lambda row: cast(row.payload["days"].astext, Integer),
+            "work_city",
+            lambda row: {**_city(row), "month": month(row.at), "state": row.step},
+            lambda row: row.subject == "task",
+            frozenset(),
         ),
+        Subject("ended_city", _ended_in_city, _ended, frozenset({APPROVE.name})),
+        Subject("days_city", _ended_in_city, _ended, frozenset({APPROVE.name}), _days),
     ),
     "organization": (
         Subject(

@@ -26,9 +26,9 @@ class Page:
     counts: str
 
 
-WORK = ("work", "result", "ended", "days")
+WORK = ("work_city", "result", "ended_city", "days_city")
 OF_HOUSES = ("work", "result_of", "ended", "days")
-SUBMITTED, ACCEPTED = ("subject = 'work' AND state = 'submit'", "subject = 'work' AND state = 'accept'")
+SUBMITTED, ACCEPTED = ("subject = 'work_city' AND state = 'submit'", "subject = 'work_city' AND state = 'accept'")
 LATE, RETURNED = "subject = 'ended' AND state = 'late'", "subject = 'place' AND state = 'returned'"
 BEFORE = f"subject = 'runs_out' AND month < '{date.today():%Y-%m}-01'"
 PAGES = (
@@ -39,7 +39,7 @@ PAGES = (
     Page("/statistics/workload/", OF_HOUSES, True, "late", LATE),
     Page("/oversight/business/", WORK, True, "applied", SUBMITTED),
     Page("/oversight/to-do/", ("place", "filing", "waiting"), False, "returned", RETURNED),
-    Page("/oversight/acceptance/?by=region", ("work",), True, "accepted", ACCEPTED),
+    Page("/oversight/acceptance/?by=region", ("work_city",), True, "accepted", ACCEPTED),
     Page("/oversight/units/", ("unit", "use", "due"), False, "due", "subject = 'due'"),
     Page("/oversight/states/", ("due", "use"), False, "due", "subject = 'due'"),
     Page("/oversight/kinds/", ("due_kind",), False, "due", "subject = 'due_kind'"),

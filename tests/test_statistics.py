@@ -16,6 +16,7 @@ from app.domain import holidays, statistics, tallies
 from app.domain.figures import rate
 from app.domain.statistics import Period
 from app.models import AuditEntry, Certificate, Instrument, Organization, db
+from app.pages import statistics as statistic_pages
 from app.states import ACCEPT, CERTIFIED, FILED, RETURNED, SUBMIT, UNASSIGNED
 from app.workflow import fire
 from tests.factories import BLOOD_PRESSURE, FAR, authority, certificate, institution, instrument, task, using_unit
@@ -95,7 +96,7 @@ class Cell:
 def lines(page, table="lines"):
     _before, _table, rest = page.text.partition(f'id="{table}"')
     body = rest.partition("<tbody>")[2].partition("</tbody>")[0]
-    return {re.findall('data-name="(.*?)"', each)[0]: _cells(each) for each in body.split("<tr")[1:]}
+    return {re.findall('data-name="(.*?)"', each)[0]: _cells(each) for each in body.split("<tr")[1:] if "<th" in each}
 
 
 def _cells(line):
@@ -285,3 +286,16 @@ def test_the_figures_are_read_from_the_tallies_alone(sign_in, world, statements)
 
     assert figures(page)["西湖区"]["results"] == "3"  # as tallied before
     assert not [each for each in seen if "FROM certificate" in each or "FROM instrument" in each]
+
+
+def test_of_more_lines_than_can_be_read_the_first_are_shown_and_all_are_exported(sign_in, world, monkeypatch):
+    monkeypatch.setattr(statistic_pages, "MOST_SHOWN", 2)
+    person = sign_in("Analyst", authority("3301"))
+
+    page = person.get("/statistics/instruments/")
+    book = openpyxl.load_workbook(BytesIO(person.post("/statistics/instruments/export", {"region": "330100"}).data))
+
+    assert list(figures(page)) == ["拱墅区", "西湖区"]
+    assert "共 13 行，仅显示排在前面的 2 行" in page.text
+    names = [row[0] for row in book.worksheets[0].iter_rows(values_only=True)]
+    assert {"上城区", "西湖区", "建德市"} <= set(names)

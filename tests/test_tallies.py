@@ -196,7 +196,7 @@ def test_folding_touches_only_what_was_appended(rows):
     appended = number(~Tally.folded)
     saved = tallies.fold()
 
-    assert appended == 3 * 7
+    assert appended == 3 * 8
     assert number(Tally.id > 0) == whole + appended - saved
     assert number(~Tally.folded) == 0
     tallies.compact()

@@ -88,8 +88,10 @@ def without_parts() -> dict[str, str]:
 def part_of(code: Any, whole: str, parts: Sequence[str]) -> Any:
     """SQL: the region directly within `whole`, one of `parts`, in which a region lies."""
     width = 0 if whole == NATION else len(prefix(whole))
+    usual = func.rpad(func.left(code, width + 2), 6, "0")
     # Some counties stand directly below their province: 仙桃市 429004.
-    return case((code.in_(parts), code), else_=func.rpad(func.left(code, width + 2), 6, "0"))
+    unusual = [part for part in parts if part[: width + 2].ljust(6, "0") != part]
+    return case((code.in_(unusual), code), else_=usual) if unusual else usual
 
 
 def asked(code: str, by: Principal) -> str:

@@ -30,8 +30,11 @@ _TOLD_BY = {
     KIND: {"due": "due_kind", "result": "result_kind", "runs_out": "runs_out_kind"},
     INSTITUTION: {"result": "result_of"},
 }
+# Of a province or the nation as a whole, or by what lies directly within it, cities are enough.
+_TOLD_BY_CITY = {"work": "work_city", "ended": "ended_city", "days": "days_city"}
 # What is counted month by month; all else stands as it is now.
 MONTHLY = frozenset({"result", "work", "ended", "days", "runs_out"})
+WITH_PURPOSE = frozenset({"use"})
 
 Values = Mapping[str, Any]
 Key = tuple[str, str, str, str]
@@ -154,7 +157,7 @@ def _amounts(
     if question.compared and line != MONTH:
         periods |= {YEAR_BEFORE: over.earlier(12), BEFORE: over.earlier(over.months)}
     sums = [
-        _sums(subject, _TOLD_BY.get(line, {}).get(subject, subject), of, periods, code, by)
+        _sums(subject, _counted(subject, line, code), of, periods, code, by)
         for subject in question.subjects
         if line != MONTH or subject in MONTHLY
     ]
@@ -166,6 +169,11 @@ def _amounts(
     return found
 
 
+def _counted(subject: str, line: str, code: str) -> str:
+    told = _TOLD_BY_CITY if line in (REGION, MONTH) and code.endswith("0000") else _TOLD_BY.get(line, {})
+    return told.get(subject, subject)
+
+
 def _sums(subject: str, counted: str, line: Any, periods: Mapping[str, Period], code: str, by: Principal) -> Any:
     """SELECT: the amounts of a subject; a month may lie in two of the periods."""
     when, asked = _when(periods) if subject in MONTHLY else (literal(""), true())
@@ -174,7 +182,7 @@ def _sums(subject: str, counted: str, line: Any, periods: Mapping[str, Period], 
             cast(line, String).label("line"),
             literal(subject).label("subject"),
             Tally.state,
-            func.coalesce(Tally.purpose, "").label("purpose"),
+            (Tally.purpose if subject in WITH_PURPOSE else literal("")).label("purpose"),
             when.label("when"),
             func.sum(Tally.amount),
         )
@@ -186,6 +194,8 @@ def _sums(subject: str, counted: str, line: Any, periods: Mapping[str, Period], 
 
 def _when(periods: Mapping[str, Period]) -> tuple[ColumnElement[str], ColumnElement[bool]]:
     """SQL: in which of the periods a month lies, each with a blank behind it; and that it lies in one."""
+    if len(periods) == 1:
+        return literal(NOW), periods[NOW].holds(Tally.month)
     names = (case((each.holds(Tally.month), f"{name} "), else_="") for name, each in periods.items())
     return func.concat(*names), or_(*(each.holds(Tally.month) for each in periods.values()))
 

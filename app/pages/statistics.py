@@ -39,6 +39,8 @@ from app.models import db
 from app.states import USE_LABELS, VERIFICATION_LABELS
 
 COUNT, RATE, POINTS, MEAN = "count", "rate", "points", "mean"
+# What there is more of is in the workbook.
+MOST_SHOWN = 200
 LINES = {REGION: _l("Region"), KIND: _l("Kind"), INSTITUTION: _l("Institution"), MONTH: _l("Month")}
 BY = {REGION: _l("By region"), KIND: _l("By kind"), INSTITUTION: _l("By institution")}
 
@@ -143,7 +145,8 @@ class StatisticPage(Page):
             "statistics.html",
             page=self,
             asked=asked,
-            rows=self._ranked(found.rows, asked.sort),
+            rows=self._ranked(found.rows, asked.sort)[:MOST_SHOWN],
+            all_lines=len(found.rows),
             total=found.total,
             months=self.trend(asked, found),
             monthly=self.monthly or [head for head in self.heads if not head.name.startswith((YEAR_BEFORE, BEFORE))],
@@ -215,10 +218,14 @@ class StatisticPage(Page):
         return [line for line in self.lines if line != KIND or not without_kinds]
 
     def _ranked(self, rows: Sequence[Row], sort: str) -> list[Row]:
-        """In their own order, or by a column: its name the most first, with a minus the least. Without a value last."""
-        name = sort.removeprefix("-")
-        if not name:
+        """By a column: its name the most first, with a minus the least, those without a value last.
+
+        In their own order if none is named and all can be shown.
+        """
+        if not sort and len(rows) <= MOST_SHOWN:
             return list(rows)
+        sort = sort or self.charted
+        name = sort.removeprefix("-")
         told = sorted((row for row in rows if row.values[name] is not None), key=lambda row: row.values[name])
         return [*(told if sort.startswith("-") else reversed(told)), *(row for row in rows if row.values[name] is None)]
 

@@ -9,7 +9,7 @@ const MOST_BARS = 40;
 
 function read(table, name) {
   const column = [...table.querySelectorAll("thead th")].findIndex((th) => th.dataset.head === name);
-  const lines = [...table.querySelectorAll("tbody tr")].map((tr) => {
+  const lines = [...table.querySelectorAll("tbody tr:not(.more)")].map((tr) => {
     const cell = tr.querySelector(`td[data-head="${name}"]`);
     const value = cell.dataset.value;
     return {

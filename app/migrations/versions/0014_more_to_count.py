@@ -31,6 +31,9 @@ COUNTS = {
              "event WHERE subject = 'task' AND institution_id IS NULL"),
     'ended': ('city_code', 'region_code', 'NULL', 'institution_id', DONE, WHEN, '1', APPROVED),
     'days': ('city_code', 'region_code', 'NULL', 'institution_id', DONE, WHEN, "(payload ->> 'days')::int", APPROVED),
+    'work_city': ('city_code', 'city_code', 'NULL', 'NULL', DONE, 'step', '1', "event WHERE subject = 'task'"),
+    'ended_city': ('city_code', 'city_code', 'NULL', 'NULL', DONE, WHEN, '1', APPROVED),
+    'days_city': ('city_code', 'city_code', 'NULL', 'NULL', DONE, WHEN, "(payload ->> 'days')::int", APPROVED),
     'unit': (CITY, 'region_code', 'NULL', 'NULL', 'NULL', STATE, '1', UNITS),
 }  # fmt: skip
 NAMES = ('city', 'region', 'kind', 'institution', 'month', 'state', 'one', 'rows')
@@ -62,5 +65,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(sa.text("DELETE FROM tally WHERE subject = ANY(:names)").bindparams(
-        names=['waiting', 'filing', 'runs_out', 'runs_out_kind', 'ended', 'days', 'unit']))
+        names=['waiting', 'filing', 'runs_out', 'runs_out_kind', 'ended', 'days', 'work_city', 'ended_city', 'days_city', 'unit']))
     op.execute("DELETE FROM tally WHERE subject = 'work' AND institution_id IS NULL")
