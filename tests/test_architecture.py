@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,13 @@ def used_messages():
 def catalogue():
     with (APP / "translations/zh/LC_MESSAGES/messages.po").open("rb") as file:
         return [message for message in read_po(file) if message.id]
+
+
+def test_a_word_has_one_chinese():
+    text = (APP / "translations/zh/LC_MESSAGES/messages.po").read_text(encoding="utf-8")
+    counted = Counter(re.findall('^msgid "(.+)"$', text, re.MULTILINE))
+
+    assert [word for word, number in counted.items() if number > 1] == []
 
 
 def test_every_word_has_its_chinese():

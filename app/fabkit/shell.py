@@ -1,6 +1,7 @@
 """What stands around every page: the menu by permission, the person, the languages."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from flask import current_app, g, request, url_for
@@ -37,35 +38,53 @@ Menu = tuple[MenuPage | MenuGroup, ...]
 
 def permitted_items(menu: Menu) -> list[Item]:
     """The menu as this person sees it, in its order; groups without a page are left out."""
-    items = []
-    for entry in menu:
-        if isinstance(entry, MenuPage):
-            items += _items((entry,))
-        else:
-            children = _items(entry.pages)
-            if children:
-                active = any(child.active for child in children)
-                items.append(Item(entry.label, None, entry.icon, active, children))
-    return items
+    return _drawn(menu).items
 
 
-def _items(pages: tuple[MenuPage, ...]) -> list[Item]:
+@dataclass(frozen=True)
+class _Drawn:
+    items: list[Item]
+    sidebar: str
+
+
+def _drawn(menu: Menu) -> _Drawn:
     sm = current_app.appbuilder.sm  # type: ignore[attr-defined]
-    here = request.blueprint
-    return [
-        Item(entry.label, url_for(f"{entry.page.__name__}.index"), entry.icon, here == entry.page.__name__)
-        for entry in pages
-        if sm.has_access("can_list", entry.page.class_permission_name)  # type: ignore[attr-defined]
-    ]
+    pages = [page for entry in menu for page in (entry.pages if isinstance(entry, MenuGroup) else (entry,))]
+    seen = (sm.has_access("can_list", entry.page.class_permission_name) for entry in pages)  # type: ignore[attr-defined]
+    return _draw(tuple(seen), str(get_locale()), request.blueprint, request.script_root)
+
+
+@lru_cache(maxsize=1024)
+def _draw(seen: tuple[bool, ...], _language: str, here: str | None, _root: str) -> _Drawn:
+    """The menu of everybody who sees these pages, in a language, at a page: it is drawn once."""
+    shown = iter(seen)
+
+    def items(pages: tuple[MenuPage, ...]) -> list[Item]:
+        return [
+            Item(entry.label, url_for(f"{entry.page.__name__}.index"), entry.icon, here == entry.page.__name__)
+            for entry in pages
+            if next(shown)
+        ]
+
+    found: list[Item] = []
+    for entry in current_app.extensions["menu"]:
+        if isinstance(entry, MenuPage):
+            found += items((entry,))
+        elif children := items(entry.pages):
+            active = any(child.active for child in children)
+            found.append(Item(entry.label, None, entry.icon, active, children))
+    shell = {"menu": found, "product": _l("Mandatory verification system")}
+    return _Drawn(found, current_app.jinja_env.get_template("_sidebar.html").render(shell=shell) if found else "")
 
 
 def context(menu: Menu) -> dict[str, Any]:
     """`shell` for the templates."""
-    language = str(get_locale() or "zh")
+    language, drawn = str(get_locale() or "zh"), _drawn(menu)
     return {
         "shell": {
             "product": _l("Mandatory verification system"),
-            "menu": permitted_items(menu),
+            "menu": drawn.items,
+            "sidebar": drawn.sidebar,
             "user": _person(),
             "language": "zh-CN" if language.startswith("zh") else language,
             "languages": [

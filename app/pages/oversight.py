@@ -79,7 +79,7 @@ class Business(OversightPage):
         Head("assigned", _l("Tasks assigned")),
         Head("accepted", _l("Tasks accepted")),
         Head("returned", _l("Tasks returned")),
-        Head("refused", _l("Tasks refused")),
+        Head("refused", _l("Number refused")),
         Head("recorded", _l("Results recorded")),
         Head("certified", _l("Tasks certified")),
         Head("late", _l("Issued late")),
