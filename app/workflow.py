@@ -337,11 +337,13 @@ def notifying(concerned: Any, kind: str, subject: str, party: str, reason: str |
 
 def _tallied(step: Step, moved: Any, payload: Any, changed: set[str]) -> list[Any]:
     """What left a state and what entered one, of each subject that depends on what changed."""
-    before = {step.column: moved.c.previous_state}
+    # As plain values the planner sees which subjects a step cannot concern.
+    left = literal(next(iter(step.sources))) if len(step.sources) == 1 else moved.c.previous_state
+    before, after = {step.column: left}, {step.column: literal(step.target)}
     before |= {name: moved.c[f"previous_{name}"] for name in _LEFT.get(step.of, ())}
     if step.of == "task":
         before["institution_id"] = moved.c.previous_institution_id
-    sides = ((counting.columns(moved), 1), (counting.columns(moved, **before), -1))
+    sides = ((counting.columns(moved, **after), 1), (counting.columns(moved, **before), -1))
     subjects = [subject for subject in SUBJECTS.get(step.of, ()) if subject.on & changed]
     rows = [counting.sums(subject, row, moved, sign) for subject in subjects for row, sign in sides]
     if step.of == "task":

@@ -214,8 +214,10 @@ class StatisticPage(Page):
 
     def _lines(self, code: str) -> list[str]:
         """By what it can be told of a region."""
-        without_kinds = self.kinds_by_city and not code.endswith("00")
-        return [line for line in self.lines if line != KIND or not without_kinds]
+        left_out = {KIND} if self.kinds_by_city and not code.endswith("00") else set()
+        if code == regions.NATION and "work" in self.question.subjects:
+            left_out.add(INSTITUTION)  # thousands of them, each counted in every county and month
+        return [line for line in self.lines if line not in left_out]
 
     def _ranked(self, rows: Sequence[Row], sort: str) -> list[Row]:
         """By a column: its name the most first, with a minus the least, those without a value last.
