@@ -5,7 +5,7 @@ from flask_babel import lazy_gettext as _l
 
 from app import errors, fabkit
 from app.domain import notifications
-from app.fabkit.open_api import BadParameter
+from app.fabkit.open_api import BadParameter, bad_parameter
 from app.fabkit.shell import MenuGroup, MenuPage
 from app.pages import login, open_data, portal
 from app.pages.accounts import Accounts
@@ -208,6 +208,6 @@ def register(app: Flask) -> None:
     app.before_request(login.hold_back)
     errors.tell_below(app, "/portal", portal.tell)
     errors.tell_below(app, "/open/", open_data.tell)
-    app.register_error_handler(BadParameter, open_data.tell_parameter)
+    app.register_error_handler(BadParameter, bad_parameter)
     app.context_processor(lambda: {"unread": notifications.unread})
     fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in IN_MENU)), MENU)

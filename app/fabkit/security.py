@@ -26,7 +26,7 @@ from app.ciphers import hashed_token
 from app.errors import wants_fragment
 from app.models import AccessKey, Account, AccountSession, Organization, db
 
-from .public import is_public
+from .public import has_session, is_public
 
 
 class AccountSecurityManager(SecurityManager):
@@ -193,7 +193,7 @@ class Protection(CSRFProtect):
     """The token that a form must carry; a program with an access key has no cookie that others could misuse."""
 
     def protect(self, **options: Any) -> None:
-        if "access_key" in g or is_public():
+        if "access_key" in g or not has_session():
             return
         if g.principal is NOBODY and request.headers.get("Authorization", "").lower().startswith("bearer "):
             abort(401)  # a program whose key is wrong or has ended is to be told that, not of a form
