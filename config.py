@@ -47,8 +47,8 @@ class Config:
     MAX_FORM_PARTS = 6000
     EXPORT_ROWS = 50_000
     # How often everybody may ask, for each address: searches of the portal and questions of programs in a minute
-    # (more with an access key), and checks of certificates in ten minutes.
-    PORTAL_RATE, OPEN_DATA_RATE, OPEN_DATA_KEY_RATE, CHECK_RATE = 120, 60, 600, 30
+    # (more with an access key), and checks of certificates in ten minutes. Of analysts each key in a minute.
+    PORTAL_RATE, OPEN_DATA_RATE, OPEN_DATA_KEY_RATE, CHECK_RATE, API_RATE = 120, 60, 600, 30, 120
 
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ):
         self.SQLALCHEMY_DATABASE_URI = _required(environment, "DATABASE_URL")

@@ -7,8 +7,9 @@ from app import errors, fabkit
 from app.domain import notifications
 from app.fabkit.open_api import BadParameter, bad_parameter
 from app.fabkit.shell import MenuGroup, MenuPage
-from app.pages import login, open_data, portal
+from app.pages import analyst_api, login, open_data, portal
 from app.pages.accounts import Accounts
+from app.pages.analyst_api import AnalysisApi
 from app.pages.appointment_queries import AppointmentQueries
 from app.pages.appointments import Appointments
 from app.pages.assignments import Assignments
@@ -199,6 +200,7 @@ WITHOUT_MENU = (
     Portal,
     OpenDataPage,
     OpenData,
+    AnalysisApi,
     Crawlers,
 )
 
@@ -208,6 +210,7 @@ def register(app: Flask) -> None:
     app.before_request(login.hold_back)
     errors.tell_below(app, "/portal", portal.tell)
     errors.tell_below(app, "/open/", open_data.tell)
+    errors.tell_below(app, "/api/", analyst_api.tell)
     app.register_error_handler(BadParameter, bad_parameter)
     app.context_processor(lambda: {"unread": notifications.unread})
     fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in IN_MENU)), MENU)
