@@ -28,8 +28,9 @@ from app.domain import access_keys, tallies
 from app.models import AccessKey, AuditEntry, Role, db
 from app.pages.analyst_api import QUERIES, STATISTICS
 from app.pages.statistics import cell
+from app.states import OFFERED
 from tests.conftest import from_outside
-from tests.factories import account, authority, institution, instrument, unit_of
+from tests.factories import account, appointment, authority, institution, instrument, task, unit_of
 from tests.test_open_data import Reader
 from tests.test_queries import OF_PERSONS, PAGES, ids, show_columns, world
 from tests.test_statistics import figures, world as world_of_figures  # noqa: F401 -- a fixture
@@ -218,6 +219,7 @@ def test_an_address_of_the_screen_works_with_all_that_stands_in_it(analyst):
     filters = "region=330105&purpose=medical&purpose=trade&field=serial&q=777&if=name~contains~水表&match=any&view=5"
 
     assert analyst.ids("instruments", **_several(parse_qsl(filters))) == [mine.id]
+    assert [row["id"] for row in analyst.follow(f"/api/v1/queries/instruments/?{filters}").json["rows"]] == [mine.id]
     of_screen = "region=330100&from=2026-01&to=2026-11&by=region&sort="
     assert analyst.get("/statistics/instruments", **_several(parse_qsl(of_screen, True))).status_code == 200
 
@@ -237,6 +239,20 @@ def test_pages_follow_by_next_and_end(analyst, page):
         url = answer["next"]
 
     assert seen == everything
+
+
+@pytest.mark.parametrize("sort", ["applied_at", "-applied_at"])
+def test_pages_keep_the_order_of_the_screen(analyst, enter, sort):
+    for number in (2, 0, 3, 1):
+        task(OFFERED, order=appointment(applied_at=datetime(2026, 3, 1 + number, 1, 30, tzinfo=UTC)))
+    seen, url = [], f"/api/v1/queries/appointments?size=1&sort={sort}"
+    while url:
+        answer = analyst.follow(url).json
+        seen += [row["id"] for row in answer["rows"]]
+        url = answer["next"]
+
+    assert seen == ids(enter(analyst.account).get(f"/queries/appointments/?sort={sort}"))
+    assert len(seen) == 4
 
 
 def test_beyond_ten_thousand_it_is_not_said_how_many(analyst, monkeypatch):
@@ -695,7 +711,7 @@ def test_figures_cost_the_same_for_a_city_and_for_the_nation(program, statements
 def test_every_address_stands_in_the_document_and_the_other_way_round(app, nobody):
     document = nobody.get("/openapi.json").json
     routes = {
-        rule.rule.removeprefix("/api/v1")
+        rule.rule.removeprefix("/api/v1").removesuffix("/")
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("AnalysisApi.")
     }

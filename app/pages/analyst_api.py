@@ -81,12 +81,13 @@ def answer(pages: Iterable[Any]) -> Callable[..., Any]:
         @wraps(method)
         def answered(self: "AnalysisApi") -> Any:
             _refuse_key_in_address()
-            page = self.page(request.path.removeprefix(BASE))
+            page = self.page(request.path.removeprefix(BASE).removesuffix("/"))
             _let_in(page)
             return method(self, page, operation(page).read(request.args))
 
-        for page in pages:
-            answered = expose(page.route_base, methods=["GET"])(answered)
+        # As it is copied from a screen, an address has a slash before its question mark.
+        for address in (address for page in pages for address in (page.route_base, f"{page.route_base}/")):
+            answered = expose(address, methods=["GET"])(answered)
         return answered
 
     return decorate
