@@ -49,8 +49,8 @@ class Config:
     # workbook takes EXPORT_SHEET_ROWS below its headers, and what is more goes into another one.
     EXPORT_ROWS, EXPORT_MOST, EXPORT_SHEET_ROWS = 50_000, 5_000_000, 1_048_575
     # How often everybody may ask, for each address: searches of the portal and questions of programs in a minute
-    # (more with an access key), and checks of certificates in ten minutes.
-    PORTAL_RATE, OPEN_DATA_RATE, OPEN_DATA_KEY_RATE, CHECK_RATE = 120, 60, 600, 30
+    # (more with an access key), and checks of certificates in ten minutes. Of analysts each key in a minute.
+    PORTAL_RATE, OPEN_DATA_RATE, OPEN_DATA_KEY_RATE, CHECK_RATE, API_RATE = 120, 60, 600, 30, 120
 
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ):
         self.SQLALCHEMY_DATABASE_URI = _required(environment, "DATABASE_URL")

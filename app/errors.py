@@ -105,10 +105,10 @@ def _http(error: HTTPException) -> Any:
         413: _("That is too much for one request. Please choose fewer rows or a smaller file."),
     }
     text = texts.get(error.code, error.description or "")
-    if tell := _teller():
-        return tell(error.code, text, error)
     if error.code == 403:
         _told_refusal()
+    if tell := _teller():
+        return tell(error.code, text, error)
     if wants_fragment():
         return render_template("alert.html", text=text, style="danger"), error.code
     return _page(error.code, text), error.code

@@ -6,10 +6,11 @@ from flask_babel import lazy_gettext as _l
 from app import errors, fabkit
 from app.domain import notifications
 from app.fabkit.exports import in_background
-from app.fabkit.open_api import BadParameter
+from app.fabkit.open_api import BadParameter, bad_parameter
 from app.fabkit.shell import MenuGroup, MenuPage
-from app.pages import exports, login, open_data, portal
+from app.pages import analyst_api, exports, login, open_data, portal
 from app.pages.accounts import Accounts
+from app.pages.analyst_api import AnalysisApi
 from app.pages.appointment_queries import AppointmentQueries
 from app.pages.appointments import Appointments
 from app.pages.assignments import Assignments
@@ -202,6 +203,7 @@ WITHOUT_MENU = (
     Portal,
     OpenDataPage,
     OpenData,
+    AnalysisApi,
     Crawlers,
 )
 
@@ -212,6 +214,7 @@ def register(app: Flask) -> None:
     in_background(app, exports.ask)
     errors.tell_below(app, "/portal", portal.tell)
     errors.tell_below(app, "/open/", open_data.tell)
-    app.register_error_handler(BadParameter, open_data.tell_parameter)
+    errors.tell_below(app, "/api/", analyst_api.tell)
+    app.register_error_handler(BadParameter, bad_parameter)
     app.context_processor(lambda: {"unread": notifications.unread})
     fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in IN_MENU)), MENU)

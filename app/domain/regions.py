@@ -94,6 +94,14 @@ def part_of(code: Any, whole: str, parts: Sequence[str]) -> Any:
     return case((code.in_(unusual), code), else_=usual) if unusual else usual
 
 
+def is_near(code: str, by: Principal) -> bool:
+    """Whether a region is known and lies in one's jurisdiction, or one's own region in it."""
+    own = by.jurisdiction
+    if own is None or not (covers(own, code) or own.startswith(prefix(code))):
+        return False
+    return db.session.scalar(select(Region.code).where(Region.code == code)) is not None
+
+
 def asked(code: str, by: Principal) -> str:
     """The region asked for, if it lies in one's jurisdiction; otherwise one's own."""
     known = db.session.scalar(select(Region.code).where(Region.code == code))

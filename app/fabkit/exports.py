@@ -183,7 +183,7 @@ class Exports:
             in_a_sheet=current_app.config["EXPORT_SHEET_ROWS"],
             expected=number,
         )
-        rows = self._cells(selection, columns, asked.sort).limit(most + 1)
+        rows = self.cells(selection, columns, asked.sort).limit(most + 1)
         try:
             return spreadsheet.write(
                 db.session.connection(),
@@ -225,7 +225,7 @@ class Exports:
         model = self.source.model
         return select(model.id).where(model.id.in_(selection.ids), *self.source.where())
 
-    def _cells(self, selection: Selection, columns: list[Column], sort: str) -> Any:
+    def cells(self, selection: Selection, columns: list[Column], sort: str = "") -> Any:
         """The cells of the selected rows in the order of the list: these first, then what is joined to them."""
         source, model = self.source, self.source.model
         chosen = visible(self._ids(selection), model).cte("chosen").prefix_with("MATERIALIZED")

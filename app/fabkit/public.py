@@ -21,19 +21,31 @@ def install(app: Flask, usual_language: Callable[[], str | None]) -> None:
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     app.config["COMPRESS_EVALUATE_CONDITIONAL_REQUEST"] = False
     _packing.init_app(app)
-    app.extensions["public_paths"] = ()
+    app.extensions["public_paths"] = app.extensions["key_paths"] = ()
     app.session_interface = Sessions()
-    app.extensions["babel"].locale_selector = lambda: language() if is_public() else usual_language()
+    app.extensions["babel"].locale_selector = lambda: usual_language() if has_session() else language()
 
 
 def open_paths(app: Flask, pages: tuple[type, ...]) -> None:
-    """Remember what is for everybody: a page names the beginnings of its addresses in `public_paths`."""
-    app.extensions["public_paths"] = tuple(path for page in pages for path in getattr(page, "public_paths", ()))
+    """Remember what has no session: a page names the beginnings of its addresses in `public_paths` if it is for
+    everybody, in `key_paths` if it is for programs with an access key.
+    """
+    for kind in ("public_paths", "key_paths"):
+        app.extensions[kind] = tuple(path for page in pages for path in getattr(page, kind, ()))
 
 
 def is_public() -> bool:
     """Whether the request asks for what is for everybody."""
     return bool(request) and request.path.startswith(current_app.extensions["public_paths"])
+
+
+def has_session() -> bool:
+    """Whether the request may come with a session; what is public has none, and programs have a key instead."""
+    return not (bool(request) and request.path.startswith(_without_session(current_app)))
+
+
+def _without_session(app: Flask) -> tuple[str, ...]:
+    return (*app.extensions["public_paths"], *app.extensions["key_paths"])
 
 
 def language() -> str:
@@ -44,10 +56,10 @@ def language() -> str:
 
 
 class Sessions(SecureCookieSessionInterface):
-    """What is for everybody has a session that is empty and refuses to be written."""
+    """What is for everybody or for programs has a session that is empty and refuses to be written."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if request.path.startswith(app.extensions["public_paths"]):
+        if request.path.startswith(_without_session(app)):
             return self.make_null_session(app)
         return super().open_session(app, request)
 

@@ -27,7 +27,10 @@ from app.ciphers import hashed_token
 from app.errors import wants_fragment
 from app.models import AccessKey, Account, AccountSession, Organization, db
 
-from .public import is_public
+from .public import has_session, is_public
+
+# What an account may lend to a program: to take rows away, and persons unmasked if it sees them so itself.
+_WITH_A_KEY = frozenset({"can_export", "can_see_persons"})
 
 
 class AccountSecurityManager(SecurityManager):
@@ -99,7 +102,7 @@ class AccountSecurityManager(SecurityManager):
 
     def has_access(self, permission_name: str, view_name: str) -> bool:
         key = g.get("access_key")
-        if key is not None and (permission_name != "can_export" or view_name not in key.scopes):
+        if key is not None and (permission_name not in _WITH_A_KEY or view_name not in key.scopes):
             return False
         return (permission_name, view_name) in self.permissions()
 
@@ -211,7 +214,7 @@ class Protection(CSRFProtect):
     """The token that a form must carry; a program with an access key has no cookie that others could misuse."""
 
     def protect(self, **options: Any) -> None:
-        if "access_key" in g or is_public():
+        if "access_key" in g or not has_session():
             return
         if g.principal is NOBODY and request.headers.get("Authorization", "").lower().startswith("bearer "):
             abort(401)  # a program whose key is wrong or has ended is to be told that, not of a form

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from flask import Response, abort, current_app, g, json, request, send_file, url_for
 from flask_appbuilder import expose
 from flask_babel import lazy_gettext as _l
-from werkzeug.exceptions import MethodNotAllowed, Unauthorized
+from werkzeug.exceptions import Unauthorized
 
 from app import files, outside
 from app.domain import dumps, portal
@@ -372,17 +372,8 @@ def _name(dump: Dump) -> str:
 
 # --- Errors --------------------------------------------------------------------------------------
 
-
-def tell(status: int, text: str, error: Exception) -> Response:
-    """An error, as programs read it (RFC 9457)."""
-    headers = {}
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        headers["Allow"] = ", ".join(error.valid_methods)
-    if wait := getattr(error, "retry_after", None):
-        headers["Retry-After"] = str(wait)
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    details = {
+tell = open_api.problems(
+    {
         400: "The request could not be understood.",
         401: "The access key is unknown, revoked or has ended. Leave it out to ask without one.",
         404: "There is no such address, or what it named is not published (any more).",
@@ -391,8 +382,4 @@ def tell(status: int, text: str, error: Exception) -> Response:
         500: "It has been recorded. Please try again later.",
         503: "Please ask again later, or for less.",
     }
-    return open_api.problem(status, details.get(status, text), headers=headers)
-
-
-def tell_parameter(error: BadParameter) -> Response:
-    return open_api.problem(400, f"{error.name}: {error}", parameter=error.name)
+)

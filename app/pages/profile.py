@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import abort, current_app, flash, g, redirect, render_template, request, session, url_for
 from flask_appbuilder import expose
-from flask_babel import gettext as _, lazy_gettext as _l, ngettext
+from flask_babel import get_locale, gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
 from markupsafe import Markup
 from wtforms import (
@@ -21,7 +21,7 @@ from wtforms import (
 from wtforms.validators import DataRequired, Email, EqualTo, InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput
 
-from app import audit
+from app import audit, outside
 from app.access import ROLES
 from app.ciphers import hashed_token
 from app.domain import access_keys, accounts, logins, passwords, second_factor, sessions
@@ -32,6 +32,9 @@ from app.fabkit.formats import moment
 from app.fabkit.forms import PHONE, trimmed
 from app.fabkit.pages import ModelPage, Page
 from app.models import db
+from app.pages import analyst_api
+from app.pages.analyst_api import AnalysisApi
+from app.pages.statistics import StatisticPage
 
 TABS = (
     ("index", _l("Personal details"), "user"),
@@ -39,6 +42,7 @@ TABS = (
     ("second_factor", _l("Second factor"), "shield-check"),
     ("sessions", _l("Sessions"), "history"),
     ("keys", _l("Access keys"), "key"),
+    ("interface", _l("Interface for analysis"), "report-analytics"),
 )
 DEFAULT_DAYS = 90
 
@@ -374,12 +378,16 @@ class MyAccount(Page):
         return self._keys(form, pages)
 
     def _exportable(self) -> dict[str, dict[str, str]]:
-        """The pages whose rows the account may export."""
+        """The pages from which the account may export."""
         held: Any = self.appbuilder.sm
         return {
-            view.class_permission_name: {"label": str(view.list_title), "url": f"{view.route_base}/export"}
+            view.class_permission_name: {
+                "label": str(view.list_title if isinstance(view, ModelPage) else view.title),
+                "url": f"{view.route_base}/export",
+            }
             for view in self.appbuilder.baseviews
-            if isinstance(view, ModelPage) and ("can_export", view.class_permission_name) in held.permissions()
+            if isinstance(view, ModelPage | StatisticPage)
+            and ("can_export", view.class_permission_name) in held.permissions()
         }
 
     def _created(self, form: KeyForm, allowed: set[str]) -> str | None:
@@ -431,6 +439,28 @@ class MyAccount(Page):
         db.session.commit()
         flash(_("The access key is revoked."), "success")
         return _sent_to(url_for(".keys"))
+
+    # --- the analyst interface
+
+    @expose("/interface", methods=["GET"])
+    @personal()
+    def interface(self) -> Any:
+        """How programs ask in one's name, told for the pages from which one may export."""
+        config = current_app.config
+        api = next(view for view in self.appbuilder.baseviews if isinstance(view, AnalysisApi))
+        pages = [page for page in api.pages() if page.allowed("can_export")]
+        operations = [analyst_api.operation(page) for page in pages]
+        return self._page(
+            "interface",
+            operations=operations,
+            example=operations[0] if operations else None,
+            is_query=bool(pages) and isinstance(pages[0], ModelPage),
+            base=outside.address(analyst_api.BASE),
+            language=str(get_locale() or config["BABEL_DEFAULT_LOCALE"]),
+            most=analyst_api.LARGEST_PAGE,
+            limit=config["EXPORT_ROWS"],
+            rate=config["API_RATE"],
+        )
 
 
 def _settings(**how: Any) -> SettingsForm:

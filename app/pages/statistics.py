@@ -145,7 +145,7 @@ class StatisticPage(Page):
             "statistics.html",
             page=self,
             asked=asked,
-            rows=self._ranked(found.rows, asked.sort)[:MOST_SHOWN],
+            rows=self.ranked(found.rows, asked.sort)[:MOST_SHOWN],
             all_lines=len(found.rows),
             total=found.total,
             months=self.trend(asked, found),
@@ -155,7 +155,7 @@ class StatisticPage(Page):
             ringing=self._ringing(found.rows, asked),
             way=regions.way_down(asked.code, g.principal),
             presets=_presets(),
-            by=[(line, BY[line]) for line in self._lines(asked.code)],
+            by=[(line, BY[line]) for line in self.lines_of(asked.code)],
             line=LINES[asked.line],
             drills=lambda row: asked.line == REGION and row.key not in (asked.code, OWN),
             url=lambda **changed: f"{self.route_base}/?{urlencode({**asked.params, **changed})}",
@@ -172,7 +172,7 @@ class StatisticPage(Page):
         """The ticked lines, or all of them, as a workbook with a chart."""
         asked, ticked = self.asked(request.form), set(request.form.getlist("row"))
         found = self.found(asked)
-        rows = [row for row in self._ranked(found.rows, asked.sort) if not ticked or row.key in ticked]
+        rows = [row for row in self.ranked(found.rows, asked.sort) if not ticked or row.key in ticked]
         if not rows:
             abort(400)
         content = self.book(asked, found, rows)
@@ -200,7 +200,7 @@ class StatisticPage(Page):
         code = given.get("region", "")
         code = regions.asked(code, g.principal) if is_number(code) else g.principal.region_code
         over = statistics.period(_month(given.get("from", "")), _month(given.get("to", "")))
-        lines, line = self._lines(code), given.get("by", "")
+        lines, line = self.lines_of(code), given.get("by", "")
         known = {head.name for head in self.heads}
         sort = given.get("sort", "")
         alarm = self.alarm and (thresholds.of(self.alarm.name, g.principal) or self.alarm.usual)
@@ -212,14 +212,14 @@ class StatisticPage(Page):
             alarm or Decimal(0),
         )
 
-    def _lines(self, code: str) -> list[str]:
+    def lines_of(self, code: str) -> list[str]:
         """By what it can be told of a region."""
         left_out = {KIND} if self.kinds_by_city and not code.endswith("00") else set()
         if code == regions.NATION and "work" in self.question.subjects:
             left_out.add(INSTITUTION)  # thousands of them, each counted in every county and month
         return [line for line in self.lines if line not in left_out]
 
-    def _ranked(self, rows: Sequence[Row], sort: str) -> list[Row]:
+    def ranked(self, rows: Sequence[Row], sort: str) -> list[Row]:
         """By a column: its name the most first, with a minus the least, those without a value last.
 
         In their own order if none is named and all can be shown.

@@ -1,5 +1,8 @@
 // My account: showing a password, the rule for passwords as it is met, copying and saving what is shown once.
 
+// On a phone the tabs are wider than the screen.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
 document.addEventListener("click", async ({ target }) => {
   const eye = target.closest("[data-show-password]");
   if (eye) showPassword(eye);
