@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from flask import Flask
 
-from bench import exporting, figures, importing, portal, prepare, sql
+from bench import exporting, figures, importing, portal, prepare, queries, sql
 from bench.prepare import ALL, PROVINCE, Person
 from bench.servers import Answer, Server
 
@@ -87,6 +87,7 @@ def every(bench: Bench, only: str) -> list[Job]:
         ],
         "portal": lambda: public(bench),
         "trace": lambda: [trace(bench, place) for place in places],
+        "queries": lambda: [query(bench, place, each) for each in queries.QUERIES for place in places],
         "statistics": lambda: [figure(bench, place, each) for each in figures.PAGES for place in places],
         "assign": lambda: [assign_some(bench), assign_all(bench)],
         "csv": lambda: [export(bench, "csv")],
@@ -218,6 +219,12 @@ def trace(bench: Bench, place: str) -> Job:
         raise AssertionError(f"{number} certificates name the standard {standard}, ours says {total}")
     ways = {"sql": partial(by_hand, by_sql), "ours": partial(by_web, ours)}
     return Job(f"trace a standard, {PLACES[place]}", ways, "ours <= 2 x sql + shell")
+
+
+def query(bench: Bench, place: str, which: queries.Query) -> Job:
+    ours, by_sql = queries.ways(bench, place, which)
+    ways = {"sql": partial(by_hand, by_sql), "ours": partial(by_web, ours)}
+    return Job(f"queries {which.url}, {PLACES[place]}", ways, "ours <= 2 x sql + shell")
 
 
 def figure(bench: Bench, place: str, which: figures.Page) -> Job:

@@ -54,7 +54,7 @@ def is_met(result: Result, results: Results) -> bool | None:
         return ours <= 1.5 * by_sql and (result.megabytes("ours") or 0) <= 200
     if name.startswith("job"):
         return ours <= (1.3 if "csv" in name else 1.5) * by_sql and (result.megabytes("ours") or 0) <= 80
-    if name.startswith(("search", "trace")):
+    if name.startswith(("search", "trace", "queries")):
         shell = _median(results, "page shell", "ours")
         return ours <= 2 * by_sql + shell if shell is not None else None
     if name.startswith("statistics"):

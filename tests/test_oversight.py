@@ -223,6 +223,16 @@ def test_a_threshold_holds_below_until_an_office_has_its_own(sign_in, world):
     assert db.session.scalar(select(func.count()).where(AuditEntry.subject == "alarm_threshold")) == 2
 
 
+def test_a_threshold_of_nought_is_one(sign_in, world):
+    person = sign_in("Supervisor", authority("3301"))
+    person.post("/oversight/business/threshold", {"threshold": "0"})
+
+    page = person.get("/oversight/business/")
+
+    assert 'name="threshold" inputmode="decimal" required value="0"' in page.text
+    assert page.text.count("<tr data-rings>") == 2  # the counties with anything late
+
+
 @pytest.mark.parametrize("value", ["", "x", "-1", "10000", "NaN", "Infinity", "1e9", "5; DROP TABLE"])
 def test_a_threshold_is_a_number_in_reach(sign_in, rows, value):
     person = sign_in("Supervisor", authority("3301"))

@@ -203,14 +203,19 @@ class StatisticPage(Page):
         lines, line = self.lines_of(code), given.get("by", "")
         known = {head.name for head in self.heads}
         sort = given.get("sort", "")
-        alarm = self.alarm and (thresholds.of(self.alarm.name, g.principal) or self.alarm.usual)
         return Asked(
             code,
             over,
             line if line in lines else lines[0],
             sort if sort.removeprefix("-") in known else "",
-            alarm or Decimal(0),
+            self._threshold(),
         )
+
+    def _threshold(self) -> Decimal:
+        if self.alarm is None:
+            return Decimal(0)
+        found = thresholds.of(self.alarm.name, g.principal)
+        return self.alarm.usual if found is None else found
 
     def lines_of(self, code: str) -> list[str]:
         """By what it can be told of a region."""
