@@ -1,11 +1,15 @@
 """审计日志: everything that is to be written down is, in a chain that nobody changes unseen; who may read it."""
 
+import re
+from pathlib import Path
+
 import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app import audit
 from app.models import AuditChain, AuditEntry, db
+from app.pages import audits as audit_pages
 from app.states import RETURNED
 from tests.factories import account, authority, bingtuan, capability, institution, task
 
@@ -108,6 +112,15 @@ def test_the_database_refuses_to_change_the_log(rows, log, verb):
     with pytest.raises(DBAPIError, match="only grows"):
         rows.execute(text(verb))
     rows.rollback()
+
+
+def test_what_is_written_down_has_a_word_for_the_auditor():
+    sources = [path.read_text(encoding="utf-8") for path in (Path(__file__).parents[1] / "app").rglob("*.py")]
+    written = [pair for text in sources for pair in re.findall(r'audit\.record\(\s*"(\w+)", "(\w+)"', text)]
+
+    assert len(written) > 40
+    assert {action for action, _subject in written} - set(audit_pages.ACTIONS) == set()
+    assert {subject for _action, subject in written} - set(audit_pages.SUBJECTS) == set()
 
 
 def test_the_command_names_the_break(app, rows, log):

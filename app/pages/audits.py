@@ -50,6 +50,13 @@ ACTIONS = {
     "delete": _l("Deleted"),
     "qualify": _l("Qualification recorded"),
     "change_seal": _l("Seal of the institution changed"),
+    "add_documents": _l("Scans added"),
+    "add_photos": _l("Photos added"),
+    "announce": _l("Change announced"),
+    "withdraw_announced": _l("Announced change withdrawn"),
+    "confirm": _l("Entry confirmed"),
+    "book": _l("Booked"),
+    "tell": _l("Parties told"),
     **{name: words for name, words in STEP_LABELS.items() if name != "reveal"},
 }
 SUBJECTS = {
@@ -68,6 +75,9 @@ SUBJECTS = {
     "page": _l("Page"),
     "job": _l("Job"),
     "audit": _l("Audit log"),
+    "catalogue_item": _l("Entry of the catalogue"),
+    "publication_rule": _l("Rule of publication"),
+    "alarm_threshold": _l("Alarm threshold"),
 }
 DETAILS = {
     "reason": _l("Reason"),
@@ -91,6 +101,8 @@ DETAILS = {
     "second_factor": _l("Second factor"),
     "seed": _l("Seed"),
     "among": _l("Among"),
+    "value": _l("Value"),
+    "automatic": _l("Automatic"),
 }
 
 
