@@ -816,6 +816,7 @@ def test_a_merge_forgets_no_column_that_names_an_organization():
         ("issuing_rule", "institution_id"): "the heir has its own",
         ("certificate_number", "institution_id"): "the heir has its own",
         ("publication_rule", "authority_id"): "the heir has its own",
+        ("alarm_threshold", "authority_id"): "the heir has its own",
         ("institution_version", "institution_id"): "what was known of it then",
         ("tally", "using_unit_id"): "always empty",
         ("tally", "institution_id"): "follows beside the others, past the jurisdiction",
