@@ -88,8 +88,8 @@ def rows(app: Flask, anchor: Any) -> Iterator[Any]:
 
 
 WRITTEN = (
-    "task, appointment, instrument, event, tally, capability, institution, using_unit, organization, ab_user, "
-    "attempt, captcha, clock_run, dump, audit_entry, audit_chain"
+    "task, appointment, instrument, event, tally, month_end, capability, institution, using_unit, organization, "
+    "ab_user, attempt, captcha, clock_run, dump, audit_entry, audit_chain"
 )
 
 

@@ -183,7 +183,7 @@ def test_figures_are_those_of_the_screen(program, enter, app, world_of_figures, 
     person = enter(asking.account)
     view = next(view for view in app.extensions["kit"].baseviews if view.route_base == path)
 
-    for by in view.lines_of(office.ljust(6, "0")):
+    for by in view.lines_of(view.asked({"region": office.ljust(6, "0")})):
         asked = {"by": by, "from": "2025-01", "to": "2026-03", "sort": f"-{view.charted}"}
         screen = person.get(f"{path}/", query_string=asked)
         told = asking.get(path, **asked).json

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Date, Select, exists, func, literal, or_, select
 
 from app.access import Principal
-from app.domain import catalogue_versions, holidays, inspections, notifications, standards
+from app.domain import catalogue_versions, holidays, inspections, month_ends, notifications, standards
 from app.domain.instruments import WARNED_BEFORE
 from app.errors import RuleError
 from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
@@ -79,7 +79,13 @@ def _rectification(day: date, _by: Principal) -> int:
     return inspections.remind(day)
 
 
+def _month_end(day: date, by: Principal) -> int:
+    """月末数, before the day itself changes anything."""
+    return month_ends.keep(day, by)
+
+
 HANDS: dict[str, Callable[[date, Principal], int]] = {
+    "month_end": _month_end,
     "announced": catalogue_versions.begin,
     "run_out": _run_out,
     "fall_due": _fall_due,

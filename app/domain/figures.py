@@ -4,6 +4,7 @@
 what was issued, what was issued in time. 覆盖率: of the kinds that are filed, those that somebody is able to verify.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,7 @@ from app.domain.statistics import (
     at_home_in_itself,
     inside,
     names,
+    rate,
     total,
 )
 from app.models import Capability, Institution, MeasurementStandard, Organization, Region, Tally, db
@@ -69,11 +71,6 @@ DESIGNATIONS = ("statutory", "authorized", "special")
 Counted = dict[str, dict[Key, int]]
 
 
-def rate(part: int, whole: int) -> Decimal | None:
-    """A share in percent with two places; None of nothing."""
-    return (Decimal(part) * 100 / whole).quantize(Decimal("0.01")) if whole else None
-
-
 def mean(whole: int, number: int) -> Decimal | None:
     """With one place; None of nothing."""
     return (Decimal(whole) / number).quantize(Decimal("0.1")) if number else None
@@ -83,9 +80,12 @@ def mean(whole: int, number: int) -> Decimal | None:
 
 
 def _instruments(found: Amounts) -> Values:
+    filed, before = found.of("use"), {when: found.of("use", when=when) or None for when in (YEAR_BEFORE, BEFORE)}
     return {
         "units": found.of("unit", ACTIVE),
-        "filed": found.of("use"),
+        "filed": filed,
+        **{f"{when}_filed": number for when, number in before.items()},
+        **{f"{when}_growth": number and rate(filed - number, number) for when, number in before.items()},
         **{purpose: found.of("use", purpose=purpose) for purpose in PURPOSES},
         **{use: found.of("use", use) for use in (IN_USE, STOPPED, SCRAPPED)},
     }
@@ -93,13 +93,20 @@ def _instruments(found: Amounts) -> Values:
 
 def _inspection_rate(found: Amounts) -> Values:
     due, verified = found.of("due"), found.of("due", VALID, DUE_SOON)
+    before = {when: _inspected(found, when) for when in (YEAR_BEFORE, BEFORE)}
     return {
+        **{f"{when}_rate": each for when, each in before.items()},
+        **{f"{when}_points": _points(rate(verified, due), each) for when, each in before.items()},
         "due": due,
         "verified": verified,
         **{state: found.of("due", state) for state in (VALID, DUE_SOON, OVERDUE, FAILED, UNVERIFIED)},
         "rate": rate(verified, due),
         "overdue_rate": rate(found.of("due", OVERDUE), due),
     }
+
+
+def _inspected(found: Amounts, when: str) -> Decimal | None:
+    return rate(found.of("due", VALID, DUE_SOON, when=when), found.of("due", when=when))
 
 
 def _standing(found: Amounts) -> Values:
@@ -117,9 +124,9 @@ def _units(found: Amounts) -> Values:
     }
 
 
-INSTRUMENTS = Question(("use", "unit"), _instruments)
-INSPECTION_RATE = Question(("due",), _inspection_rate)
-INSTRUMENT_STATES = Question(("due", "use"), _standing)
+INSTRUMENTS = Question(("use", "unit"), _instruments, compared=True)
+INSPECTION_RATE = Question(("due",), _inspection_rate, compared=True)
+INSTRUMENT_STATES = Question(("due", "use"), _standing, compared=True)
 USING_UNITS = Question(("unit", "use", "due"), _units)
 
 
@@ -182,23 +189,27 @@ ACCEPTANCE = Question(("work",), _work)
 # --- What waits for authorities ------------------------------------------------------------------
 
 
+def _to_do(found: Amounts) -> Values:
+    return {
+        UNASSIGNED: found.of("place", UNASSIGNED),
+        RETURNED: found.of("place", RETURNED),
+        "long": found.of("long"),
+        "filings": found.of("filing"),
+        "capabilities": found.of("capability", PENDING),
+        "standards": found.of("measurement_standard", SUBMITTED),
+    }
+
+
+TO_DO = Question(("place", "filing"), _to_do)
+
+
 def to_do(longest: int) -> Question:
     """行政待办业务: what waits for authorities, and how much of it for longer than so many days."""
-
-    def told(found: Amounts) -> Values:
-        return {
-            UNASSIGNED: found.of("place", UNASSIGNED),
-            RETURNED: found.of("place", RETURNED),
-            "long": found.of("long"),
-            "filings": found.of("filing"),
-            "capabilities": found.of("capability", PENDING),
-            "standards": found.of("measurement_standard", SUBMITTED),
-        }
 
     def more(code: str, children: list[Region], by: Principal) -> dict[str, dict[Key, int]]:
         return _merged(_waiting_longer(longest, code, children, by), _under_review(code, children, by))
 
-    return Question(("place", "filing"), told, more=more)
+    return replace(TO_DO, more=more)
 
 
 def _waiting_longer(days: int, code: str, children: list[Region], by: Principal) -> Counted:
@@ -209,7 +220,7 @@ def _waiting_longer(days: int, code: str, children: list[Region], by: Principal)
         .group_by("part")
     )
     found = db.session.execute(access.visible(rows, Tally, who=by))
-    return {row.part: {("long", "", "", ""): int(row.amount)} for row in found}
+    return {row.part: {("long", "", "", NOW): int(row.amount)} for row in found}
 
 
 def _under_review(code: str, children: list[Region], by: Principal) -> Counted:
@@ -237,7 +248,8 @@ def _institutions(found: Amounts) -> Values:
     }
 
 
-def _about_institutions(code: str, children: list[Region], by: Principal) -> Counted:
+def about_institutions(code: str, children: list[Region], by: Principal) -> Counted:
+    """What is told of the institutions of a region, by the part of it where they are at home."""
     today, ends = holidays.today(), Institution.authorized_until
     authorization = case((ends < today, "over"), (ends <= today + SOON, "ending"), else_="valid")
     rows = (
@@ -249,9 +261,9 @@ def _about_institutions(code: str, children: list[Region], by: Principal) -> Cou
     )  # fmt: skip
     found: Counted = {}
     for part, designation, standing, authorized, amount in db.session.execute(rows):
-        told = {("standing", standing, "", ""): amount}
+        told = {("standing", standing, "", NOW): amount}
         if standing != CLOSED:
-            told |= {("designation", designation, "", ""): amount, ("authorization", authorized, "", ""): amount}
+            told |= {("designation", designation, "", NOW): amount, ("authorization", authorized, "", NOW): amount}
         found = _merged(found, {part: told})
     effective, approved = Capability.state == EFFECTIVE, MeasurementStandard.state == APPROVED
     return _merged(
@@ -262,7 +274,8 @@ def _about_institutions(code: str, children: list[Region], by: Principal) -> Cou
     )  # fmt: skip
 
 
-INSTITUTIONS = Question((), _institutions, more=_about_institutions)
+SMALL = ("standing", "designation", "authorization", "capability", "measurement_standard")
+INSTITUTIONS = Question((), _institutions, more=about_institutions, small=SMALL)
 
 
 def _standards(code: str, children: list[Region], by: Principal) -> Counted:
@@ -340,7 +353,7 @@ def _of_institutions(
     )
     found: Counted = {}
     for part, each, amount in db.session.execute(rows):
-        found.setdefault(part, {})[subject, each, "", ""] = amount
+        found.setdefault(part, {})[subject, each, "", NOW] = amount
     return found
 
 

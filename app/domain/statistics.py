@@ -1,5 +1,5 @@
 """数据统计、行政监管: sums of the tallies of a region, line by line: of what lies directly within it, of each kind,
-institution or month.
+institution or month. What stands is told as it stands now, or as it was kept at the end of a month.
 
 A rate of nothing is no rate: None, and not zero.
 """
@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from app import access
 from app.access import Principal
 from app.domain import holidays, regions
-from app.models import CatalogueItem, Organization, Region, Tally, db
+from app.models import CatalogueItem, MonthEnd, Organization, Region, Tally, db
 
 EARLIEST = date(2000, 1, 1)
 MOST_MONTHS = 120
@@ -32,7 +32,7 @@ _TOLD_BY = {
 }
 # Of a province or the nation as a whole, or by what lies directly within it, cities are enough.
 _TOLD_BY_CITY = {"work": "work_city", "ended": "ended_city", "days": "days_city"}
-# What is counted month by month; all else stands as it is now.
+# What happened is counted month by month; all else stands.
 MONTHLY = frozenset({"result", "work", "ended", "days", "runs_out"})
 WITH_PURPOSE = frozenset({"use"})
 
@@ -54,6 +54,11 @@ class Period:
     def earlier(self, months: int) -> "Period":
         return Period(_shifted(self.first, -months), _shifted(self.last, -months))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the last month has not ended yet."""
+        return self.last >= holidays.today().replace(day=1)
+
     def each(self) -> list[date]:
         return [_shifted(self.first, by) for by in range(self.months)]
 
@@ -72,6 +77,12 @@ def period(first: date | None, last: date | None) -> Period:
     end = min(max(last or now, EARLIEST), now)
     begin = max(first or end.replace(month=1), EARLIEST, _shifted(end, 1 - MOST_MONTHS))
     return Period(min(begin, end), end)
+
+
+def last_months(number: int = 12) -> Period:
+    """So many months up to this one."""
+    this = holidays.today().replace(day=1)
+    return Period(_shifted(this, 1 - number), this)
 
 
 def _shifted(month: date, by: int) -> date:
@@ -93,7 +104,7 @@ class Amounts:
             if subject_ == subject
             and (not states or state in states)
             and purpose in (None, purpose_)
-            and (when in periods.split() or (not periods and when == NOW))
+            and when in periods.split()
         )
 
 
@@ -101,14 +112,20 @@ class Amounts:
 class Question:
     """What is asked: which subjects of the tallies, and what is told of their sums.
 
-    `compared` looks at the same months a year before (同比) and the months just before (环比) as well. `more` counts
-    what is in small tables, by region.
+    `compared` looks at the same months a year before (同比) and the months just before (环比) as well; of what stands,
+    at the ends of such months. `more` counts what is in small tables, by region, and calls it `small`.
     """
 
     subjects: tuple[str, ...] = ()
     told: Callable[[Amounts], Values] = lambda _found: {}
     compared: bool = False
     more: Callable[[str, Any, Principal], dict[str, dict[Key, int]]] | None = None
+    small: tuple[str, ...] = ()
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is about what stands, and not about what happened."""
+        return MONTHLY.isdisjoint(self.subjects)
 
 
 @dataclass(frozen=True)
@@ -135,32 +152,43 @@ def rate(part: int, whole: int) -> Decimal | None:
 
 
 def ask(question: Question, line: str, code: str, over: Period, by: Principal) -> Statistic:
-    """What is counted in a region, line by line, as far as the acting person sees it."""
+    """What is counted in a region, line by line, as far as the acting person sees it.
+
+    What stands is told of the end of the last month, or as it stands now if that has not ended; month by month, of
+    the ends of those that were kept.
+    """
     children = regions.children(code, by) or [db.session.get_one(Region, code)]
-    part = regions.part_of(Tally.region_code, code, [region.code for region in children])
-    found = _amounts(question, line, part, code, over, by)
-    if question.more and line == REGION:
+    found = _amounts(question, line, children, code, over, by)
+    if question.more and line == REGION and over.is_open:
         for key, amounts in question.more(code, children, by).items():
             found.setdefault(key, {}).update(amounts)
     if line == REGION:
         at_home_in_itself(found, code, children)
-    told = months(over) if line == MONTH else names(line, list(found), children)
+    told = _lines(question, line, found, children, over)
     rows = [Row(key, name, question.told(Amounts(found.get(key, {})))) for key, name in told.items()]
     return Statistic(rows, question.told(Amounts(total([found.get(key, {}) for key in told]))))
 
 
+def _lines(
+    question: Question, line: str, found: Mapping[str, Any], children: list[Region], over: Period
+) -> Mapping[str, str]:
+    """The lines by key. Of a month whose end was not kept nothing is known, and that is not zero."""
+    if line == MONTH:
+        return {key: name for key, name in months(over).items() if key in found or not question.stands}
+    if question.stands and not over.is_open and not found:
+        return {}
+    return names(line, list(found), children)
+
+
 def _amounts(
-    question: Question, line: str, part: Any, code: str, over: Period, by: Principal
+    question: Question, line: str, children: list[Region], code: str, over: Period, by: Principal
 ) -> dict[str, dict[Key, int]]:
-    of = {REGION: part, KIND: Tally.catalogue_item_id, INSTITUTION: Tally.institution_id, MONTH: Tally.month}[line]
-    periods = {NOW: over}
-    if question.compared and line != MONTH:
-        periods |= {YEAR_BEFORE: over.earlier(12), BEFORE: over.earlier(over.months)}
-    sums = [
-        _sums(subject, _counted(subject, line, code), of, periods, code, by)
-        for subject in question.subjects
-        if line != MONTH or subject in MONTHLY
-    ]
+    sums = []
+    for subject in (*question.subjects, *question.small):
+        asked = _happened if subject in MONTHLY else _standing
+        for table, when, held in asked(question, subject, line, over):
+            of = _line(table, line, code, children)
+            sums.append(_sums(table, subject, _counted(subject, line, code), of, when, held, code, by))
     found: dict[str, dict[Key, int]] = {}
     for row in db.session.execute(union_all(*sums)) if sums else ():
         key, subject, state, purpose, when, amount = tuple(row)
@@ -169,40 +197,67 @@ def _amounts(
     return found
 
 
+def _line(table: Any, line: str, code: str, children: list[Region]) -> Any:
+    if line == REGION:
+        return regions.part_of(table.region_code, code, [region.code for region in children])
+    return {KIND: table.catalogue_item_id, INSTITUTION: table.institution_id, MONTH: table.month}[line]
+
+
+# Of a subject: the table that has it, SQL in which of the periods a row lies, and that it lies in one.
+Held = tuple[Any, ColumnElement[str], ColumnElement[bool]]
+
+
+def _happened(question: Question, _subject: str, line: str, over: Period) -> list[Held]:
+    """A month may lie in two of the periods that are compared."""
+    if not question.compared or line == MONTH:
+        return [(Tally, literal(NOW), over.holds(Tally.month))]
+    periods = {NOW: over, YEAR_BEFORE: over.earlier(12), BEFORE: over.earlier(over.months)}
+    names = (case((each.holds(Tally.month), f"{name} "), else_="") for name, each in periods.items())
+    return [(Tally, func.concat(*names), or_(*(each.holds(Tally.month) for each in periods.values())))]
+
+
+def _standing(question: Question, subject: str, line: str, over: Period) -> list[Held]:
+    """As it stands now, and as it stood at the ends of months."""
+    if line == MONTH:
+        return [(MonthEnd, literal(NOW), MonthEnd.month.in_(over.each()))]
+    ends = {} if over.is_open else {over.last: NOW}
+    if question.compared:
+        ends |= {over.earlier(12).last: YEAR_BEFORE, over.earlier(1).last: BEFORE}
+    held: list[Held] = []
+    if over.is_open and subject not in question.small:
+        held.append((Tally, literal(NOW), true()))
+    if ends:
+        held.append((MonthEnd, case(ends, value=MonthEnd.month), MonthEnd.month.in_(list(ends))))
+    return held
+
+
 def _counted(subject: str, line: str, code: str) -> str:
     told = _TOLD_BY_CITY if line in (REGION, MONTH) and code.endswith("0000") else _TOLD_BY.get(line, {})
     return told.get(subject, subject)
 
 
-def _sums(subject: str, counted: str, line: Any, periods: Mapping[str, Period], code: str, by: Principal) -> Any:
-    """SELECT: the amounts of a subject; a month may lie in two of the periods."""
-    when, asked = _when(periods) if subject in MONTHLY else (literal(""), true())
+def _sums(
+    table: Any, subject: str, counted: str, line: Any, when: Any, held: ColumnElement[bool], code: str, by: Principal
+) -> Any:
+    """SELECT: the amounts of a subject."""
     rows = (
         select(
             cast(line, String).label("line"),
             literal(subject).label("subject"),
-            Tally.state,
-            (Tally.purpose if subject in WITH_PURPOSE else literal("")).label("purpose"),
+            table.state,
+            (table.purpose if subject in WITH_PURPOSE else literal("")).label("purpose"),
             when.label("when"),
-            func.sum(Tally.amount),
+            func.sum(table.amount),
         )
-        .where(Tally.subject == counted, asked, inside(code))
-        .group_by("line", Tally.state, "purpose", "when")
+        .where(table.subject == counted, held, inside(code, table))
+        .group_by("line", table.state, "purpose", "when")
     )
-    return access.visible(rows, Tally, who=by)
+    return access.visible(rows, table, who=by)
 
 
-def _when(periods: Mapping[str, Period]) -> tuple[ColumnElement[str], ColumnElement[bool]]:
-    """SQL: in which of the periods a month lies, each with a blank behind it; and that it lies in one."""
-    if len(periods) == 1:
-        return literal(NOW), periods[NOW].holds(Tally.month)
-    names = (case((each.holds(Tally.month), f"{name} "), else_="") for name, each in periods.items())
-    return func.concat(*names), or_(*(each.holds(Tally.month) for each in periods.values()))
-
-
-def inside(code: str) -> ColumnElement[bool]:
+def inside(code: str, table: Any = Tally) -> ColumnElement[bool]:
     """The condition on a tally that it counts what lies in a region."""
-    return true() if code == regions.NATION else access.within(regions.prefix(code))(Tally)
+    return true() if code == regions.NATION else access.within(regions.prefix(code))(table)
 
 
 def names(line: str, keys: list[str], children: list[Region]) -> dict[str, str]:

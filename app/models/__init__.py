@@ -74,6 +74,7 @@ from app.models.verification import (
     Event as Event,
     Findings as Findings,
     Instrument as Instrument,
+    MonthEnd as MonthEnd,
     Photo as Photo,
     Result as Result,
     Tally as Tally,

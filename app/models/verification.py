@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Numeric,
     PrimaryKeyConstraint,
@@ -422,11 +423,18 @@ class Event(SharedByParties, Big, Model):
     payload: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
 
-class Tally(SharedByParties, Big, Model):
-    """How many rows there are: the sum of `amount`. Changes are appended, and `folded` later.
+class Amount(SharedByParties):
+    """So many rows of what a `subject` of counting.py counts, by what it counts them."""
 
-    What each `subject` counts, and by what, stands in counting.py.
-    """
+    subject: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20))
+    catalogue_item_id: Mapped[int | None] = mapped_column(BigInteger)
+    purpose: Mapped[str | None] = mapped_column(String(20))
+    amount: Mapped[int] = mapped_column(BigInteger)
+
+
+class Tally(Amount, Big, Model):
+    """How many rows there are: the sum of `amount`. Changes are appended, and `folded` later."""
 
     __tablename__ = "tally"
     __table_args__ = big(
@@ -450,10 +458,23 @@ class Tally(SharedByParties, Big, Model):
         ),
     )
 
-    subject: Mapped[str] = mapped_column(String(20))
-    state: Mapped[str] = mapped_column(String(20))
-    catalogue_item_id: Mapped[int | None] = mapped_column(BigInteger)
-    purpose: Mapped[str | None] = mapped_column(String(20))
     month: Mapped[date | None]
-    amount: Mapped[int] = mapped_column(BigInteger)
     folded: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class MonthEnd(Amount, Model):
+    """月末数: how many rows there were of what stands, at the end of a month; kinds by city."""
+
+    __tablename__ = "month_end"
+    __table_args__ = (
+        Index(
+            "month_end_of_subject",
+            "month",
+            "subject",
+            text("left(city_code, 2)"),
+            postgresql_include=["region_code", "city_code", "state", "purpose", "catalogue_item_id", "amount"],
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, sort_order=-10)
+    month: Mapped[date]

@@ -14,6 +14,7 @@ from app.fabkit.pages import ModelPage
 from app.models import ClockRun
 
 HANDS = {
+    "month_end": _l("figures of the month kept"),
     "announced": _l("changes of the catalogue begun"),
     "run_out": _l("overdue"),
     "fall_due": _l("due soon"),

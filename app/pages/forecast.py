@@ -8,8 +8,7 @@ from flask import g
 from flask_babel import lazy_gettext as _l
 
 from app.domain import forecasts
-from app.domain.figures import rate
-from app.domain.statistics import KIND, REGION, Row, Statistic
+from app.domain.statistics import KIND, REGION, Row, Statistic, rate
 from app.pages.oversight import OversightPage
 from app.pages.statistics import RATE, Alarm, Asked, Head
 

@@ -9,7 +9,7 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 
 from app.domain import figures, statistics, thresholds
-from app.domain.statistics import INSTITUTION, KIND, REGION, Statistic
+from app.domain.statistics import INSTITUTION, KIND, REGION, Row, Statistic
 from app.errors import RuleError
 from app.fabkit.security import permitted
 from app.models import db
@@ -22,6 +22,7 @@ from app.pages.statistics import (
     OF_RESULTS,
     OF_THE_RESULTS,
     RATE,
+    RATE_BEFORE,
     TO_VERIFY,
     Alarm,
     Asked,
@@ -96,6 +97,7 @@ class AuthorityToDo(OversightPage):
     title = _l("What waits for authorities")
     subtitle = _l("Tasks without an institution, and what is to be reviewed, as it stands now.")
     charted = "long"
+    question = figures.TO_DO
     alarm = Alarm("waiting_days", "long", _l("Waiting for longer than"), _l("days"), Decimal(20), any=True)
     details = OF_QUEUE
     heads = (
@@ -106,8 +108,18 @@ class AuthorityToDo(OversightPage):
         Head("standards", _l("Standards under review")),
     )
 
+    monthly = (
+        *(Head(state, TASK_LABELS[state]) for state in (UNASSIGNED, RETURNED)),
+        Head("filings", _l("Filings under review")),
+    )
+
     def found(self, asked: Asked) -> Statistic:
-        return statistics.ask(figures.to_do(int(asked.threshold)), asked.line, asked.code, asked.over, g.principal)
+        now = statistics.period(None, None)
+        return statistics.ask(figures.to_do(int(asked.threshold)), asked.line, asked.code, now, g.principal)
+
+    def trend(self, asked: Asked, found: Statistic) -> list[Row]:
+        """What waited at the end of each of the last months."""
+        return self.by_month(asked, found, statistics.last_months())
 
 
 class Acceptance(OversightPage):
@@ -161,9 +173,10 @@ class InstitutionFigures(OversightPage):
     route_base = "/oversight/institutions"
     class_permission_name = "InstitutionFigures"
     title = _l("Institutions in figures")
-    subtitle = _l("Institutions at home in the region, by designation and standing, and what they have, as of now.")
+    subtitle = _l("Institutions at home in the region, by designation and standing, and what they have.")
     charted = "institutions"
     question = figures.INSTITUTIONS
+    has_period = True
     alarm = Alarm("authorizations_over", "over", _l("Expired authorizations more than"), "", Decimal(0))
     details = OF_INSTITUTIONS
     heads = (
@@ -183,9 +196,10 @@ class UnitFigures(OversightPage):
     route_base = "/oversight/units"
     class_permission_name = "UnitFigures"
     title = _l("Using units in figures")
-    subtitle = _l("Using units at home in the region, and what is filed there, as of now.")
+    subtitle = _l("Using units at home in the region, and what is filed there.")
     charted = "units"
     question = figures.USING_UNITS
+    has_period = True
     alarm = OVERDUE
     details = OF_UNITS
     heads = (
@@ -226,9 +240,10 @@ class InstrumentStates(OversightPage):
     route_base = "/oversight/states"
     class_permission_name = "InstrumentStates"
     title = _l("State of instruments")
-    subtitle = _l("What is filed, by the state of its verification and its use, as of now.")
+    subtitle = _l("What is filed, by the state of its verification and its use.")
     charted = "overdue_rate"
     question = figures.INSTRUMENT_STATES
+    has_period = True
     alarm = OVERDUE
     details = OF_INSTRUMENTS
     heads = (
@@ -236,6 +251,7 @@ class InstrumentStates(OversightPage):
         *BY_VERIFICATION,
         OVERDUE_RATE,
         *BY_USE[1:],
+        *RATE_BEFORE,
     )
 
 
@@ -245,10 +261,11 @@ class InstrumentKinds(OversightPage):
     route_base = "/oversight/kinds"
     class_permission_name = "InstrumentKinds"
     title = _l("Kinds of instruments")
-    subtitle = _l("What is filed and in use, by kind, with the state of its verification, as of now.")
+    subtitle = _l("What is filed and in use, by kind, with the state of its verification.")
     charted = "due"
     question = figures.INSPECTION_RATE
     lines = (KIND, REGION)
+    has_period = True
     alarm = OVERDUE
     details = OF_INSTRUMENTS
     heads = (
@@ -256,4 +273,5 @@ class InstrumentKinds(OversightPage):
         *BY_VERIFICATION,
         Head("rate", _l("Inspection rate"), RATE),
         OVERDUE_RATE,
+        *RATE_BEFORE,
     )

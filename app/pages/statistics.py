@@ -1,7 +1,7 @@
 """数据统计: figures by region down to the county, by kind or institution, as a table, a chart and a workbook."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -21,7 +21,6 @@ from app.domain.statistics import (
     INSTITUTION,
     KIND,
     MONTH,
-    MONTHLY,
     OWN,
     REGION,
     YEAR_BEFORE,
@@ -38,7 +37,7 @@ from app.fabkit.security import permitted
 from app.models import db
 from app.states import USE_LABELS, VERIFICATION_LABELS
 
-COUNT, RATE, POINTS, MEAN = "count", "rate", "points", "mean"
+COUNT, RATE, POINTS, MEAN, GROWTH = "count", "rate", "points", "mean", "growth"
 # What there is more of is in the workbook.
 MOST_SHOWN = 200
 LINES = {REGION: _l("Region"), KIND: _l("Kind"), INSTITUTION: _l("Institution"), MONTH: _l("Month")}
@@ -130,11 +129,17 @@ class StatisticPage(Page):
     def found(self, asked: Asked) -> Statistic:
         return statistics.ask(self.question, asked.line, asked.code, asked.over, g.principal)
 
-    def trend(self, asked: Asked, _found: Statistic) -> list[Row]:
-        """The months of the period one by one, if what is asked is counted by month."""
-        if not self.has_period or asked.over.months < 2 or MONTHLY.isdisjoint(self.question.subjects):
+    def trend(self, asked: Asked, found: Statistic) -> list[Row]:
+        """The months of the period one by one: what happened in each, or what stood at its end."""
+        return self.by_month(asked, found, asked.over) if self.has_period else []
+
+    def by_month(self, asked: Asked, found: Statistic, over: Period) -> list[Row]:
+        if over.months < 2:
             return []
-        return statistics.ask(self.question, MONTH, asked.code, asked.over, g.principal).rows
+        months = statistics.ask(self.question, MONTH, asked.code, over, g.principal).rows
+        if self.question.stands and over.is_open:
+            months.append(Row(over.last.isoformat(), f"{over.last:%Y-%m}", found.total))
+        return months if len(months) > 1 else []
 
     @expose("/", methods=["GET"])
     @permitted("list")
@@ -155,7 +160,8 @@ class StatisticPage(Page):
             ringing=self._ringing(found.rows, asked),
             way=regions.way_down(asked.code, g.principal),
             presets=_presets(),
-            by=[(line, BY[line]) for line in self.lines_of(asked.code)],
+            as_of=self._as_of(asked),
+            by=[(line, BY[line]) for line in self.lines_of(asked)],
             line=LINES[asked.line],
             drills=lambda row: asked.line == REGION and row.key not in (asked.code, OWN),
             url=lambda **changed: f"{self.route_base}/?{urlencode({**asked.params, **changed})}",
@@ -200,16 +206,11 @@ class StatisticPage(Page):
         code = given.get("region", "")
         code = regions.asked(code, g.principal) if is_number(code) else g.principal.region_code
         over = statistics.period(_month(given.get("from", "")), _month(given.get("to", "")))
-        lines, line = self.lines_of(code), given.get("by", "")
         known = {head.name for head in self.heads}
-        sort = given.get("sort", "")
-        return Asked(
-            code,
-            over,
-            line if line in lines else lines[0],
-            sort if sort.removeprefix("-") in known else "",
-            self._threshold(),
-        )
+        sort, line = given.get("sort", ""), given.get("by", "")
+        asked = Asked(code, over, line, sort if sort.removeprefix("-") in known else "", self._threshold())
+        lines = self.lines_of(asked)
+        return asked if line in lines else replace(asked, line=lines[0])
 
     def _threshold(self) -> Decimal:
         if self.alarm is None:
@@ -217,10 +218,11 @@ class StatisticPage(Page):
         found = thresholds.of(self.alarm.name, g.principal)
         return self.alarm.usual if found is None else found
 
-    def lines_of(self, code: str) -> list[str]:
-        """By what it can be told of a region."""
-        left_out = {KIND} if self.kinds_by_city and not code.endswith("00") else set()
-        if code == regions.NATION and "work" in self.question.subjects:
+    def lines_of(self, asked: Asked) -> list[str]:
+        """By what it can be told of a region and period."""
+        by_city = self.kinds_by_city or self._is_past(asked)
+        left_out = {KIND} if by_city and not asked.code.endswith("00") else set()
+        if asked.code == regions.NATION and "work" in self.question.subjects:
             left_out.add(INSTITUTION)  # thousands of them, each counted in every county and month
         return [line for line in self.lines if line not in left_out]
 
@@ -236,6 +238,18 @@ class StatisticPage(Page):
         told = sorted((row for row in rows if row.values[name] is not None), key=lambda row: row.values[name])
         return [*(told if sort.startswith("-") else reversed(told)), *(row for row in rows if row.values[name] is None)]
 
+    def _is_past(self, asked: Asked) -> bool:
+        """Whether it is told of something as it stood, and does not stand now."""
+        return self.has_period and self.question.stands and not asked.over.is_open
+
+    def _as_of(self, asked: Asked) -> str:
+        """Of what stands: when it stood so."""
+        if not self.question.stands:
+            return ""
+        if not self._is_past(asked):
+            return _("As of now")
+        return _("As of the end of %(month)s", month=f"{asked.over.last:%Y-%m}")
+
     def is_marked(self, _head: Head, _values: Mapping[str, Any], _asked: Asked) -> bool:
         """Whether a figure of a line is worse than it may be, by itself."""
         return False
@@ -246,6 +260,8 @@ class StatisticPage(Page):
     def _rows_of(self, asked: Asked) -> Callable[[Head, str | None], str | None]:
         """The address of the rows behind a figure of a line, or of all of them."""
         details = self.details
+        if self._is_past(asked):
+            return lambda _head, _key: None
         if details is None or not self.appbuilder.sm.has_access("can_list", details.permission):
             return lambda _head, _key: None
         last = (asked.over.last.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
@@ -271,6 +287,7 @@ class StatisticPage(Page):
     def _facts(self, asked: Asked, shown: int, of: int, now: datetime) -> list[tuple[str, str]]:
         place = "".join(name for _code, name in regions.way_down(asked.code, g.principal)) or _("The whole country")
         over = [(_("Months"), f"{asked.over.first:%Y-%m} - {asked.over.last:%Y-%m}")] if self.has_period else []
+        over += [(_("Figures"), as_of)] if (as_of := self._as_of(asked)) else []
         return [
             (_("Region"), place),
             *over,
@@ -289,6 +306,8 @@ def cell(head: Head, values: Mapping[str, Any]) -> str:
         return f"{value:,}"
     if head.kind == MEAN:
         return f"{value:,.1f}"
+    if head.kind == GROWTH:
+        return f"{value:+.2f}%"
     return f"{value:+.2f}" if head.kind == POINTS else f"{value:.2f}%"
 
 
@@ -323,6 +342,12 @@ BY_VERIFICATION = tuple(
     Head(state, VERIFICATION_LABELS[state], rows={**TO_VERIFY, "verification": state})
     for state in ("valid", "due_soon", "overdue", "failed", "unverified")
 )
+RATE_BEFORE = (
+    Head("year_before_rate", _l("Inspection rate a year before"), RATE),
+    Head("year_before_points", _l("Against a year before, points"), POINTS),
+    Head("before_rate", _l("Inspection rate a month before"), RATE),
+    Head("before_points", _l("Against a month before, points"), POINTS),
+)
 OF_THE_RESULTS = (
     Head("results", _l("Results"), rows={}),
     Head("passed", _l("Passed"), rows={"passed": "passed"}),
@@ -340,12 +365,17 @@ class InstrumentStatistics(StatisticPage):
     subtitle = _l("What is filed, by purpose and by use.")
     charted = "filed"
     question = figures.INSTRUMENTS
+    has_period = True
     details = OF_INSTRUMENTS
     heads = (
         Head("units", _l("Using units")),
         Head("filed", _l("Filed instruments"), rows=FILED),
         *(Head(purpose, word, rows={**FILED, "purpose": purpose}) for purpose, word in PURPOSES.items()),
         *BY_USE,
+        Head("year_before_filed", _l("Filed a year before")),
+        Head("year_before_growth", _l("Growth in a year"), GROWTH),
+        Head("before_filed", _l("Filed a month before")),
+        Head("before_growth", _l("Growth in a month"), GROWTH),
     )
 
 
@@ -355,16 +385,18 @@ class InspectionRateStatistics(StatisticPage):
     route_base = "/statistics/inspection-rate"
     class_permission_name = "InspectionRateStatistics"
     title = _l("Inspection rate in figures")
-    subtitle = _l("Of what is filed and in use, what has a valid verification today.")
+    subtitle = _l("Of what is filed and in use, what has a valid verification.")
     charted = "rate"
     question = figures.INSPECTION_RATE
     lines = (REGION, KIND)
+    has_period = True
     details = OF_INSTRUMENTS
     heads = (
         Head("due", _l("To be verified"), rows=TO_VERIFY),
         Head("verified", _l("With a valid verification")),
         *BY_VERIFICATION[2:],
         Head("rate", _l("Inspection rate"), RATE),
+        *RATE_BEFORE,
     )
 
 

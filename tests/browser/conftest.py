@@ -116,7 +116,7 @@ def clerk(browser: Browser, address: str) -> Iterator[Any]:
         context = browser.new_context(viewport=size, locale="zh-CN", accept_downloads=True)
         contexts.append(context)
         someone = Clerk(context.new_page(), address)
-        someone.page.set_default_timeout(15_000)
+        someone.page.set_default_timeout(60_000)
         someone.sign_in(name)
         someone.begin()
         clerks.append(someone)

@@ -70,7 +70,7 @@ def visit(browser, address, register):
         context = browser.new_context(viewport=size, locale="zh-CN", bypass_csp=True, **how)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("response", lambda answer: complaints.append("cookie") if "set-cookie" in answer.headers else None)

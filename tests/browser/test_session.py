@@ -106,7 +106,7 @@ def test_what_was_typed_is_back_after_the_end_and_a_new_login(officer, office):
     page = officer.page
     refuse(officer)
 
-    page.wait_for_url("**/login/?next=**", timeout=15_000)
+    page.wait_for_url("**/login/?next=**", timeout=60_000)
     assert page.locator(".alert-warning").count() == 1
     idle_time(office, 1800)
     sign_in_again(officer, username)

@@ -1,0 +1,65 @@
+"""月末数: what stands, kept at the end of each month. What happened in a month is tallied by itself."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, null, or_, select
+
+from app.access import Principal
+from app.domain import figures, holidays, regions
+from app.models import MonthEnd, Region, Tally, db
+from app.states import AWAITING_AUTHORITY
+
+# Later than this a month's end is not what is found.
+KEPT_WITHIN_DAYS = 5
+STANDING = ("use", "due", "unit", "filing")
+FACTS = ("month", "subject", "city_code", "region_code", "catalogue_item_id", "purpose", "state", "amount")
+
+
+def keep(day: date, by: Principal) -> int:
+    """On the first days of a month keep what stands as the end of the month before, once. Gives how many amounts."""
+    first, month = day.replace(day=1), before(day)
+    is_kept = db.session.scalar(select(exists().where(MonthEnd.month == month)))
+    if is_kept or first != holidays.today().replace(day=1) or day.day > KEPT_WITHIN_DAYS:
+        return 0
+    return keep_as(month, by)
+
+
+def before(day: date) -> date:
+    """The month before that of a day."""
+    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def keep_as(month: date, by: Principal) -> int:
+    """Keep what stands as the end of a month, for whoever sees everything. Gives how many amounts."""
+    waiting = and_(Tally.subject == "place", Tally.state.in_(sorted(AWAITING_AUTHORITY)))
+    by_region = _tallied(month, Tally.region_code, null(), or_(Tally.subject.in_(STANDING), waiting))
+    by_kind = _tallied(month, Tally.city_code, Tally.catalogue_item_id, Tally.subject == "due_kind")
+    return _kept(by_region) + _kept(by_kind) + _keep_institutions(month, by)
+
+
+def _tallied(month: date, region: Any, kind: Any, which: ColumnElement[bool]) -> Any:
+    amount, by = func.sum(Tally.amount), (Tally.city_code, region, Tally.purpose, Tally.state, Tally.subject)
+    kinds = () if kind is null() else (kind,)
+    facts = (literal(month), Tally.subject, Tally.city_code, region, kind, Tally.purpose, Tally.state, amount)
+    return select(*facts).where(which).group_by(*by, *kinds).having(amount != 0)
+
+
+def _kept(rows: Any) -> int:
+    done = insert(MonthEnd).from_select(FACTS, rows).returning(literal(1)).cte("kept")
+    return db.session.scalar(select(func.count()).select_from(done)) or 0
+
+
+def _keep_institutions(month: date, by: Principal) -> int:
+    """Of small tables there are no tallies."""
+    everywhere, of_all = list(db.session.scalars(select(Region))), replace(by, jurisdiction="")
+    kept = [
+        {"month": month, "subject": subject, "state": state, "amount": amount, "region_code": code,
+         "city_code": code[:4] + "00"}
+        for code, amounts in figures.about_institutions(regions.NATION, everywhere, of_all).items()
+        for (subject, state, _purpose, _when), amount in amounts.items()
+    ]  # fmt: skip
+    if kept:
+        db.session.execute(insert(MonthEnd), kept)
+    return len(kept)
