@@ -244,9 +244,9 @@ class StatisticPage(Page):
 
     def _as_of(self, asked: Asked) -> str:
         """Of what stands: when it stood so."""
-        if not self.question.stands:
+        if not (self.question.stands and self.has_period):
             return ""
-        if not self._is_past(asked):
+        if asked.over.is_open:
             return _("As of now")
         return _("As of the end of %(month)s", month=f"{asked.over.last:%Y-%m}")
 

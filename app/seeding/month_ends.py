@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from sqlalchemy import Date, Integer, case, cast, func, insert, literal, select, true
+from sqlalchemy import Date, Integer, Numeric, case, cast, delete, func, insert, literal, select, true
 
 from app.access import EVERYTHING
 from app.domain import month_ends
@@ -15,21 +15,20 @@ GROWTH, IMPROVEMENT = 4, 3
 
 
 def write(today: date) -> None:
-    """Keep the last month as it stands, and those before it after it."""
-    last = month_ends.before(today)
-    month_ends.keep_as(last, EVERYTHING)
-    gone = func.generate_series(1, MONTHS - 1, type_=Integer).table_valued("months").render_derived()
-    earlier = gone.c.months
-    month = cast(literal(last, Date) - func.make_interval(0, earlier), Date)
+    """Keep this month, those before it after it, and forget it again: it has not ended."""
+    this = today.replace(day=1)
+    month_ends.keep_as(this, EVERYTHING)
+    gone = func.generate_series(1, MONTHS, type_=Integer).table_valued("months").render_derived()
+    back = gone.c.months
     verified = case((MonthEnd.state.in_((VALID, DUE_SOON)), IMPROVEMENT), else_=0)
     # Regions differ from each other.
     pace = 1 + func.abs(func.hashtext(MonthEnd.region_code)) % 3
-    left = 1000 - earlier * (GROWTH * pace + verified)
+    left = cast(1000 - back * (GROWTH * pace + verified), Numeric) / 1000
     facts = {name: getattr(MonthEnd, name) for name in month_ends.FACTS}
-    facts |= {"month": month, "amount": MonthEnd.amount * left // 1000}
-    rows = (
-        select(*(facts[name] for name in month_ends.FACTS))
-        .join_from(MonthEnd, gone, true())
-        .where(MonthEnd.month == last)
-    )
-    db.session.execute(insert(MonthEnd).from_select(month_ends.FACTS, rows))
+    facts |= {
+        "month": cast(literal(this, Date) - func.make_interval(0, back), Date),
+        "amount": func.round(MonthEnd.amount * left),
+    }
+    rows = select(*facts.values()).join_from(MonthEnd, gone, true()).where(MonthEnd.month == this)
+    db.session.execute(insert(MonthEnd).from_select(list(facts), rows))
+    db.session.execute(delete(MonthEnd).where(MonthEnd.month == this))

@@ -6,6 +6,7 @@ const style = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const FONT = '"PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", system-ui, sans-serif';
 const BAR = 26;
 const MOST_BARS = 40;
+const MOST_LABELS = 6;
 
 function read(table, name) {
   const column = [...table.querySelectorAll("thead th")].findIndex((th) => th.dataset.head === name);
@@ -20,6 +21,14 @@ function read(table, name) {
     };
   });
   return { label: column < 0 ? name : table.querySelectorAll("thead th")[column].dataset.label, lines };
+}
+
+// Of many points the first and the last have their figures beside them, and the greatest and the least.
+function speaks(lines, index) {
+  if (lines.length <= MOST_LABELS) return true;
+  const values = lines.map((line) => line.value).filter((value) => value !== null);
+  return [0, lines.length - 1].includes(index) || [Math.max(...values), Math.min(...values)]
+    .some((value) => lines.findIndex((line) => line.value === value) === index);
 }
 
 function options(kind, { label, lines }) {
@@ -40,14 +49,14 @@ function options(kind, { label, lines }) {
     label: {
       show: lines.length <= MOST_BARS,
       position: kind === "bar" ? "right" : "top",
-      formatter: ({ dataIndex }) => lines[dataIndex].shown,
+      formatter: ({ dataIndex }) => (kind === "bar" || speaks(lines, dataIndex) ? lines[dataIndex].shown : ""),
       ...text,
     },
   };
   return {
     animation: false,
     title: { text: label, left: 0, textStyle: { ...text, fontSize: 13, color: style("--ink") } },
-    grid: { left: 8, right: 64, top: 36, bottom: 8, containLabel: true },
+    grid: { left: 8, right: 64, top: kind === "bar" ? 36 : 56, bottom: 8, containLabel: true },
     tooltip: {
       trigger: "axis",
       renderMode: "richText", // HTML would bring inline styles, which no page of ours allows
