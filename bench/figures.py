@@ -6,6 +6,7 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from app.domain import statistics
 from bench import sql
 from bench.sql import Area
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from bench.jobs import Bench
 
 YEAR = date.today().year
+A_YEAR_AGO = date.today().replace(year=YEAR - 1, day=1)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,18 @@ def ways(bench: "Bench", place: str, page: Page) -> tuple[Any, Any]:
 def _summed(connection: Any, area: Area, page: Page) -> Any:
     line = "catalogue_item_id" if "kind" in page.url else f"left(region_code, {len(area.prefix) + 2})"
     by = f"{line}, subject, state, purpose" + (", month" if "runs_out" in page.subjects else "")
-    return sql.all_rows(connection, f"SELECT {by}, sum(amount) FROM tally t WHERE {_where(area, page)} GROUP BY {by}")
+    found = sql.all_rows(connection, f"SELECT {by}, sum(amount) FROM tally t WHERE {_where(area, page)} GROUP BY {by}")
+    return found if page.is_monthly else found + sql.all_rows(connection, _kept(area, page, line))
+
+
+def _kept(area: Area, page: Page, line: str) -> str:
+    """The same at the ends of this year's months, and at that of this month a year ago."""
+    subjects = ", ".join(f"'{subject}'" for subject in page.subjects)
+    months = ", ".join(f"'{month:%Y-%m-%d}'" for month in (*statistics.period(None, None).each(), A_YEAR_AGO))
+    return f"""
+    SELECT {line}, month, subject, state, purpose, sum(amount) FROM month_end t
+     WHERE month IN ({months}) AND subject IN ({subjects}) AND {area.tasks}
+     GROUP BY 1, 2, 3, 4, 5"""
 
 
 def _where(area: Area, page: Page) -> str:
