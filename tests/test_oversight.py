@@ -90,6 +90,22 @@ def test_the_business_is_what_the_history_tells(sign_in, world, office, prefix, 
     assert (found["late"], found["late_rate"]) == (str(int(found["certified"]) // 3), "33.33%")
 
 
+def test_the_work_in_counties_directly_below_a_province_is_told(sign_in, rows):
+    for county, number in (("110101", 1), ("110102", 2)):
+        authority(county, parent=authority("11"))
+        unit, lab = using_unit(county), institution(county)
+        for _ in range(number):
+            _went(county, unit, lab)
+    tallies.rebuild()
+
+    province = figures(sign_in("Analyst", authority("11")).get("/oversight/business/"))
+    nation = figures(sign_in("Analyst", authority("")).get("/oversight/business/"))
+
+    told = [(line["applied"], line["certified"], line["late"]) for line in (province["东城区"], province["西城区"])]
+    assert told == [("1", "3", "1"), ("2", "6", "2")]
+    assert nation["北京市"]["applied"] == "3"
+
+
 def test_acceptance_is_of_what_was_answered_or_ran_out(sign_in, world):
     found = figures(sign_in("Analyst", authority("3301")).get("/oversight/acceptance/"))
 

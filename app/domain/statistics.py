@@ -137,8 +137,7 @@ def rate(part: int, whole: int) -> Decimal | None:
 def ask(question: Question, line: str, code: str, over: Period, by: Principal) -> Statistic:
     """What is counted in a region, line by line, as far as the acting person sees it."""
     children = regions.children(code, by) or [db.session.get_one(Region, code)]
-    part = regions.part_of(Tally.region_code, code, [region.code for region in children])
-    found = _amounts(question, line, part, code, over, by)
+    found = _amounts(question, line, code, children, over, by)
     if question.more and line == REGION:
         for key, amounts in question.more(code, children, by).items():
             found.setdefault(key, {}).update(amounts)
@@ -150,14 +149,16 @@ def ask(question: Question, line: str, code: str, over: Period, by: Principal) -
 
 
 def _amounts(
-    question: Question, line: str, part: Any, code: str, over: Period, by: Principal
+    question: Question, line: str, code: str, children: list[Region], over: Period, by: Principal
 ) -> dict[str, dict[Key, int]]:
+    parts = [region.code for region in children]
+    part, told_by = regions.part_of(Tally.region_code, code, parts), _told_by(line, code, parts)
     of = {REGION: part, KIND: Tally.catalogue_item_id, INSTITUTION: Tally.institution_id, MONTH: Tally.month}[line]
     periods = {NOW: over}
     if question.compared and line != MONTH:
         periods |= {YEAR_BEFORE: over.earlier(12), BEFORE: over.earlier(over.months)}
     sums = [
-        _sums(subject, _counted(subject, line, code), of, periods, code, by)
+        _sums(subject, told_by.get(subject, subject), of, periods, code, by)
         for subject in question.subjects
         if line != MONTH or subject in MONTHLY
     ]
@@ -169,9 +170,10 @@ def _amounts(
     return found
 
 
-def _counted(subject: str, line: str, code: str) -> str:
-    told = _TOLD_BY_CITY if line in (REGION, MONTH) and code.endswith("0000") else _TOLD_BY.get(line, {})
-    return told.get(subject, subject)
+def _told_by(line: str, code: str, parts: list[str]) -> Mapping[str, str]:
+    """By what a subject is told, if not by itself. Counties directly below a province are in no city of their own."""
+    in_cities = code.endswith("0000") and all(part.endswith("00") for part in parts)
+    return _TOLD_BY_CITY if line in (REGION, MONTH) and in_cities else _TOLD_BY.get(line, {})
 
 
 def _sums(subject: str, counted: str, line: Any, periods: Mapping[str, Period], code: str, by: Principal) -> Any:
