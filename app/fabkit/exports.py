@@ -228,9 +228,10 @@ class Exports:
     def cells(self, selection: Selection, columns: list[Column], sort: str = "") -> Any:
         """The cells of the selected rows in the order of the list: these first, then what is joined to them."""
         source, model = self.source, self.source.model
-        chosen = visible(self._ids(selection), model).cte("chosen").prefix_with("MATERIALIZED")
+        picked = visible(self._ids(selection), model).add_columns(*source.spread)
+        chosen = picked.cte("chosen").prefix_with("MATERIALIZED")
         cells = [column.in_sheet().label(column.name) for column in columns]
-        rows = select(*cells).select_from(chosen).join(model, model.id == chosen.c.id)
+        rows = select(*cells).select_from(chosen).join(model, source.is_one_of(chosen))
         order = lists.order(self.query(MultiDict({"sort": sort})))
         return visible(lists.joined(rows, source), model).order_by(*order)
 
