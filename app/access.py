@@ -526,7 +526,7 @@ _OVERSIGHT = dict.fromkeys(
 )  # fmt: skip
 _LEADS = {page: f"{names} can_set_threshold" for page, names in _OVERSIGHT.items()}
 # 数据查询: everybody who analyses looks; telephones and names of persons are for who leads the office.
-_WITH_PERSONS = ("AppointmentQueries", "InstitutionQueries", "UnitQueries", "StandardQueries")
+_WITH_PERSONS = ("AppointmentQueries", "InstitutionQueries", "UnitQueries", "StandardQueries", "StepQueries")
 _QUERIES = dict.fromkeys(("InstrumentQueries", "CertificateQueries", *_WITH_PERSONS), "can_list can_show can_export")
 _QUERIES_WITH_PERSONS = {**_QUERIES, **dict.fromkeys(_WITH_PERSONS, "can_list can_show can_export can_see_persons")}
 _INSPECTED = {"OwnInspections": "can_list can_show can_export answer report"}

@@ -92,7 +92,8 @@ def _running_out(instrument: Any) -> dict[str, Any]:
     return {"month": month_of(instrument.valid_until), "state": cycle}
 
 
-def _ended(event: Any) -> ColumnElement[bool]:
+def ended(event: Any) -> ColumnElement[bool]:
+    """SQL: whether a step ended a task whose history keeps how long it took."""
     return and_(event.subject == "task", event.step == APPROVE.name, event.payload.is_not(None))
 
 
@@ -100,13 +101,18 @@ def _ended_by(event: Any) -> dict[str, Any]:
     return {**_ended_in_city(event), **_place(event), "institution_id": event.institution_id}
 
 
-def _ended_in_city(event: Any) -> dict[str, Any]:
-    when = case((cast(event.payload[LATE].astext, Boolean), LATE), else_=IN_TIME)
-    return {**_city(event), "month": month(event.at), "state": when}
+def how_ended(event: Any) -> Any:
+    """SQL: whether a task was late or in time, as the step that ended it keeps it."""
+    return case((cast(event.payload[LATE].astext, Boolean), LATE), else_=IN_TIME)
 
 
-def _days(event: Any) -> Any:
+def days_taken(event: Any) -> Any:
+    """SQL: how many days a task took, as the step that ended it keeps it."""
     return cast(event.payload["days"].astext, Integer)
+
+
+def _ended_in_city(event: Any) -> dict[str, Any]:
+    return {**_city(event), "month": month(event.at), "state": how_ended(event)}
 
 
 def _to_verify(instrument: Any) -> ColumnElement[bool]:
@@ -227,8 +233,8 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
             frozenset(),
         ),
         # 出证及时率, 平均用时.
-        Subject("ended", _ended_by, _ended, frozenset({APPROVE.name})),
-        Subject("days", _ended_by, _ended, frozenset({APPROVE.name}), _days),
+        Subject("ended", _ended_by, ended, frozenset({APPROVE.name})),
+        Subject("days", _ended_by, ended, frozenset({APPROVE.name}), days_taken),
         # The same of cities as a whole: a province or the nation has many institutions and counties.
         Subject(
             "work_city",
@@ -236,8 +242,8 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
             lambda row: row.subject == "task",
             frozenset(),
         ),
-        Subject("ended_city", _ended_in_city, _ended, frozenset({APPROVE.name})),
-        Subject("days_city", _ended_in_city, _ended, frozenset({APPROVE.name}), _days),
+        Subject("ended_city", _ended_in_city, ended, frozenset({APPROVE.name})),
+        Subject("days_city", _ended_in_city, ended, frozenset({APPROVE.name}), days_taken),
     ),
     "organization": (
         Subject(

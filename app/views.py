@@ -78,6 +78,7 @@ from app.pages.statistics import (
     PassRateStatistics,
     WorkloadStatistics,
 )
+from app.pages.step_queries import StepQueries
 from app.pages.traces import Traces
 from app.pages.unit_queries import UnitQueries
 from app.pages.wall import Wall
@@ -125,6 +126,7 @@ MENU = (
             MenuPage(_l("Query of institutions"), InstitutionQueries, "building-bank"),
             MenuPage(_l("Query of using units"), UnitQueries, "users"),
             MenuPage(_l("Query of measurement standards"), StandardQueries, "scale"),
+            MenuPage(_l("Steps of tasks"), StepQueries, "list-check"),
         ),
     ),
     MenuGroup(

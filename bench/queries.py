@@ -57,6 +57,17 @@ QUERIES = (
         f"{_PLACE} JOIN institution i ON i.organization_id = t.id",
     ),
     Query(
+        f"/queries/steps/?step=return&at_from={_NOW}", "event",
+        f"event t WHERE t.subject = 'task' AND t.step = 'return' AND t.at >= '{_NOW} 00:00+08' AND {{area}}",
+        "t.at DESC, t.id DESC",
+        "t.at, t.step, t.from_state, t.to_state, t.by_name, t.by_organization, t.reason, a.no, i.name, r.full_name,"
+        " o.name",
+        f"{_PLACE} JOIN task k ON (k.id, k.city_code) = (t.subject_id, t.city_code)"
+        " JOIN appointment a ON (a.id, a.city_code) = (k.appointment_id, k.city_code)"
+        " JOIN instrument i ON (i.id, i.city_code) = (k.instrument_id, k.city_code)"
+        " LEFT JOIN organization o ON o.id = t.institution_id",
+    ),
+    Query(
         "/queries/units/?nature=enterprise", "organization",
         "organization t JOIN using_unit i ON i.organization_id = t.id WHERE t.kind = 'using_unit'"
         " AND t.merged_into_id IS NULL AND i.nature = 'enterprise' AND {home}", "t.id",

@@ -1,5 +1,6 @@
 """行政监管: what is told of offices and institutions is what a full count says; alarms ring where they should."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -88,6 +89,43 @@ def test_the_business_is_what_the_history_tells(sign_in, world, office, prefix, 
         found[name] for name in ("applied", "assigned", "accepted", "returned", "refused", "recorded", "certified")
     ] == [steps(prefix, each.name) for each in (SUBMIT, ASSIGN, ACCEPT, RETURN, REFUSE, RECORD, APPROVE)]
     assert (found["late"], found["late_rate"]) == (str(int(found["certified"]) // 3), "33.33%")
+
+
+STEPS_OF = {
+    "business": {"applied", "assigned", "accepted", "returned", "refused", "recorded", "certified", "late"},
+    "acceptance": {"offered", "accepted", "returned", "timed_out", "withdrawn"},
+    "quantity": {"recorded", "certified", "late"},
+}
+
+
+@pytest.mark.parametrize("page", STEPS_OF)
+@pytest.mark.parametrize("office", ["", "33", "3301", "330106"])
+def test_what_was_done_leads_to_the_steps_that_are_counted(sign_in, world, page, office):
+    person, led = sign_in("Analyst", authority(office)), set()
+    for by in ("region", "institution"):
+        for line in lines(person.get(f"/oversight/{page}/?by={by}")).values():
+            for head, cell in line.items():
+                if cell.leads and cell.leads.startswith("/queries/steps/"):
+                    led.add(head)
+                    assert re.findall('data-total="(.*?)"', person.get(cell.leads).text) == [cell.text], cell.leads
+
+    assert led == STEPS_OF[page]
+
+
+def test_the_work_in_counties_directly_below_a_province_is_told(sign_in, rows):
+    for county, number in (("110101", 1), ("110102", 2)):
+        authority(county, parent=authority("11"))
+        unit, lab = using_unit(county), institution(county)
+        for _ in range(number):
+            _went(county, unit, lab)
+    tallies.rebuild()
+
+    province = figures(sign_in("Analyst", authority("11")).get("/oversight/business/"))
+    nation = figures(sign_in("Analyst", authority("")).get("/oversight/business/"))
+
+    told = [(line["applied"], line["certified"], line["late"]) for line in (province["东城区"], province["西城区"])]
+    assert told == [("1", "3", "1"), ("2", "6", "2")]
+    assert nation["北京市"]["applied"] == "3"
 
 
 def test_acceptance_is_of_what_was_answered_or_ran_out(sign_in, world):

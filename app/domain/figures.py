@@ -153,23 +153,29 @@ def _points(now: Decimal | None, then: Decimal | None) -> Decimal | None:
     return None if now is None or then is None else now - then
 
 
+# What was done of tasks, and the steps of their history by which it is counted.
+WORK = {
+    "applied": (SUBMIT.name,),
+    "offered": (SUBMIT.name, RESUBMIT.name, ASSIGN.name),
+    "assigned": (ASSIGN.name,),
+    "accepted": (ACCEPT.name,),
+    "returned": (RETURN.name,),
+    "timed_out": (TIME_OUT.name,),
+    "withdrawn": (WITHDRAW.name,),
+    "refused": (REFUSE.name,),
+    "recorded": (RECORD.name,),
+    "certified": (APPROVE.name,),
+}
+
+
 def _work(found: Amounts) -> Values:
     """What was done of tasks; the steps of their history, not what became of them."""
+    done = {name: found.of("work", *steps) for name, steps in WORK.items()}
     ended, late = found.of("ended"), found.of("ended", LATE)
-    accepted, returned, timed_out = (found.of("work", step.name) for step in (ACCEPT, RETURN, TIME_OUT))
     results, passed = found.of("result"), found.of("result", PASSED)
     return {
-        "applied": found.of("work", SUBMIT.name),
-        "offered": found.of("work", SUBMIT.name, RESUBMIT.name, ASSIGN.name),
-        "assigned": found.of("work", ASSIGN.name),
-        "accepted": accepted,
-        "returned": returned,
-        "timed_out": timed_out,
-        "withdrawn": found.of("work", WITHDRAW.name),
-        "refused": found.of("work", REFUSE.name),
-        "acceptance": rate(accepted, accepted + returned + timed_out),
-        "recorded": found.of("work", RECORD.name),
-        "certified": found.of("work", APPROVE.name),
+        **done,
+        "acceptance": rate(done["accepted"], done["accepted"] + done["returned"] + done["timed_out"]),
         "days": mean(found.of("days"), ended),
         "late": late,
         "late_rate": rate(late, ended),

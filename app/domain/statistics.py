@@ -158,7 +158,7 @@ def ask(question: Question, line: str, code: str, over: Period, by: Principal) -
     the ends of those that were kept.
     """
     children = regions.children(code, by) or [db.session.get_one(Region, code)]
-    found = _amounts(question, line, children, code, over, by)
+    found = _amounts(question, line, code, children, over, by)
     if question.more and line == REGION and over.is_open:
         for key, amounts in question.more(code, children, by).items():
             found.setdefault(key, {}).update(amounts)
@@ -181,14 +181,15 @@ def _lines(
 
 
 def _amounts(
-    question: Question, line: str, children: list[Region], code: str, over: Period, by: Principal
+    question: Question, line: str, code: str, children: list[Region], over: Period, by: Principal
 ) -> dict[str, dict[Key, int]]:
-    sums = []
+    sums, parts = [], [region.code for region in children]
+    told_by = _told_by(line, code, parts)
     for subject in (*question.subjects, *question.small):
         asked = _happened if subject in MONTHLY else _standing
         for table, when, held in asked(question, subject, line, over):
-            of = _line(table, line, code, children)
-            sums.append(_sums(table, subject, _counted(subject, line, code), of, when, held, code, by))
+            of = _line(table, line, code, parts)
+            sums.append(_sums(table, subject, told_by.get(subject, subject), of, when, held, code, by))
     found: dict[str, dict[Key, int]] = {}
     for row in db.session.execute(union_all(*sums)) if sums else ():
         key, subject, state, purpose, when, amount = tuple(row)
@@ -197,9 +198,9 @@ def _amounts(
     return found
 
 
-def _line(table: Any, line: str, code: str, children: list[Region]) -> Any:
+def _line(table: Any, line: str, code: str, parts: list[str]) -> Any:
     if line == REGION:
-        return regions.part_of(table.region_code, code, [region.code for region in children])
+        return regions.part_of(table.region_code, code, parts)
     return {KIND: table.catalogue_item_id, INSTITUTION: table.institution_id, MONTH: table.month}[line]
 
 
@@ -231,9 +232,10 @@ def _standing(question: Question, subject: str, line: str, over: Period) -> list
     return held
 
 
-def _counted(subject: str, line: str, code: str) -> str:
-    told = _TOLD_BY_CITY if line in (REGION, MONTH) and code.endswith("0000") else _TOLD_BY.get(line, {})
-    return told.get(subject, subject)
+def _told_by(line: str, code: str, parts: list[str]) -> Mapping[str, str]:
+    """By what a subject is told, if not by itself. Counties directly below a province are in no city of their own."""
+    in_cities = code.endswith("0000") and all(part.endswith("00") for part in parts)
+    return _TOLD_BY_CITY if line in (REGION, MONTH) and in_cities else _TOLD_BY.get(line, {})
 
 
 def _sums(

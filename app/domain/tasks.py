@@ -67,6 +67,16 @@ def returns(task_id: int) -> list[tuple[Event, str | None]]:
     return [(event, name) for event, name in db.session.execute(steps)]
 
 
+def step(event_id: int) -> tuple[Event, str | None] | None:
+    """A step of a task that the acting person sees, with the name of the institution concerned."""
+    found = db.session.execute(
+        select(Event, Organization.name)
+        .outerjoin(Organization, Organization.id == Event.institution_id)
+        .where(Event.id == event_id, Event.subject == "task")
+    ).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
 def siblings(task: Task) -> list[Row[int, str, str, str, str]]:
     """The other tasks of the same appointment: id, instrument, model, serial number, state."""
     others = (

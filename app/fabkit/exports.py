@@ -228,9 +228,13 @@ class Exports:
     def cells(self, selection: Selection, columns: list[Column], sort: str = "") -> Any:
         """The cells of the selected rows in the order of the list: these first, then what is joined to them."""
         source, model = self.source, self.source.model
-        chosen = visible(self._ids(selection), model).cte("chosen").prefix_with("MATERIALIZED")
+        picked = visible(self._ids(selection), model)
         cells = [column.in_sheet().label(column.name) for column in columns]
-        rows = select(*cells).select_from(chosen).join(model, model.id == chosen.c.id)
+        if source.spread:  # joined to itself, a partitioned table would be read as a whole
+            rows = picked.with_only_columns(*cells).select_from(model)
+        else:
+            chosen = picked.cte("chosen").prefix_with("MATERIALIZED")
+            rows = select(*cells).select_from(chosen).join(model, model.id == chosen.c.id)
         order = lists.order(self.query(MultiDict({"sort": sort})))
         return visible(lists.joined(rows, source), model).order_by(*order)
 

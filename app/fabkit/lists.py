@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select, true, tuple_, union_all
 from werkzeug.datastructures import MultiDict
 
 from app.models import db
@@ -52,7 +52,8 @@ class Column:
 class Source:
     """Where rows come from: the table, what is joined to it by its key, and what always holds.
 
-    `first`, if given, tells the rows that stand before all others; `key` is the column of the default order.
+    `first`, if given, tells the rows that stand before all others; `key` is the column of the default order. `spread`
+    are the columns by which the table is partitioned: with its id they say where a row lies.
     """
 
     model: Any
@@ -62,6 +63,11 @@ class Source:
     where: Callable[[], list[Condition]] = list
     first: Callable[[], Condition | None] = lambda: None
     descending: bool = False
+    spread: tuple[Any, ...] = ()
+
+    def is_one_of(self, picked: Any) -> ColumnElement[bool]:
+        """The condition that a row is one of those that were picked, by its id and where it lies."""
+        return and_(self.model.id == picked.c.id, *(column == picked.c[column.key] for column in self.spread))
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,17 @@ class Key:
     def __str__(self) -> str:
         value = self.value.isoformat() if isinstance(self.value, datetime | date) else self.value
         return f"{self.part}~{value}~{self.id}"
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Where no index has all rows of a list in its order, but one has those of each lane: the page is merged from them.
+
+    `each` has a row for each lane, `holds` says which rows lie in it; what is asked for lies in exactly one.
+    """
+
+    each: Any
+    holds: Condition
 
 
 @dataclass
@@ -92,6 +109,7 @@ class Query:
     before: Key | None = None
     problems: list[str] = field(default_factory=list)
     view: int | None = None
+    lanes: Lanes | None = None
 
     @property
     def bounds(self) -> list[Bound]:
@@ -207,7 +225,7 @@ def rows(query: Query, columns: list[Column], extra: dict[str, Any]) -> list[Any
     statement = joined(
         select(model.id.label("_id"), picked.c.part.label("_part"), picked.c.key.label("_key"), *values, *others)
         .select_from(picked)
-        .join(model, model.id == picked.c.id),
+        .join(model, query.source.is_one_of(picked)),
         query.source,
     )
     backwards = query.before is not None
@@ -235,6 +253,8 @@ def order(query: Query) -> tuple[Any, ...]:
 def _picked(query: Query) -> Select[Any]:
     """The ids of the page. With rows that stand first, two walks of an index are put one after the other."""
     skip = 0 if query.after or query.before else (query.page - 1) * query.size
+    if query.lanes:
+        return _merged(query, query.lanes, skip)
     first = query.source.first()
     parts = [(0, None)] if first is None else [(0, first), (1, ~first)]
     walks = [_walk(query, part, condition, skip + query.size + 1) for part, condition in parts]
@@ -246,10 +266,18 @@ def _picked(query: Query) -> Select[Any]:
     return select(both).order_by(*order).offset(skip).limit(query.size + 1)
 
 
+def _merged(query: Query, lanes: Lanes, skip: int) -> Select[Any]:
+    """The ids of the page: the walk of each lane as far as the page could reach into it, and of these the first."""
+    walked = _walk(query, 0, lanes.holds, skip + query.size + 1).lateral("walked")
+    order = _order(walked.c.part, walked.c.key, walked.c.id, query.descending, query.before is not None)
+    found = select(walked).select_from(lanes.each.join(walked, true()))
+    return found.order_by(*order).offset(skip).limit(query.size + 1)
+
+
 def _walk(query: Query, part: int, condition: Condition | None, limit: int) -> Any:
     model, key = query.source.model, query.key
     backwards = query.before is not None
-    statement = select(model.id.label("id"), key.label("key"), literal(part).label("part"))
+    statement = select(model.id.label("id"), key.label("key"), literal(part).label("part"), *query.source.spread)
     statement = statement.where(*query.conditions(by_row=True))
     if condition is not None:
         statement = statement.where(condition)

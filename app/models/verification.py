@@ -406,6 +406,16 @@ class Event(SharedByParties, Big, Model):
         Index("event_of_subject", "subject", "subject_id", "at"),
         Index("event_at", "at", postgresql_using="brin"),
         Index("event_revoked", "at", postgresql_where=text("step = 'revoke'")),
+        # What was done of tasks, each kind of step of a province in order, for counting and listing in the index alone.
+        Index(
+            "event_steps",
+            text("left(city_code, 2)"),
+            "step",
+            "at",
+            "id",
+            postgresql_include=["city_code", "region_code", "institution_id"],
+            postgresql_where=text("subject = 'task'"),
+        ),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 

@@ -57,6 +57,7 @@ from app.pages.statistics import (
     StatisticPage,
     WorkloadStatistics,
 )
+from app.pages.step_queries import StepQueries
 from app.pages.unit_queries import UnitQueries
 from app.spreadsheet import Layout
 from app.spreadsheet.cells import neutralised
@@ -65,6 +66,7 @@ BASE = "/api/v1"
 LARGEST_PAGE, USUAL_PAGE = 1000, 100
 QUERIES: tuple[type[ModelPage], ...] = (
     InstrumentQueries, AppointmentQueries, CertificateQueries, InstitutionQueries, UnitQueries, StandardQueries,
+    StepQueries,
 )  # fmt: skip
 STATISTICS: tuple[type[StatisticPage], ...] = (
     InstrumentStatistics, InspectionRateStatistics, PassRateStatistics, WorkloadStatistics, AbilityStatistics,

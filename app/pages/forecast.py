@@ -1,6 +1,10 @@
-"""到期预测: what falls due in the coming months, and where it will not fit."""
+"""到期预测: what falls due in the coming months, and where it will not fit.
+
+What is overdue leads to its instruments. The months lead nowhere: they count an instrument again after each cycle.
+"""
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,13 +14,13 @@ from flask_babel import lazy_gettext as _l
 from app.domain import forecasts
 from app.domain.statistics import KIND, REGION, Row, Statistic, rate
 from app.pages.oversight import OversightPage
-from app.pages.statistics import RATE, Alarm, Asked, Head
+from app.pages.statistics import OF_INSTRUMENTS, RATE, TO_VERIFY, Alarm, Asked, Head
 
-TOLD = (
-    Head("backlog", _l("Overdue before")),
-    Head("capacity", _l("Got done in a month")),
-    Head("over", _l("Months that do not fit")),
-)
+
+def _backlog(first: date) -> Head:
+    """What ran out before a month."""
+    before = (first - timedelta(days=1)).isoformat()
+    return Head("backlog", _l("Overdue before"), rows={**TO_VERIFY, "until_to": before}, details=OF_INSTRUMENTS)
 
 
 class Forecast(OversightPage):
@@ -43,7 +47,13 @@ class Forecast(OversightPage):
 
     @property
     def heads(self) -> tuple[Head, ...]:  # type: ignore[override]
-        return (*TOLD, *(Head(f"{month:%Y-%m-%d}", f"{month:%Y}‑{month:%m}") for month in forecasts.coming().each()))
+        months = forecasts.coming().each()
+        return (
+            _backlog(months[0]),
+            Head("capacity", _l("Got done in a month")),
+            Head("over", _l("Months that do not fit")),
+            *(Head(month.isoformat(), f"{month:%Y}‑{month:%m}") for month in months),
+        )
 
     def found(self, asked: Asked) -> Statistic:
         return forecasts.forecast(asked.line, asked.code, asked.threshold, g.principal)
@@ -58,4 +68,5 @@ class Forecast(OversightPage):
 
     def is_marked(self, head: Head, values: Mapping[str, Any], asked: Asked) -> bool:
         """A month that does not fit."""
-        return head not in TOLD and values[head.name] * 100 > values["capacity"] * asked.threshold
+        is_month = head.name not in {"backlog", "capacity", "over"}
+        return is_month and values[head.name] * 100 > values["capacity"] * asked.threshold

@@ -17,6 +17,7 @@ from app.pages.organizations import DESIGNATIONS
 from app.pages.statistics import (
     BY_USE,
     BY_VERIFICATION,
+    ISSUED_LATE,
     MEAN,
     OF_INSTRUMENTS,
     OF_RESULTS,
@@ -29,6 +30,7 @@ from app.pages.statistics import (
     Details,
     Head,
     StatisticPage,
+    of_work,
 )
 from app.states import CLOSED, IN_SERVICE, RETURNED, STANDING_LABELS, SUSPENDED, TASK_LABELS, UNASSIGNED
 
@@ -76,14 +78,8 @@ class Business(OversightPage):
     alarm = LATE
     details = OF_RESULTS
     heads = (
-        Head("applied", _l("Tasks submitted")),
-        Head("assigned", _l("Tasks assigned")),
-        Head("accepted", _l("Tasks accepted")),
-        Head("returned", _l("Tasks returned")),
-        Head("refused", _l("Number refused")),
-        Head("recorded", _l("Results recorded")),
-        Head("certified", _l("Tasks certified")),
-        Head("late", _l("Issued late")),
+        *of_work("applied", "assigned", "accepted", "returned", "refused", "recorded", "certified"),
+        ISSUED_LATE,
         Head("late_rate", _l("Share issued late"), RATE),
         *OF_THE_RESULTS,
     )
@@ -135,11 +131,7 @@ class Acceptance(OversightPage):
     has_period = True
     alarm = Alarm("acceptance", "acceptance", _l("Acceptance rate below"), "%", Decimal(90), "below")
     heads = (
-        Head("offered", _l("Tasks offered")),
-        Head("accepted", _l("Tasks accepted")),
-        Head("returned", _l("Tasks returned")),
-        Head("timed_out", _l("Not answered in time")),
-        Head("withdrawn", _l("Tasks withdrawn")),
+        *of_work("offered", "accepted", "returned", "timed_out", "withdrawn"),
         Head("acceptance", _l("Acceptance rate"), RATE),
     )
 
@@ -158,10 +150,9 @@ class Quantity(OversightPage):
     alarm = LATE
     details = OF_RESULTS
     heads = (
-        Head("recorded", _l("Results recorded")),
-        Head("certified", _l("Tasks certified")),
+        *of_work("recorded", "certified"),
         Head("days", _l("Mean days"), MEAN),
-        Head("late", _l("Issued late")),
+        ISSUED_LATE,
         Head("late_rate", _l("Share issued late"), RATE),
         *OF_THE_RESULTS,
     )

@@ -1,9 +1,11 @@
-"""数据查询: what the six query pages have in common. They only look: they list, show and export.
+"""数据查询: what the seven query pages have in common. They only look: they list, show and export.
 
 What tells of a person is masked unless the role may see persons.
 """
 
 from typing import Any
+
+from flask_babel import lazy_gettext as _l
 
 from app.fabkit.formats import mask_name, mask_phone
 from app.fabkit.pages import SEE_PERSONS, ModelPage, Show
@@ -29,6 +31,8 @@ class QueryPage(ModelPage):
 
 
 PERSON, TELEPHONE = mask_name, mask_phone
+# The label under which it stands who did something; in the history it stands without.
+DONE_BY = _l("Done by")
 
 
 def _mask(show: Show, masks: Masks) -> None:
@@ -42,3 +46,5 @@ def _mask(show: Show, masks: Masks) -> None:
         section.fields = [(label, masked(label, value)) for label, value in section.fields]
     for table in show.tables:
         table.rows = [[row[0], *(masked(row[0], cell) for cell in row[1:])] for row in table.rows]
+    for entry in show.timeline:
+        entry["by"] = masked(DONE_BY, entry["by"])

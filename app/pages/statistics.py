@@ -14,6 +14,7 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 
 from app import audit, spreadsheet
+from app.counting import LATE
 from app.domain import figures, regions, statistics, thresholds
 from app.domain.ledger import PURPOSES
 from app.domain.statistics import (
@@ -45,16 +46,6 @@ BY = {REGION: _l("By region"), KIND: _l("By kind"), INSTITUTION: _l("By institut
 
 
 @dataclass(frozen=True)
-class Head:
-    """A column of figures. `rows` are the filters of the page of details that show what was counted."""
-
-    name: str
-    label: Any
-    kind: str = COUNT
-    rows: Mapping[str, str | tuple[str, ...]] | None = None
-
-
-@dataclass(frozen=True)
 class Details:
     """Where the rows behind the figures are listed (详情): `month` is its filter of days, if they are of a period."""
 
@@ -62,6 +53,17 @@ class Details:
     permission: str
     month: str = ""
     filters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A column of figures. `rows` are the filters that show what was counted, in `details` or in those of its page."""
+
+    name: str
+    label: Any
+    kind: str = COUNT
+    rows: Mapping[str, str | tuple[str, ...]] | None = None
+    details: Details | None = None
 
 
 @dataclass(frozen=True)
@@ -259,18 +261,19 @@ class StatisticPage(Page):
 
     def _rows_of(self, asked: Asked) -> Callable[[Head, str | None], str | None]:
         """The address of the rows behind a figure of a line, or of all of them."""
-        details = self.details
         if self._is_past(asked):
             return lambda _head, _key: None
-        if details is None or not self.appbuilder.sm.has_access("can_list", details.permission):
-            return lambda _head, _key: None
         last = (asked.over.last.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-        days = {f"{details.month}_from": asked.over.first.isoformat(), f"{details.month}_to": last.isoformat()}
+        line = {REGION: "region", KIND: "item", INSTITUTION: "institution"}[asked.line]
+        listed = {
+            each.permission for each in self._details() if self.appbuilder.sm.has_access("can_list", each.permission)
+        }
 
         def address(head: Head, key: str | None) -> str | None:
-            if head.rows is None or key == OWN:
+            details = head.details or self.details
+            if details is None or head.rows is None or key == OWN or details.permission not in listed:
                 return None
-            line = {REGION: "region", KIND: "item", INSTITUTION: "institution"}[asked.line]
+            days = {f"{details.month}_from": asked.over.first.isoformat(), f"{details.month}_to": last.isoformat()}
             told: dict[str, Any] = {
                 "region": asked.code,
                 **details.filters,
@@ -283,6 +286,9 @@ class StatisticPage(Page):
             return f"{details.page}?{urlencode(known, doseq=True)}"
 
         return address
+
+    def _details(self) -> list[Details]:
+        return [each for each in (self.details, *(head.details for head in self.heads)) if each]
 
     def _facts(self, asked: Asked, shown: int, of: int, now: datetime) -> list[tuple[str, str]]:
         place = "".join(name for _code, name in regions.way_down(asked.code, g.principal)) or _("The whole country")
@@ -337,6 +343,7 @@ FILED = {"filing": "filed"}
 TO_VERIFY = {**FILED, "use": "in_use"}
 OF_INSTRUMENTS = Details("/queries/instruments/", "InstrumentQueries")
 OF_RESULTS = Details("/queries/certificates/", "CertificateQueries", "issued", {"state": "valid"})
+OF_STEPS = Details("/queries/steps/", "StepQueries", "at")
 BY_USE = tuple(Head(state, word, rows={**FILED, "use": state}) for state, word in USE_LABELS.items())
 BY_VERIFICATION = tuple(
     Head(state, VERIFICATION_LABELS[state], rows={**TO_VERIFY, "verification": state})
@@ -354,6 +361,28 @@ OF_THE_RESULTS = (
     Head("failed", _l("Failed"), rows={"passed": "failed"}),
     Head("rate", _l("Pass rate"), RATE),
 )
+
+
+_WORK = {
+    "applied": _l("Tasks submitted"),
+    "offered": _l("Tasks offered"),
+    "assigned": _l("Tasks assigned"),
+    "accepted": _l("Tasks accepted"),
+    "returned": _l("Tasks returned"),
+    "timed_out": _l("Not answered in time"),
+    "withdrawn": _l("Tasks withdrawn"),
+    "refused": _l("Number refused"),
+    "recorded": _l("Results recorded"),
+    "certified": _l("Tasks certified"),
+}
+
+
+def of_work(*names: str) -> tuple[Head, ...]:
+    """Columns of what was done of tasks: each leads to the steps that it counts."""
+    return tuple(Head(name, _WORK[name], rows={"step": figures.WORK[name]}, details=OF_STEPS) for name in names)
+
+
+ISSUED_LATE = Head("late", _l("Issued late"), rows={"late": LATE}, details=OF_STEPS)
 
 
 class InstrumentStatistics(StatisticPage):
@@ -439,13 +468,9 @@ class WorkloadStatistics(StatisticPage):
     has_period = True
     details = OF_RESULTS
     heads = (
-        Head("offered", _l("Tasks offered")),
-        Head("accepted", _l("Tasks accepted")),
-        Head("returned", _l("Tasks returned")),
-        Head("recorded", _l("Results recorded")),
-        Head("certified", _l("Tasks certified")),
+        *of_work("offered", "accepted", "returned", "recorded", "certified"),
         Head("days", _l("Mean days"), MEAN),
-        Head("late", _l("Issued late")),
+        ISSUED_LATE,
         Head("in_time_rate", _l("Issued in time"), RATE),
         *OF_THE_RESULTS,
     )
