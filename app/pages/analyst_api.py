@@ -264,7 +264,7 @@ def _shape(heads: Iterable[Head]) -> dict[str, Any]:
     return _object(
         **{
             head.name: {
-                "type": "integer" if head.kind == COUNT else ["number", "null"], "description": str(head.label),
+                "type": ["integer" if head.kind == COUNT else "number", "null"], "description": str(head.label),
             }
             for head in heads
         }
