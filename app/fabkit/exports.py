@@ -230,7 +230,8 @@ class Exports:
         source, model = self.source, self.source.model
         picked = visible(self._ids(selection), model)
         cells = [column.in_sheet().label(column.name) for column in columns]
-        if source.spread:  # joined to itself, a partitioned table would be read as a whole
+        # A partitioned table joined to itself would be read as a whole; of all rows there is nothing to choose first.
+        if source.spread or dict(selection.fields).get("filter") == "":
             rows = picked.with_only_columns(*cells).select_from(model)
         else:
             chosen = picked.cte("chosen").prefix_with("MATERIALIZED")

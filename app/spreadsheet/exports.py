@@ -104,7 +104,11 @@ def _cell(column: Any) -> Any:
     if isinstance(column.type, Numeric | Integer):
         return column
     text = cast(column, Text)
-    return case((func.ascii(text).in_(_FORMULA), literal("'").concat(text)), else_=text).label(column.name)
+    first = func.ascii(text)
+    # Almost all begin with a letter, and one comparison tells that.
+    return case((first > max(_FORMULA), text), (first.in_(_FORMULA), literal("'").concat(text)), else_=text).label(
+        column.name
+    )
 
 
 class _Counting:
