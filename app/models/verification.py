@@ -455,8 +455,15 @@ class Tally(Amount, Big, Model):
             text("left(city_code, 2)"),
             "region_code",
             postgresql_include=["amount", "city_code", "catalogue_item_id"],
+            postgresql_where=text("subject IN ('place', 'kind')"),
         ),
-        Index("tally_of_institution", "institution_id", "state", postgresql_include=["amount"]),
+        Index(
+            "tally_of_institution",
+            "institution_id",
+            "state",
+            postgresql_include=["amount"],
+            postgresql_where=text("institution_id IS NOT NULL"),
+        ),
         Index("tally_appended", "id", postgresql_where=text("NOT folded")),
         Index(
             "tally_of_subject",
