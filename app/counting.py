@@ -28,6 +28,7 @@ from app.states import APPROVE, AWAITING_AUTHORITY, DRAFT, FILED, IN_USE, PENDIN
 ZONE = "Asia/Shanghai"
 PASSED, FAILED = "passed", "failed"
 IN_TIME, LATE = "in_time", "late"
+BEYOND = "beyond"
 ACTIVE, DISABLED = "active", "disabled"
 
 
@@ -109,6 +110,11 @@ def how_ended(event: Any) -> Any:
 def days_taken(event: Any) -> Any:
     """SQL: how many days a task took, as the step that ended it keeps it."""
     return cast(event.payload["days"].astext, Integer)
+
+
+def is_beyond(event: Any) -> ColumnElement[bool]:
+    """SQL: whether a certificate was issued beyond the ability of the institution (超范围出证), as its step says."""
+    return func.coalesce(cast(event.payload[BEYOND].astext, Boolean), False)
 
 
 def _ended_in_city(event: Any) -> dict[str, Any]:
@@ -235,6 +241,14 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
         # 出证及时率, 平均用时.
         Subject("ended", _ended_by, ended, frozenset({APPROVE.name})),
         Subject("days", _ended_by, ended, frozenset({APPROVE.name}), days_taken),
+        Subject(
+            "beyond",
+            lambda row: {
+                **_place(row), "institution_id": row.institution_id, "month": month(row.at), "state": BEYOND,
+            },
+            lambda row: and_(ended(row), is_beyond(row)),
+            frozenset({APPROVE.name}),
+        ),
         # The same of cities as a whole: a province or the nation has many institutions and counties.
         Subject(
             "work_city",

@@ -1,5 +1,6 @@
 """检定证书: numbered without gaps, printed, signed, taken away; never changed, but voided and replaced."""
 
+import re
 import zipfile
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -8,16 +9,17 @@ from typing import Any
 import pypdfium2
 import pytest
 import zxingcpp
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app import files, jobs, signatures
-from app.domain import certificates, holidays, scans
-from app.models import Certificate, CertificateNumber, Instrument, Job, Organization, Task, db
+from app.domain import certificates, holidays, scans, tallies
+from app.models import Capability, Certificate, CertificateNumber, Event, Instrument, Job, Organization, Task, db
 from app.seeding.seals import demo_seal
 from app.states import (
     CERTIFIED,
     DONE,
     DUE_SOON,
+    EXPIRED,
     FAILED,
     OVERDUE,
     REPLACED,
@@ -42,6 +44,7 @@ from tests.factories import (
     task,
     using_unit,
 )
+from tests.test_statistics import figures, lines
 
 TODAY = holidays.today()
 YEAR = TODAY.year
@@ -457,3 +460,36 @@ def test_an_export_holds_own_certificates_only(sign_in, unit, lab):
 
     assert ("自有1" in sheet, "他人1" in sheet) == (True, False)
     assert db.session.scalar(select(func.count()).select_from(Certificate)) == 2
+
+
+# --- Beyond ability ------------------------------------------------------------------------------
+
+
+def test_what_is_issued_when_the_ability_has_ended_is_told_as_beyond_it(sign_in, approver, lab, verifier):
+    within, *beyond = [checked(lab, verifier) for _ in range(3)]
+    tallies.rebuild()
+    issued(approver, within)
+    db.session.execute(update(Capability).where(Capability.institution_id == lab.id).values(state=EXPIRED))
+    issued(approver, *beyond)
+    person = sign_in("Supervisor", authority("3301"))
+
+    page = person.get("/oversight/quantity/?by=region")
+    told = lines(page)["西湖区"]["beyond"]
+
+    assert (told.text, figures(page)["上城区"]["beyond"]) == ("2", "0")
+    assert re.findall('<td class="number marked" data-head="(.*?)"', page.text) == ["beyond"] * 2  # and in all
+    listed = person.get(told.leads).text
+    assert re.findall('data-total="(.*?)"', listed) == ["2"]
+    assert tallies.differences() == []
+
+
+@pytest.mark.parametrize("change", [{"range_high": 10}, {"accuracy_value": 9}, {"range_unit": "MPa"}])
+def test_an_ability_that_does_not_reach_the_instrument_is_none(approver, lab, verifier, change):
+    one, other = checked(lab, verifier), checked(lab, verifier)
+    issued(approver, one)
+    db.session.execute(update(Capability).where(Capability.institution_id == lab.id).values(change))
+
+    issued(approver, other)
+
+    kept = select(Event.payload["beyond"].as_boolean()).where(Event.step == "approve").order_by(Event.id)
+    assert list(db.session.scalars(kept)) == [False, True]

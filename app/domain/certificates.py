@@ -7,19 +7,20 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ARRAY, BigInteger, Date, String, case, func, insert, literal, select, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ARRAY, BigInteger, Date, String, case, exists, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.orm import aliased
 
 from app import audit, ciphers, counting, files, papers, signatures
 from app.access import EVERYTHING, Principal, principal, seeing
-from app.domain import deadlines, holidays, issuing_rules, jobs, publications, reasons, scans
+from app.domain import capabilities, deadlines, holidays, issuing_rules, jobs, publications, reasons, scans
 from app.domain.instruments import WARNED_BEFORE
 from app.domain.jobs import Finished
 from app.domain.results import IN_SERVICE, held, myself
 from app.errors import RuleError
 from app.models import (
     Appointment,
+    Capability,
     Certificate,
     Institution,
     Instrument,
@@ -34,6 +35,7 @@ from app.papers import CertificatePaper, StandardUsed
 from app.states import (
     APPROVE,
     CORRECT,
+    EFFECTIVE,
     FAIL,
     FALL_DUE,
     OPEN,
@@ -72,12 +74,24 @@ def approve(chosen: Chosen, by: Principal) -> Outcome:
     _refuse_own(ids, me.name)
     issued = _issue(ids, me.name, by)
     count("certificate", issued)
-    done = fire(APPROVE, ids, by, told=counting.punctuality, finished_at=func.now()).done
+    done = fire(APPROVE, ids, by, told=_how_issued, finished_at=func.now()).done
     fire(REPLACE, _replaced(issued), by)
     settle(_instruments_of(issued), by)
     publications.publish_issued(issued)
     ask_for_documents(by)
     return Outcome(asked, done)
+
+
+def _how_issued(task: Any) -> Any:
+    """What the history keeps: how long it took, and whether no ability stands behind it any more (办法 Art 10)."""
+    able = exists().where(
+        Capability.institution_id == task.institution_id,
+        Capability.state == EFFECTIVE,
+        Instrument.id == task.instrument_id,
+        Instrument.city_code == task.city_code,
+        capabilities.covers_instrument(),
+    )
+    return counting.punctuality(task).concat(func.jsonb_build_object(counting.BEYOND, ~able, type_=JSONB))
 
 
 def _refuse_own(ids: Sequence[int], name: str) -> None:

@@ -178,6 +178,7 @@ def _work(found: Amounts) -> Values:
         "acceptance": rate(done["accepted"], done["accepted"] + done["returned"] + done["timed_out"]),
         "days": mean(found.of("days"), ended),
         "late": late,
+        "beyond": found.of("beyond"),
         "late_rate": rate(late, ended),
         "in_time_rate": rate(found.of("ended", IN_TIME), ended),
         "results": results,
@@ -188,7 +189,7 @@ def _work(found: Amounts) -> Values:
 
 
 PASS_RATE = Question(("result",), _pass_rate, compared=True)
-WORKLOAD = Question(("work", "result", "ended", "days"), _work)
+WORKLOAD = Question(("work", "result", "ended", "days", "beyond"), _work)
 ACCEPTANCE = Question(("work",), _work)
 
 

@@ -33,7 +33,7 @@ _TOLD_BY = {
 # Of a province or the nation as a whole, or by what lies directly within it, cities are enough.
 _TOLD_BY_CITY = {"work": "work_city", "ended": "ended_city", "days": "days_city"}
 # What happened is counted month by month; all else stands.
-MONTHLY = frozenset({"result", "work", "ended", "days", "runs_out"})
+MONTHLY = frozenset({"result", "work", "ended", "days", "beyond", "runs_out"})
 WITH_PURPOSE = frozenset({"use"})
 
 Values = Mapping[str, Any]

@@ -17,6 +17,7 @@ from app.pages.organizations import DESIGNATIONS
 from app.pages.statistics import (
     BY_USE,
     BY_VERIFICATION,
+    ISSUED_BEYOND,
     ISSUED_LATE,
     MEAN,
     OF_INSTRUMENTS,
@@ -81,6 +82,7 @@ class Business(OversightPage):
         *of_work("applied", "assigned", "accepted", "returned", "refused", "recorded", "certified"),
         ISSUED_LATE,
         Head("late_rate", _l("Share issued late"), RATE),
+        ISSUED_BEYOND,
         *OF_THE_RESULTS,
     )
 
@@ -154,6 +156,7 @@ class Quantity(OversightPage):
         Head("days", _l("Mean days"), MEAN),
         ISSUED_LATE,
         Head("late_rate", _l("Share issued late"), RATE),
+        ISSUED_BEYOND,
         *OF_THE_RESULTS,
     )
 

@@ -14,7 +14,7 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 
 from app import audit, spreadsheet
-from app.counting import LATE
+from app.counting import BEYOND, LATE
 from app.domain import figures, regions, statistics, thresholds
 from app.domain.ledger import PURPOSES
 from app.domain.statistics import (
@@ -252,9 +252,9 @@ class StatisticPage(Page):
             return _("As of now")
         return _("As of the end of %(month)s", month=f"{asked.over.last:%Y-%m}")
 
-    def is_marked(self, _head: Head, _values: Mapping[str, Any], _asked: Asked) -> bool:
+    def is_marked(self, head: Head, values: Mapping[str, Any], _asked: Asked) -> bool:
         """Whether a figure of a line is worse than it may be, by itself."""
-        return False
+        return head is ISSUED_BEYOND and bool(values[head.name])
 
     def _ringing(self, rows: Sequence[Row], asked: Asked) -> set[str]:
         return {row.key for row in rows if self.alarm and self.alarm.rings(row.values, asked.threshold)}
@@ -382,6 +382,7 @@ def of_work(*names: str) -> tuple[Head, ...]:
     return tuple(Head(name, _WORK[name], rows={"step": figures.WORK[name]}, details=OF_STEPS) for name in names)
 
 
+ISSUED_BEYOND = Head("beyond", _l("Issued beyond ability"), rows={"scope": BEYOND}, details=OF_STEPS)
 ISSUED_LATE = Head("late", _l("Issued late"), rows={"late": LATE}, details=OF_STEPS)
 
 

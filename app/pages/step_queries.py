@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from werkzeug.datastructures import MultiDict
 
 from app.access import within
-from app.counting import IN_TIME, LATE, days_taken, ended, how_ended
+from app.counting import BEYOND, IN_TIME, LATE, days_taken, ended, how_ended, is_beyond
 from app.domain import regions, tasks
 from app.fabkit.filters import Choice, Condition, Dates, Switch
 from app.fabkit.formats import badge, label, moment
@@ -24,6 +24,7 @@ from app.states import APPROVE, STEP_LABELS, TASK_LABELS, TASK_STEPS
 
 STEPS = {step.name: STEP_LABELS[step.name] for step in TASK_STEPS}
 PUNCTUALITY = {LATE: _l("Late"), IN_TIME: _l("In time")}
+SCOPE = {BEYOND: _l("Beyond the ability")}
 
 House = aliased(Organization, name="house")
 TASK_OF = and_(Task.id == Event.subject_id, Task.city_code == Event.city_code)
@@ -96,6 +97,9 @@ class StepQueries(QueryPage):
         Column("reason", _l("Reason"), Event.reason, css="wide"),
         Column("late", _l("Time limit"), case((ended(Event), how_ended(Event))), label(PUNCTUALITY), css="nowrap"),
         Column("days", _l("Days taken"), days_taken(Event), css="number"),
+        Column(
+            "scope", _l("Authorized scope"), case((is_beyond(Event), BEYOND)), label(SCOPE), css="nowrap", hidden=True
+        ),
         Column("instrument_no", _l("Instrument no."), Instrument.instrument_no, css="nowrap", hidden=True),
         Column("serial_no", _l("Serial no."), Instrument.serial_no, css="nowrap", hidden=True),
         Column("model", _l("Model"), Instrument.model, hidden=True),
@@ -108,6 +112,8 @@ class StepQueries(QueryPage):
         Choice("step", _l("Step"), Event.step, STEPS),
         Switch("late", _l("Time limit"), None, PUNCTUALITY, multiple=False,
                conditions=lambda value: and_(ended(Event), how_ended(Event) == value)),
+        Switch("scope", _l("Authorized scope"), None, SCOPE, multiple=False,
+               conditions=lambda _value: is_beyond(Event)),
         Dates("at", _l("Done at"), Event.at),
     )  # fmt: skip
     masks = {DONE_BY: PERSON, _l("Contact"): PERSON}  # noqa: RUF012
@@ -116,7 +122,7 @@ class StepQueries(QueryPage):
         """The index has the steps of each kind in each province in order; those of a using unit are few."""
         query = super().query(args)
         asked = MultiDict(query.params)
-        names = [APPROVE.name] if "late" in asked else asked.getlist("step") or list(STEPS)
+        names = [APPROVE.name] if {"late", "scope"} & set(asked) else asked.getlist("step") or list(STEPS)
         provinces = [region.code[:2] for region in regions.children(regions.NATION, g.principal)]
         places = [province for province in provinces if asked.get("region", province).startswith(province)]
         query.lanes = None if "unit" in asked else _lanes(places, names)
@@ -146,5 +152,6 @@ def _section(event: Event, institution: str | None) -> Section:
         (_l("Reason"), event.reason),
         (_l("Time limit"), label(PUNCTUALITY)(punctual)),
         (_l("Days taken"), kept.get("days")),
+        (_l("Authorized scope"), SCOPE[BEYOND] if kept.get(BEYOND) else None),
     ]
     return Section(_l("Step"), [(name, value) for name, value in fields if value not in (None, "")])
