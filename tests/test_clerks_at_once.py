@@ -3,14 +3,15 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from datetime import date
 from threading import Barrier
 
 import pytest
 from sqlalchemy import func, select
 
 from app import access
-from app.domain import sessions, tallies
-from app.models import Event, Task, db
+from app.domain import holidays, month_ends, sessions, tallies
+from app.models import Event, MonthEnd, Task, db
 from app.states import OFFERED, REFUSED, UNASSIGNED
 from tests.conftest import Person
 from tests.factories import account, appointment, authority, capability, institution, task
@@ -112,3 +113,20 @@ def test_folding_while_others_work_loses_nothing(clerks, waiting, office):
     assert at_once(clerks, press) == [204] * CLERKS
     assert counts() == ({OFFERED: TASKS}, TASKS)
     assert tallies.differences() == []
+
+
+def test_a_month_is_kept_once_whoever_lets_the_day_begin(office, waiting, monkeypatch):
+    monkeypatch.setattr(holidays, "today", lambda: date(2026, 11, 1))
+    barrier = Barrier(2)
+
+    def begin(_number):
+        with office.app_context(), access.seeing(access.EVERYTHING):
+            barrier.wait()
+            kept = month_ends.keep(date(2026, 11, 1), access.EVERYTHING)
+            db.session.commit()
+            return kept
+
+    with ThreadPoolExecutor(2) as pool:
+        kept = sorted(pool.map(begin, range(2)))
+
+    assert kept[0] == 0 < kept[1] == db.session.scalar(select(func.count()).select_from(MonthEnd))

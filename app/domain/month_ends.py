@@ -19,9 +19,12 @@ FACTS = ("month", "subject", "city_code", "region_code", "catalogue_item_id", "p
 
 def keep(day: date, by: Principal) -> int:
     """On the first days of a month keep what stands as the end of the month before, once. Gives how many amounts."""
-    first, month = day.replace(day=1), before(day)
-    is_kept = db.session.scalar(select(exists().where(MonthEnd.month == month)))
-    if is_kept or first != holidays.today().replace(day=1) or day.day > KEPT_WITHIN_DAYS:
+    month = before(day)
+    if day.day > KEPT_WITHIN_DAYS or month != before(holidays.today()):
+        return 0
+    # The clock and somebody who lets it run again may come at once.
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtext(MonthEnd.__tablename__))))
+    if db.session.scalar(select(exists().where(MonthEnd.month == month))):
         return 0
     return keep_as(month, by)
 

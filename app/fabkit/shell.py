@@ -45,6 +45,7 @@ def permitted_items(menu: Menu) -> list[Item]:
 class _Drawn:
     items: list[Item]
     sidebar: str
+    fixed: str
 
 
 def _drawn(menu: Menu) -> _Drawn:
@@ -56,7 +57,7 @@ def _drawn(menu: Menu) -> _Drawn:
 
 @lru_cache(maxsize=1024)
 def _draw(seen: tuple[bool, ...], _language: str, here: str | None, _root: str) -> _Drawn:
-    """The menu of everybody who sees these pages, in a language, at a page: it is drawn once."""
+    """What is the same for everybody who sees these pages, in a language, at a page: it is drawn once."""
     shown = iter(seen)
 
     def items(pages: tuple[MenuPage, ...]) -> list[Item]:
@@ -73,8 +74,12 @@ def _draw(seen: tuple[bool, ...], _language: str, here: str | None, _root: str) 
         elif children := items(entry.pages):
             active = any(child.active for child in children)
             found.append(Item(entry.label, None, entry.icon, active, children))
-    shell = {"menu": found, "product": _l("Mandatory verification system")}
-    return _Drawn(found, current_app.jinja_env.get_template("_sidebar.html").render(shell=shell) if found else "")
+    shell = {"menu": found, "product": _l("Mandatory verification system"), "login_url": url_for("LoginView.login")}
+
+    def drawn(template: str) -> str:
+        return current_app.jinja_env.get_template(template).render(shell=shell)
+
+    return _Drawn(found, drawn("_sidebar.html") if found else "", drawn("_fixed.html"))
 
 
 def context(menu: Menu) -> dict[str, Any]:
@@ -85,6 +90,7 @@ def context(menu: Menu) -> dict[str, Any]:
             "product": _l("Mandatory verification system"),
             "menu": drawn.items,
             "sidebar": drawn.sidebar,
+            "fixed": drawn.fixed,
             "user": _person(),
             "language": "zh-CN" if language.startswith("zh") else language,
             "languages": [
