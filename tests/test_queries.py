@@ -13,7 +13,7 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import func, select, text, update
 
-from app.access import Principal
+from app.access import EVERYTHING, Principal
 from app.counting import punctuality
 from app.domain import holidays
 from app.fabkit.filters import PERIODS, TO_COME, period
@@ -27,6 +27,7 @@ from app.states import (
     REFUSED,
     RETURN,
     STOP,
+    TIME_OUT,
     TO_APPROVE,
     UNASSIGNED,
     VERIFYING,
@@ -716,3 +717,15 @@ def test_conditions_are_offered_with_their_types_and_words(analyst):
         "text", "number", "day", "choice",
     ]  # fmt: skip
     assert columns["purpose"]["options"]["medical"] == "医疗卫生"
+
+
+def test_a_step_that_nobody_took_is_told_to_have_come_by_itself(head):
+    fire(TIME_OUT, [task(OFFERED).id], EVERYTHING, institution_id=None)
+    show_columns(head, "steps", "by", "by_organization")
+
+    assert [row[-2:] for row in shown(head.get("/queries/steps/"))] == [["系统自动", ""]]
+    assert [row[-2:] for row in sheet(head, "steps")[1:]] == [["系统自动", ""]]
+    (step,) = ids(head.get("/queries/steps/"))
+    details = head.get(f"/queries/steps/show/{step}").text
+    assert "系统自动" in details
+    assert "system" not in re.findall(r">\s*(\w+)\s*<", details)

@@ -10,6 +10,7 @@ from app.fabkit.formats import label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.models import AuditEntry
+from app.pages.outcomes import OFFICE, WHO
 from app.states import STEP_LABELS
 
 ACTIONS = {
@@ -125,8 +126,8 @@ def timeline(entries: list[AuditEntry]) -> list[dict[str, Any]]:
         {
             "step": str(ACTIONS.get(entry.action, entry.action)),
             "at": moment(entry.at),
-            "by": entry.by_name,
-            "organization": entry.by_organization,
+            "by": WHO(entry.by_name),
+            "organization": OFFICE(entry.by_organization),
             "reason": told(entry.detail),
         }
         for entry in entries
@@ -152,8 +153,8 @@ class AuditLog(ModelPage):
             label(ACTIONS),
             fixed=True,
         ),
-        Column("by_name", _l("Person"), AuditEntry.by_name, css="nowrap"),
-        Column("by_organization", _l("Organization"), AuditEntry.by_organization),
+        Column("by_name", _l("Person"), AuditEntry.by_name, WHO, css="nowrap"),
+        Column("by_organization", _l("Organization"), AuditEntry.by_organization, OFFICE),
         Column("address", _l("Address"), AuditEntry.address, css="nowrap"),
         Column(
             "subject",
@@ -193,8 +194,8 @@ class AuditLog(ModelPage):
 def _facts(entry: AuditEntry) -> list[tuple[Any, Any]]:
     return [
         (_("Time"), moment(entry.at)),
-        (_("Person"), entry.by_name),
-        (_("Organization"), entry.by_organization),
+        (_("Person"), WHO(entry.by_name)),
+        (_("Organization"), OFFICE(entry.by_organization)),
         (_("Address"), entry.address),
         (_("Kind of object"), SUBJECTS.get(entry.subject, entry.subject)),
         (_("Object"), entry.subject_name),

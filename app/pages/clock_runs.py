@@ -12,6 +12,7 @@ from app.fabkit.formats import day, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage
 from app.models import ClockRun
+from app.pages.outcomes import WHO
 
 HANDS = {
     "month_end": _l("figures of the month kept"),
@@ -50,7 +51,7 @@ class ClockRuns(ModelPage):
         Column("day", _l("Day"), ClockRun.day, day, css="nowrap", fixed=True),
         Column("at", _l("Run at"), ClockRun.at, moment, css="nowrap"),
         Column("moved", _l("What it moved"), ClockRun.moved, _moved, css="wide"),
-        Column("by_name", _l("Person"), ClockRun.by_name),
+        Column("by_name", _l("Person"), ClockRun.by_name, WHO),
     )
 
     @form_action("run", _l("Run again"), icon="refresh", style="primary", form=RunForm, without=True)

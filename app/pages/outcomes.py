@@ -6,13 +6,18 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
+from app.access import EVERYTHING
 from app.domain import history
-from app.fabkit.formats import moment
+from app.fabkit.formats import label, moment
 from app.models import Event
 from app.states import STEP_LABELS
 from app.workflow import Outcome
 
 _IN_ANOTHER_STATE = _l("%(number)s were left as they were: they are in another state.")
+
+# What nobody did: the clock, the worker.
+WHO = label({EVERYTHING.name: _l("By itself")})
+OFFICE = label({EVERYTHING.organization: ""})
 
 
 def told(done: str, outcome: Outcome, left: Any = _IN_ANOTHER_STATE) -> str:
@@ -35,8 +40,8 @@ def _entry(event: Event, states: Mapping[str, Any], styles: Mapping[str, str]) -
         "step": Markup("{} {}").format(step, institution) if institution else step,
         "from_label": states.get(event.from_state or ""),
         "to_label": states.get(event.to_state or ""),
-        "by": event.by_name,
-        "organization": event.by_organization,
+        "by": WHO(event.by_name),
+        "organization": OFFICE(event.by_organization),
         "reason": event.reason,
         "style": styles.get(event.step, "neutral"),
     }

@@ -17,7 +17,7 @@ from app.fabkit.formats import badge, label, moment
 from app.fabkit.lists import Column, Lanes, Query, Source
 from app.fabkit.pages import Section, Show
 from app.models import Appointment, Event, Instrument, Organization, Region, Task
-from app.pages import tasks as task_pages
+from app.pages import outcomes, tasks as task_pages
 from app.pages.options import by_institution, by_item, by_region, by_unit
 from app.pages.queries import DONE_BY, PERSON, QueryPage
 from app.states import APPROVE, STEP_LABELS, TASK_LABELS, TASK_STEPS
@@ -92,8 +92,8 @@ class StepQueries(QueryPage):
         Column("using_unit", _l("Using unit"), Appointment.applicant, css="narrow"),
         Column("institution", _l("Institution"), House.name),
         Column("region", _l("Region"), Region.full_name),
-        Column("by", DONE_BY, Event.by_name, css="nowrap", masked=PERSON),
-        Column("by_organization", _l("Acting organization"), Event.by_organization),
+        Column("by", DONE_BY, Event.by_name, outcomes.WHO, css="nowrap", masked=PERSON),
+        Column("by_organization", _l("Acting organization"), Event.by_organization, outcomes.OFFICE),
         Column("reason", _l("Reason"), Event.reason, css="wide"),
         Column("late", _l("Time limit"), case((ended(Event), how_ended(Event))), label(PUNCTUALITY), css="nowrap"),
         Column("days", _l("Days taken"), days_taken(Event), css="number"),
@@ -147,8 +147,8 @@ def _section(event: Event, institution: str | None) -> Section:
         (_l("State before"), badge(TASK_LABELS)(event.from_state)),
         (_l("State after"), badge(TASK_LABELS)(event.to_state)),
         (_l("Institution"), institution),
-        (DONE_BY, event.by_name),
-        (_l("Acting organization"), event.by_organization),
+        (DONE_BY, outcomes.WHO(event.by_name)),
+        (_l("Acting organization"), outcomes.OFFICE(event.by_organization)),
         (_l("Reason"), event.reason),
         (_l("Time limit"), label(PUNCTUALITY)(punctual)),
         (_l("Days taken"), kept.get("days")),
