@@ -170,12 +170,13 @@ def ask(question: Question, line: str, code: str, over: Period, by: Principal) -
 
 
 def _lines(
-    question: Question, line: str, found: Mapping[str, Any], children: list[Region], over: Period
+    question: Question, line: str, found: Mapping[str, Mapping[Key, int]], children: list[Region], over: Period
 ) -> Mapping[str, str]:
     """The lines by key. Of a month whose end was not kept nothing is known, and that is not zero."""
     if line == MONTH:
         return {key: name for key, name in months(over).items() if key in found or not question.stands}
-    if question.stands and not over.is_open and not found:
+    is_kept = any(when == NOW for amounts in found.values() for *_counted, when in amounts)
+    if question.stands and not over.is_open and not is_kept:
         return {}
     return names(line, list(found), children)
 
