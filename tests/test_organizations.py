@@ -819,6 +819,8 @@ def test_a_merge_forgets_no_column_that_names_an_organization():
         ("alarm_threshold", "authority_id"): "the heir has its own",
         ("institution_version", "institution_id"): "what was known of it then",
         ("tally", "using_unit_id"): "always empty",
+        ("month_end", "using_unit_id"): "always empty",
+        ("month_end", "institution_id"): "always empty",
         ("tally", "institution_id"): "follows beside the others, past the jurisdiction",
     }
     names = ("organization_id", "institution_id", "using_unit_id", "authority_id", "merged_into_id")

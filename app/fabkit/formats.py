@@ -53,11 +53,16 @@ def _badge(state: str, word: str) -> Markup:
 
 def label(labels: Mapping[str, Any]) -> Show:
     """A code as its word."""
+    return _with_labels(named(labels), labels)
+
+
+def named(words: Mapping[str, Any]) -> Show:
+    """What is written down as it is, but for some that have a word of their own."""
 
     def show(value: str | None) -> str:
-        return "" if value is None else str(labels.get(value, value))
+        return "" if value is None else str(words.get(value, value))
 
-    return _with_labels(show, labels)
+    return _with_sheet(show, lambda value: words_in_sheet(words, value))
 
 
 def days_waiting(amber: int, red: int) -> Show:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from app.access import EVERYTHING
 from app.domain import history
-from app.fabkit.formats import label, moment
+from app.fabkit.formats import moment, named
 from app.models import Event
 from app.states import STEP_LABELS
 from app.workflow import Outcome
@@ -16,8 +16,8 @@ from app.workflow import Outcome
 _IN_ANOTHER_STATE = _l("%(number)s were left as they were: they are in another state.")
 
 # What nobody did: the clock, the worker.
-WHO = label({EVERYTHING.name: _l("By itself")})
-OFFICE = label({EVERYTHING.organization: ""})
+WHO = named({EVERYTHING.name: _l("By itself")})
+OFFICE = named({EVERYTHING.organization: ""})
 
 
 def told(done: str, outcome: Outcome, left: Any = _IN_ANOTHER_STATE) -> str:
