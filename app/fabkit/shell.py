@@ -45,7 +45,6 @@ def permitted_items(menu: Menu) -> list[Item]:
 class _Drawn:
     items: list[Item]
     sidebar: str
-    fixed: str
 
 
 def _drawn(menu: Menu) -> _Drawn:
@@ -57,7 +56,7 @@ def _drawn(menu: Menu) -> _Drawn:
 
 @lru_cache(maxsize=1024)
 def _draw(seen: tuple[bool, ...], _language: str, here: str | None, _root: str) -> _Drawn:
-    """What is the same for everybody who sees these pages, in a language, at a page: it is drawn once."""
+    """The menu of everybody who sees these pages, in a language, at a page: it is drawn once."""
     shown = iter(seen)
 
     def items(pages: tuple[MenuPage, ...]) -> list[Item]:
@@ -74,23 +73,27 @@ def _draw(seen: tuple[bool, ...], _language: str, here: str | None, _root: str) 
         elif children := items(entry.pages):
             active = any(child.active for child in children)
             found.append(Item(entry.label, None, entry.icon, active, children))
-    shell = {"menu": found, "product": _l("Mandatory verification system"), "login_url": url_for("LoginView.login")}
+    shell = {"menu": found, "product": _l("Mandatory verification system")}
+    return _Drawn(found, current_app.jinja_env.get_template("_sidebar.html").render(shell=shell) if found else "")
 
-    def drawn(template: str) -> str:
-        return current_app.jinja_env.get_template(template).render(shell=shell)
 
-    return _Drawn(found, drawn("_sidebar.html") if found else "", drawn("_fixed.html"))
+@lru_cache(maxsize=64)
+def _draw_fixed(_language: str, login_url: str, has_menu: bool) -> str:
+    """What is the same on every page in a language, with or without a menu: it is drawn once."""
+    shell = {"menu": has_menu, "login_url": login_url}
+    return current_app.jinja_env.get_template("_fixed.html").render(shell=shell)
 
 
 def context(menu: Menu) -> dict[str, Any]:
     """`shell` for the templates."""
     language, drawn = str(get_locale() or "zh"), _drawn(menu)
+    login_url = url_for("LoginView.login")
     return {
         "shell": {
             "product": _l("Mandatory verification system"),
             "menu": drawn.items,
             "sidebar": drawn.sidebar,
-            "fixed": drawn.fixed,
+            "fixed": _draw_fixed(language, login_url, bool(drawn.items)),
             "user": _person(),
             "language": "zh-CN" if language.startswith("zh") else language,
             "languages": [
@@ -102,7 +105,7 @@ def context(menu: Menu) -> dict[str, Any]:
                 }
                 for code, how in current_app.config["LANGUAGES"].items()
             ],
-            "login_url": url_for("LoginView.login"),
+            "login_url": login_url,
             "register_url": url_for("Registration.register"),
             "logout_url": url_for("LoginView.logout"),
             "home_url": url_for("HomeView.index"),
