@@ -1,13 +1,13 @@
 """月末数: what stands, kept at the end of each month. What happened in a month is tallied by itself."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, null, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, or_, select
 
 from app.access import Principal
-from app.domain import figures, holidays, regions
+from app.domain import figures, regions, statistics
 from app.models import MonthEnd, Region, Tally, db
 from app.states import AWAITING_AUTHORITY
 
@@ -19,34 +19,28 @@ FACTS = ("month", "subject", "city_code", "region_code", "catalogue_item_id", "p
 
 def keep(day: date, by: Principal) -> int:
     """On the first days of a month keep what stands as the end of the month before, once. Gives how many amounts."""
-    month = before(day)
-    if day.day > KEPT_WITHIN_DAYS or month != before(holidays.today()):
+    over = statistics.last_months(2)
+    if day.day > KEPT_WITHIN_DAYS or day.replace(day=1) != over.last:
         return 0
     # The clock and somebody who lets it run again may come at once.
     db.session.execute(select(func.pg_advisory_xact_lock(func.hashtext(MonthEnd.__tablename__))))
-    if db.session.scalar(select(exists().where(MonthEnd.month == month))):
+    if db.session.scalar(select(exists().where(MonthEnd.month == over.first))):
         return 0
-    return keep_as(month, by)
-
-
-def before(day: date) -> date:
-    """The month before that of a day."""
-    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)
+    return keep_as(over.first, by)
 
 
 def keep_as(month: date, by: Principal) -> int:
     """Keep what stands as the end of a month, for whoever sees everything. Gives how many amounts."""
     waiting = and_(Tally.subject == "place", Tally.state.in_(sorted(AWAITING_AUTHORITY)))
-    by_region = _tallied(month, Tally.region_code, null(), or_(Tally.subject.in_(STANDING), waiting))
-    by_kind = _tallied(month, Tally.city_code, Tally.catalogue_item_id, Tally.subject == "due_kind")
+    by_region = _tallied(month, Tally.region_code, or_(Tally.subject.in_(STANDING), waiting))
+    by_kind = _tallied(month, Tally.city_code, Tally.subject == "due_kind")
     return _kept(by_region) + _kept(by_kind) + _keep_institutions(month, by)
 
 
-def _tallied(month: date, region: Any, kind: Any, which: ColumnElement[bool]) -> Any:
-    amount, by = func.sum(Tally.amount), (Tally.city_code, region, Tally.purpose, Tally.state, Tally.subject)
-    kinds = () if kind is null() else (kind,)
-    facts = (literal(month), Tally.subject, Tally.city_code, region, kind, Tally.purpose, Tally.state, amount)
-    return select(*facts).where(which).group_by(*by, *kinds).having(amount != 0)
+def _tallied(month: date, region: Any, which: ColumnElement[bool]) -> Any:
+    amount = func.sum(Tally.amount)
+    by = (Tally.subject, Tally.city_code, region, Tally.catalogue_item_id, Tally.purpose, Tally.state)
+    return select(literal(month), *by, amount).where(which).group_by(*by).having(amount != 0)
 
 
 def _kept(rows: Any) -> int:
