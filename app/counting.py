@@ -243,9 +243,7 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
         Subject("days", _ended_by, ended, frozenset({APPROVE.name}), days_taken),
         Subject(
             "beyond",
-            lambda row: {
-                **_place(row), "institution_id": row.institution_id, "month": month(row.at), "state": BEYOND,
-            },
+            lambda row: {**_ended_by(row), "state": BEYOND},
             lambda row: and_(ended(row), is_beyond(row)),
             frozenset({APPROVE.name}),
         ),

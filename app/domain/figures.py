@@ -4,6 +4,7 @@
 what was issued, what was issued in time. 覆盖率: of the kinds that are filed, those that somebody is able to verify.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -93,14 +94,11 @@ def _instruments(found: Amounts) -> Values:
 
 def _inspection_rate(found: Amounts) -> Values:
     due, verified = found.of("due"), found.of("due", VALID, DUE_SOON)
-    before = {when: _inspected(found, when) for when in (YEAR_BEFORE, BEFORE)}
     return {
-        **{f"{when}_rate": each for when, each in before.items()},
-        **{f"{when}_points": _points(rate(verified, due), each) for when, each in before.items()},
         "due": due,
         "verified": verified,
         **{state: found.of("due", state) for state in (VALID, DUE_SOON, OVERDUE, FAILED, UNVERIFIED)},
-        "rate": rate(verified, due),
+        **_beside_earlier({when: _inspected(found, when) for when in (NOW, YEAR_BEFORE, BEFORE)}),
         "overdue_rate": rate(found.of("due", OVERDUE), due),
     }
 
@@ -136,15 +134,22 @@ USING_UNITS = Question(("unit", "use", "due"), _units)
 def _pass_rate(found: Amounts) -> Values:
     results = {when: found.of("result", when=when) for when in (NOW, YEAR_BEFORE, BEFORE)}
     passed = {when: found.of("result", PASSED, when=when) for when in results}
-    rates = {when: rate(passed[when], results[when]) for when in results}
     return {
         "results": results[NOW],
         "passed": passed[NOW],
         "failed": results[NOW] - passed[NOW],
-        "rate": rates[NOW],
+        **_beside_earlier({when: rate(passed[when], results[when]) for when in results}),
         **{f"{when}_results": results[when] for when in (YEAR_BEFORE, BEFORE)},
+    }
+
+
+def _beside_earlier(rates: Mapping[str, Decimal | None]) -> Values:
+    """A rate beside that of a year before and that of just before (同比, 环比)."""
+    now = rates[NOW]
+    return {
+        "rate": now,
         **{f"{when}_rate": rates[when] for when in (YEAR_BEFORE, BEFORE)},
-        **{f"{when}_points": _points(rates[NOW], rates[when]) for when in (YEAR_BEFORE, BEFORE)},
+        **{f"{when}_points": _points(now, rates[when]) for when in (YEAR_BEFORE, BEFORE)},
     }
 
 
