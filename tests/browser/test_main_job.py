@@ -111,6 +111,23 @@ def test_refuse_keeps_what_was_typed_until_it_is_right(clerk, county):
     assert states() == {REFUSED: 2, UNASSIGNED: WAITING - 2, RETURNED: 1}
 
 
+def test_what_is_typed_while_the_answer_is_awaited_is_not_drawn_over(clerk, county):
+    officer = clerk("AssignmentOfficer", county)
+    page = officer.page
+    held = []
+    page.route("**/act/refuse", lambda route: held.append(route))
+    officer.tick(1)
+    officer.press("refuse")
+    page.click("#dialog .btn-submit")
+    assert page.is_disabled("#dialog textarea")
+
+    page.wait_for_timeout(200)
+    [each.continue_() for each in held]
+    page.fill("#dialog textarea", "该器具不在强制检定目录范围内，请核实后重新填报")
+    page.wait_for_selector("#dialog .is-invalid")
+    assert page.input_value("#dialog textarea") == "该器具不在强制检定目录范围内，请核实后重新填报"
+
+
 def test_automatic_assignment_shows_first_and_then_does(clerk, county):
     officer = clerk("AssignmentOfficer", county)
     page = officer.page
