@@ -56,13 +56,13 @@ def label(labels: Mapping[str, Any]) -> Show:
     return _with_labels(named(labels), labels)
 
 
-def named(words: Mapping[str, Any]) -> Show:
-    """What is written down as it is, but for some that have a word of their own."""
+def named(words: Mapping[str, Any], rest: Show = plain) -> Show:
+    """What is shown as `rest` says, but for some that have a word of their own."""
 
-    def show(value: str | None) -> str:
-        return "" if value is None else str(words.get(value, value))
+    def show(value: str | None) -> Any:
+        return str(words[value]) if value is not None and value in words else rest(value)
 
-    return _with_sheet(show, lambda value: words_in_sheet(words, value))
+    return _with_sheet(show, lambda value: words_in_sheet(words, value, in_sheet(rest, value)))
 
 
 def days_waiting(amber: int, red: int) -> Show:
@@ -131,8 +131,8 @@ def in_sheet(show: Show, value: Any) -> ColumnElement[Any]:
     return sheet(value) if sheet else value
 
 
-def words_in_sheet(labels: Mapping[str, Any], value: Any) -> ColumnElement[Any]:
-    return case({code: str(word) for code, word in labels.items()}, value=value, else_=value)
+def words_in_sheet(labels: Mapping[str, Any], value: Any, rest: Any = None) -> ColumnElement[Any]:
+    return case({code: str(word) for code, word in labels.items()}, value=value, else_=value if rest is None else rest)
 
 
 def _moment_in_sheet(value: Any) -> ColumnElement[Any]:

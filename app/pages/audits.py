@@ -1,5 +1,6 @@
 """审计日志: who did what, when and from where; for auditors, and as the history of one account or organization."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as _l
@@ -10,6 +11,7 @@ from app.fabkit.formats import label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.models import AuditEntry
+from app.pages import outcomes
 from app.pages.outcomes import OFFICE, WHO
 from app.states import STEP_LABELS
 
@@ -60,6 +62,7 @@ ACTIONS = {
     "tell": _l("Parties told"),
     **{name: words for name, words in STEP_LABELS.items() if name != "reveal"},
 }
+_STYLES = {"disable": "warning", "merge": "danger", "enable": "success", "add": "success"}
 SUBJECTS = {
     "account": _l("Account"),
     "organization": _l("Organization"),
@@ -120,16 +123,12 @@ def _worded(value: Any) -> str:
     return str(value)
 
 
-def timeline(entries: list[AuditEntry]) -> list[dict[str, Any]]:
-    """Entries as the history of the thing they are about."""
+def timeline(entries: list[AuditEntry], told: Callable[[dict[str, Any]], str] = told) -> list[dict[str, Any]]:
+    """Entries as the history of the thing they are about, their particulars in the words of `told`."""
     return [
-        {
-            "step": str(ACTIONS.get(entry.action, entry.action)),
-            "at": moment(entry.at),
-            "by": WHO(entry.by_name),
-            "organization": OFFICE(entry.by_organization),
-            "reason": told(entry.detail),
-        }
+        outcomes.deed(
+            entry, str(ACTIONS.get(entry.action, entry.action)), told(entry.detail), _STYLES.get(entry.action)
+        )
         for entry in entries
     ]
 

@@ -369,7 +369,7 @@ def _inspection_table(institution_id: int) -> Table:
 
 
 def _heading(version: InstitutionVersion) -> str:
-    who = f"{version.by_name} {version.by_organization}".strip()
+    who = f"{outcomes.WHO(version.by_name)} {outcomes.OFFICE(version.by_organization)}".strip()
     parts = (version.number, moment(version.at), _action(version.action), who)
     return " · ".join(str(part) for part in parts if part)
 
@@ -411,11 +411,6 @@ def _entry(version: InstitutionVersion, earlier: InstitutionVersion | None) -> d
         f"{VERSION_FACTS[name]}: {_word(name, old)} → {_word(name, new)}"
         for name, old, new in institution_versions.changes(version, earlier)
     ]
-    return {
-        "at": moment(version.at),
-        "step": _action(version.action),
-        "by": version.by_name,
-        "organization": version.by_organization,
-        "reason": "; ".join([*changes, *([version.reason] if version.reason else [])]),
-        "style": {"suspend": "warning", "close": "danger", "reinstate": "success"}.get(version.action, "neutral"),
-    }
+    reason = "; ".join([*changes, *([version.reason] if version.reason else [])])
+    style = {"suspend": "warning", "close": "danger", "reinstate": "success"}.get(version.action)
+    return outcomes.deed(version, _action(version.action), reason, style)

@@ -31,12 +31,12 @@ from app.fabkit.filters import (
     among,
     is_number,
 )
-from app.fabkit.formats import badge, day, label, moment, yes_no
+from app.fabkit.formats import badge, day, label, yes_no
 from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
-from app.models import Account, AuditEntry, Organization, Region, db
+from app.models import Account, Organization, Region, db
 from app.pages import audits as audit_pages, outcomes
 from app.pages.options import PLACES, by_region
 from app.workflow import Outcome
@@ -569,7 +569,7 @@ class Organizations(ModelPage):
             state_badge=badge(STATES)(state),
             sections=sections(row),
             tables=[*_below(row), _accounts(row), *_merged(row)],
-            timeline=[_entry(entry) for entry in audits.of("organization", row.id)],
+            timeline=audit_pages.timeline(audits.of("organization", row.id), _told),
         )
 
 
@@ -639,17 +639,9 @@ def _merged(row: Organization) -> list[Table]:
     return [Table(_l("Merged into this one"), [FACTS["name"]], rows)] if rows else []
 
 
-def _entry(entry: AuditEntry) -> dict[str, Any]:
-    """An entry of the audit log as a step in the organization's history, what changed in its words."""
-    detail = entry.detail
-    return {
-        "at": moment(entry.at),
-        "step": str(audit_pages.ACTIONS.get(entry.action, entry.action)),
-        "by": entry.by_name,
-        "organization": entry.by_organization,
-        "reason": "; ".join([*_changes(detail), *([detail["reason"]] if "reason" in detail else [])]),
-        "style": {"disable": "warning", "merge": "danger", "enable": "success", "add": "success"}.get(entry.action),
-    }
+def _told(detail: dict[str, Any]) -> str:
+    """What changed of an organization, in its words, and why."""
+    return "; ".join([*_changes(detail), *([detail["reason"]] if "reason" in detail else [])])
 
 
 def _changes(detail: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from app.access import EVERYTHING
 from app.domain import history
-from app.fabkit.formats import moment, named
+from app.fabkit.formats import mask_name, moment, named
 from app.models import Event
 from app.states import STEP_LABELS
 from app.workflow import Outcome
@@ -16,7 +16,9 @@ from app.workflow import Outcome
 _IN_ANOTHER_STATE = _l("%(number)s were left as they were: they are in another state.")
 
 # What nobody did: the clock, the worker.
-WHO = named({EVERYTHING.name: _l("By itself")})
+_NOBODY = {EVERYTHING.name: _l("By itself")}
+WHO = named(_NOBODY)
+WHO_MASKED = named(_NOBODY, rest=mask_name)  # of a name as it is kept
 OFFICE = named({EVERYTHING.organization: ""})
 
 
@@ -27,6 +29,11 @@ def told(done: str, outcome: Outcome, left: Any = _IN_ANOTHER_STATE) -> str:
     return f"{done} {str(left) % {'number': outcome.skipped}}"
 
 
+def mask_who(shown: str) -> str:
+    """What WHO showed, masked if it is a person's name."""
+    return shown if shown == WHO(EVERYTHING.name) else mask_name(shown)
+
+
 def timeline(subject: str, id: int, states: Mapping[str, Any], styles: Mapping[str, str]) -> list[dict[str, Any]]:
     """Every step of a row as the history shows it: when, which, from and to which of `states`, by whom, why."""
     return [_entry(event, states, styles) for event in history.steps(subject, id)]
@@ -35,13 +42,24 @@ def timeline(subject: str, id: int, states: Mapping[str, Any], styles: Mapping[s
 def _entry(event: Event, states: Mapping[str, Any], styles: Mapping[str, str]) -> dict[str, Any]:
     institution = (event.payload or {}).get("institution")
     step = STEP_LABELS.get(event.step, event.step)
+    return deed(
+        event,
+        Markup("{} {}").format(step, institution) if institution else step,
+        event.reason,
+        styles.get(event.step),
+        from_label=states.get(event.from_state or ""),
+        to_label=states.get(event.to_state or ""),
+    )
+
+
+def deed(done: Any, step: Any, reason: str | None, style: str | None = None, **states: Any) -> dict[str, Any]:
+    """An entry of a history: at what moment `done` was done and by whom of which organization, what it was, and why."""
     return {
-        "at": moment(event.at),
-        "step": Markup("{} {}").format(step, institution) if institution else step,
-        "from_label": states.get(event.from_state or ""),
-        "to_label": states.get(event.to_state or ""),
-        "by": WHO(event.by_name),
-        "organization": OFFICE(event.by_organization),
-        "reason": event.reason,
-        "style": styles.get(event.step, "neutral"),
+        "at": moment(done.at),
+        "step": step,
+        "by": WHO(done.by_name),
+        "organization": OFFICE(done.by_organization),
+        "reason": reason,
+        "style": style,
+        **states,
     }

@@ -92,7 +92,7 @@ class StepQueries(QueryPage):
         Column("using_unit", _l("Using unit"), Appointment.applicant, css="narrow"),
         Column("institution", _l("Institution"), House.name),
         Column("region", _l("Region"), Region.full_name),
-        Column("by", DONE_BY, Event.by_name, outcomes.WHO, css="nowrap", masked=PERSON),
+        Column("by", DONE_BY, Event.by_name, outcomes.WHO, css="nowrap", masked=outcomes.WHO_MASKED),
         Column("by_organization", _l("Acting organization"), Event.by_organization, outcomes.OFFICE),
         Column("reason", _l("Reason"), Event.reason, css="wide"),
         Column("late", _l("Time limit"), case((ended(Event), how_ended(Event))), label(PUNCTUALITY), css="nowrap"),
@@ -116,7 +116,7 @@ class StepQueries(QueryPage):
                conditions=lambda _value: is_beyond(Event)),
         Dates("at", _l("Done at"), Event.at),
     )  # fmt: skip
-    masks = {DONE_BY: PERSON, _l("Contact"): PERSON}  # noqa: RUF012
+    masks = {DONE_BY: outcomes.mask_who, _l("Contact"): PERSON}  # noqa: RUF012
 
     def query(self, args: Any) -> Query:
         """The index has the steps of each kind in each province in order; those of a using unit are few."""
