@@ -482,14 +482,14 @@ _REVIEWER = "can_list can_show can_export pass send_back"
 # 信息公示: who publishes, and who only looks.
 _PUBLISHER = {
     "Publications": "can_list can_show can_export publish revoke download automatic",
-    "Institutions": "can_list can_show can_export publish revoke",
+    "Institutions": "can_list can_show can_export can_see_persons publish revoke",
     "CapabilityReviews": "can_list can_show can_export pass reject",
     "Catalogue": "can_list can_show can_export",
 }
 # 社公标: who enters them, and who reviews them; an account may do both, but not with the same standard.
 _STANDARD_CLERK = {
-    "Standards": "can_list can_show can_export add edit delete submit recall seal abolish export_for_changes "
-    "import_changes import",
+    "Standards": "can_list can_show can_export can_see_persons add edit delete submit recall seal abolish "
+    "export_for_changes import_changes import",
     "Traces": "can_list can_show can_export tell",
 }
 _STANDARD_REVIEWER = {"StandardReviews": "can_list can_show can_export pass send_back"}
@@ -500,12 +500,12 @@ _LOOKER = dict.fromkeys(
 _INSPECTOR = {
     "Inspections": "can_list can_show can_export can_add draw inspect conclude recheck cancel publish revoke report",
     "InspectionDraws": "can_list can_show can_export repeat",
-    "LocalInstitutions": "can_list can_show can_export",
+    "LocalInstitutions": "can_list can_show can_export can_see_persons",
     "CapabilityGaps": "can_list can_export",
 }
 _KEEPER = {
     **_INSPECTOR,
-    "LocalInstitutions": "can_list can_show can_export can_add can_edit suspend reinstate close import",
+    "LocalInstitutions": "can_list can_show can_export can_see_persons can_add can_edit suspend reinstate close import",
 }
 _ONLOOKER = {
     "Inspections": "can_list can_show can_export",

@@ -722,11 +722,11 @@ def test_every_address_stands_in_the_document_and_the_other_way_round(app, nobod
 
 
 def test_every_page_of_figures_and_queries_is_in_it(app):
-    from app.pages.queries import QueryPage
     from app.pages.statistics import StatisticPage
 
     views = app.extensions["kit"].baseviews
-    shown = {view.route_base for view in views if isinstance(view, StatisticPage | QueryPage)}
+    bases = {str(view.route_base): view for view in views}
+    shown = {base for base, view in bases.items() if base.startswith("/queries/") or isinstance(view, StatisticPage)}
 
     assert shown - {"/queries/certificates"} == set(EVERY_PAGE) - {"/queries/certificates"}
 

@@ -18,6 +18,7 @@ from app.counting import punctuality
 from app.domain import holidays
 from app.fabkit.filters import PERIODS, TO_COME, period
 from app.models import Certificate, Event, db
+from app.seeding.organizations import credit_code
 from app.states import (
     ACCEPT,
     APPROVE,
@@ -43,9 +44,11 @@ from tests.factories import (
     instrument,
     kind,
     measurement_standard,
+    staff_member,
     task,
     unit_of,
 )
+from tests.test_local_institutions import facts
 
 PAGES = {
     "instruments": "没有符合条件的器具",
@@ -238,6 +241,29 @@ def test_a_mask_is_the_same_on_the_page_and_in_the_sheet(analyst):
     assert page == ["张**", "138****5678"]
     assert sheet(analyst, "appointments")[1][-2:] == page
     assert sheet(analyst, "appointments", "xlsx")[1][-2:] == page
+
+
+@pytest.mark.parametrize("page", ["institutions", "local-institutions", "standards"])
+def test_persons_are_masked_where_an_analyst_looks_besides(analyst, head, page):
+    holder = institution(contact="王计量", phone="13911112222", legal_representative="陈建国")
+    standard = measurement_standard(holder, keeper="赵标准", category="length")
+    staff_member(holder, "高检定")
+    code = credit_code("12", "330106", 78)
+    changed = facts(contact="吴计量", phone="13933334444", credit_code=code, revision=holder.revision)
+    assert head.act("local-institutions", "edit", [holder.id], **changed).status_code == 204
+    row = standard.id if page == "standards" else holder.id
+    secrets = re.compile("王计量|吴计量|1391111222|1393333444|陈建国|赵标准|高检定")
+
+    def told(person):
+        person.post(f"/{page}/columns", {"column": ["contact", "phone", "keeper"]})
+        texts = [person.get(f"/{page}/").text, person.get(f"/{page}/show/{row}").text]
+        texts.append(person.post(f"/{page}/export", {"selection": "all", "filter": "", "format": "csv"}).text)
+        if page == "local-institutions":
+            texts.append(person.open(page, "versions", [row]).text)
+        return [bool(secrets.search(text)) for text in texts]
+
+    assert not any(told(analyst))
+    assert all(told(head))
 
 
 def test_an_office_telephone_is_not_a_persons(analyst):

@@ -1,7 +1,7 @@
 """A page over a table: list, details, actions with dialogs, export. Declared by its attributes."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,8 @@ from .security import permitted, require
 log = logging.getLogger(__name__)
 
 SEE_PERSONS = "can_see_persons"
+# The label under which it stands who did something; in the history it stands without.
+DONE_BY = _l("Done by")
 
 
 @dataclass
@@ -93,6 +95,8 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     extra: dict[str, Any] = {}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters: tuple[Any, ...] = ()
     search: Search | None = None
+    # What tells of a person, by the label under which `details` shows it: how it is shown to who may not see persons.
+    masks: Mapping[Any, Callable[[str], Any]] = {}
     # Scripts and style sheets of the page's own, beside those of every list.
     scripts: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
@@ -104,7 +108,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         self.search_columns = self.add_columns = self.edit_columns = self.show_columns = ["id"]
         self.list_columns = ["id"]
         super().__init__(**kwargs)
-        if any(column.masked for column in self.columns):
+        if self.masks or any(column.masked for column in self.columns):
             self.base_permissions = [*(self.base_permissions or []), SEE_PERSONS]
 
     @cached_property
@@ -262,10 +266,17 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         show = self.details(int(pk)) if is_number(pk) else None
         if show is None:
             abort(404)
+        self._mask(show)
         show.page_url = f"{self.route_base}/show/{show.id}"
         show.actions = self._buttons(show)
         template = "drawer.html" if wants_fragment() else "show.html"
         return render_template(template, show=show, page=self)
+
+    def _mask(self, show: Show) -> None:
+        """Mask what tells of persons, unless the person may see them."""
+        masks = {} if self.allowed(SEE_PERSONS) else {str(label): mask for label, mask in self.masks.items()}
+        if masks:
+            _mask(show, masks)
 
     # --- actions
 
@@ -277,7 +288,10 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         if declared.leads_away:
             return "", 204, {"HX-Redirect": method(selection.only_id())}
         if declared.only_shows:
-            return self._dialog(declared, selection, NoForm(), more=method(selection.only_id()))
+            more = method(selection.only_id())
+            if "show" in more:
+                self._mask(more["show"])
+            return self._dialog(declared, selection, NoForm(), more=more)
         form = self._form(declared)(formdata=None, obj=self.prefill(declared, selection))
         return self._dialog(declared, selection, form)
 
@@ -500,3 +514,24 @@ def _numbers(query: Query, total: Total) -> list[tuple[str, int | None]]:
             links.append(("…", None))
         links.append((str(number), number))
     return links
+
+
+def _mask(show: Show, masks: Mapping[str, Callable[[str], Any]]) -> None:
+    """Mask what stands under the labels of `masks`: beside it, in its row or below it, before and after a change."""
+
+    def masked(label: Any, value: Any) -> Any:
+        mask = masks.get(str(label))
+        return mask(str(value)) if mask and value else value
+
+    def cells(heads: list[Any], row: list[Any]) -> list[Any]:
+        first, *others = row
+        beside = [first, *(masked(first, cell) for cell in others)]
+        return [masked(head, cell) for head, cell in zip(heads, beside, strict=True)]
+
+    for section in show.sections:
+        section.fields = [(label, masked(label, value)) for label, value in section.fields]
+    for table in show.tables:
+        table.rows = [cells(table.columns, row) for row in table.rows]
+    for entry in show.timeline:
+        entry["by"] = masked(DONE_BY, entry["by"])
+        entry["changes"] = [(name, masked(name, old), masked(name, new)) for name, old, new in entry.get("changes", ())]

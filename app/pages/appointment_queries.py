@@ -9,14 +9,13 @@ from app.domain import appointments, holidays, regions
 from app.domain.appointments import FINISHED, UNDER_WAY, WITHOUT_RESULT
 from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Begins, Choice, ContainsChinese, Dates, Search, Switch, in_large, in_own
-from app.fabkit.formats import badge, day, label, moment
+from app.fabkit.formats import badge, day, label, mask_name, mask_phone, moment
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import Show
+from app.fabkit.pages import ModelPage, Show
 from app.models import Appointment, Region, Task
 from app.pages import appointments as appointment_pages
 from app.pages.instruments import DELIVERIES
 from app.pages.options import by_institution, by_item, by_region, by_unit
-from app.pages.queries import PERSON, TELEPHONE, QueryPage
 from app.states import AT_INSTITUTION, DRAFT, TASK_LABELS
 
 PROGRESS = {
@@ -31,7 +30,7 @@ def _is_late(_value: str) -> Any:
     return appointments.has_task(Task.state.in_(sorted(AT_INSTITUTION)), Task.due_on < holidays.today())
 
 
-class AppointmentQueries(QueryPage):
+class AppointmentQueries(ModelPage):
     """预约单查询."""
 
     route_base = "/queries/appointments"
@@ -58,8 +57,8 @@ class AppointmentQueries(QueryPage):
         Column("region", _l("Region"), Region.full_name),
         Column("delivery", _l("Delivery"), Appointment.delivery, label(DELIVERIES), css="nowrap"),
         Column("wished_on", _l("Wished date"), Appointment.wished_on, day, css="nowrap", hidden=True),
-        Column("contact", _l("Contact"), Appointment.contact, masked=PERSON, hidden=True),
-        Column("phone", _l("Telephone"), Appointment.phone, css="nowrap", masked=TELEPHONE, hidden=True),
+        Column("contact", _l("Contact"), Appointment.contact, masked=mask_name, hidden=True),
+        Column("phone", _l("Telephone"), Appointment.phone, css="nowrap", masked=mask_phone, hidden=True),
         Column("remark", _l("Remark"), Appointment.remark, css="wide", hidden=True),
     )
     filters = (
@@ -84,8 +83,8 @@ class AppointmentQueries(QueryPage):
         ),
         placeholder=_l("Search"),
     )
-    masks = {_l("Contact"): PERSON, _l("Telephone"): TELEPHONE}  # noqa: RUF012
+    masks = {_l("Contact"): mask_name, _l("Telephone"): mask_phone}  # noqa: RUF012
 
-    def found(self, row_id: int) -> Show | None:
+    def details(self, row_id: int) -> Show | None:
         found = appointments.find_submitted(row_id)
         return appointment_pages.show(found) if found else None

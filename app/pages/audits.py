@@ -1,6 +1,5 @@
 """审计日志: who did what, when and from where; for auditors, and as the history of one account or organization."""
 
-from collections.abc import Callable
 from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as _l
@@ -123,14 +122,15 @@ def _worded(value: Any) -> str:
     return str(value)
 
 
-def timeline(entries: list[AuditEntry], told: Callable[[dict[str, Any]], str] = told) -> list[dict[str, Any]]:
-    """Entries as the history of the thing they are about, their particulars in the words of `told`."""
-    return [
-        outcomes.deed(
-            entry, str(ACTIONS.get(entry.action, entry.action)), told(entry.detail), _STYLES.get(entry.action)
-        )
-        for entry in entries
-    ]
+def timeline(entries: list[AuditEntry]) -> list[dict[str, Any]]:
+    """Entries as the history of the thing they are about."""
+    return [deed(entry, told(entry.detail)) for entry in entries]
+
+
+def deed(entry: AuditEntry, reason: str, **more: Any) -> dict[str, Any]:
+    """An entry as a step in the history of the thing it is about."""
+    step = ACTIONS.get(entry.action, entry.action)
+    return outcomes.deed(entry, step, reason, _STYLES.get(entry.action), **more)
 
 
 class AuditLog(ModelPage):

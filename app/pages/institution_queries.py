@@ -10,14 +10,13 @@ from app.domain import institutions, regions
 from app.domain.local_institutions import count
 from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Choice, Condition, ContainsChinese, Dates, Search, SearchField, in_own
-from app.fabkit.formats import badge, day, due, label, moment, office_phone, plain
+from app.fabkit.formats import badge, day, due, label, mask_name, moment, office_phone
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import Show
+from app.fabkit.pages import ModelPage, Show
 from app.models import Capability, Institution, MeasurementStandard, Organization, Region, StaffMember
 from app.pages import local_institutions as institution_pages
 from app.pages.options import by_item, by_region
 from app.pages.organizations import DESIGNATIONS, FACTS, LEVELS, in_code
-from app.pages.queries import PERSON, QueryPage
 from app.states import EFFECTIVE, PENDING, PUBLICATION_LABELS, STANDING_LABELS
 
 
@@ -38,7 +37,7 @@ def _service_regions() -> Any:
     return names.correlate(Institution).scalar_subquery()
 
 
-class InstitutionQueries(QueryPage):
+class InstitutionQueries(ModelPage):
     """检定机构查询."""
 
     route_base = "/queries/institutions"
@@ -85,9 +84,9 @@ class InstitutionQueries(QueryPage):
         Column("mean_days", _l("Mean days"), Institution.mean_days, css="number", hidden=True),
         Column("published_at", _l("Published at"), Institution.published_at, moment, css="nowrap", hidden=True),
         Column("reason", _l("Reason"), Institution.standing_reason, css="wide", hidden=True),
-        Column("legal_representative", FACTS["legal_representative"], Institution.legal_representative, masked=PERSON,
-               hidden=True),
-        Column("contact", FACTS["contact"], Institution.contact, masked=PERSON, hidden=True),
+        Column("legal_representative", FACTS["legal_representative"], Institution.legal_representative,
+               masked=mask_name, hidden=True),
+        Column("contact", FACTS["contact"], Institution.contact, masked=mask_name, hidden=True),
         Column("phone", FACTS["phone"], Institution.phone, css="nowrap", masked=office_phone, hidden=True),
         Column("address", FACTS["address"], Institution.address, hidden=True),
     )  # fmt: skip
@@ -118,8 +117,8 @@ class InstitutionQueries(QueryPage):
         ),
         placeholder=_l("Search"),
     )
-    masks = {FACTS["legal_representative"]: PERSON, FACTS["contact"]: PERSON, FACTS["phone"]: office_phone}  # noqa: RUF012
+    masks = institution_pages.PERSONS
 
-    def found(self, row_id: int) -> Show | None:
+    def details(self, row_id: int) -> Show | None:
         found = institutions.particulars(row_id, g.principal)
-        return institution_pages.show(*found, phone=plain) if found else None
+        return institution_pages.show(*found) if found else None

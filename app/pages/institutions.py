@@ -8,7 +8,7 @@ from flask_babel import gettext as _, lazy_gettext as _l
 from app.domain import institutions, local_institutions, publications, regions
 from app.fabkit.actions import Selection, form_action, page_action, show_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, in_own
-from app.fabkit.formats import badge, due, label, moment, office_phone
+from app.fabkit.formats import badge, due, label, mask_name, moment, office_phone
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.models import Capability, Institution, Organization, Region
@@ -52,11 +52,12 @@ class Institutions(ModelPage):
         Column("authorization_no", _l("Authorization no."), Institution.authorization_no, css="nowrap"),
         Column("authorized_until", _l("Authorized until"), Institution.authorized_until, due(near=180), css="nowrap"),
         Column("published_at", _l("Published at"), Institution.published_at, moment, css="nowrap"),
-        Column("contact", _l("Contact"), Institution.contact, hidden=True),
-        Column("phone", _l("Telephone"), Institution.phone, hidden=True),
+        Column("contact", _l("Contact"), Institution.contact, masked=mask_name, hidden=True),
+        Column("phone", _l("Telephone"), Institution.phone, css="nowrap", masked=office_phone, hidden=True),
         Column("address", _l("Address"), Institution.address, hidden=True),
     )  # fmt: skip
     extra = {"state": Institution.publication}  # noqa: RUF012
+    masks = {_l("Contact"): mask_name, _l("Telephone"): office_phone}  # noqa: RUF012
     filters = (
         Choice("publication", _l("Publication"), institutions.publication(), PUBLICATION_LABELS, multiple=False),
         Choice("level", _l("Level"), Organization.level, LEVELS),
@@ -79,7 +80,7 @@ class Institutions(ModelPage):
             (_l("Authorized by"), house.authorized_by),
             (_l("Authorized until"), due(near=180)(house.authorized_until)),
             (_l("Contact"), house.contact),
-            (_l("Telephone"), office_phone(house.phone)),
+            (_l("Telephone"), house.phone),
             (_l("Address"), house.address),
             (_l("Mean days"), house.mean_days),
             (_l("Published at"), moment(house.published_at)),

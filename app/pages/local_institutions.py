@@ -18,7 +18,7 @@ from app.domain.ledger import range_text
 from app.domain.local_institutions import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, page_action, show_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, SearchField, Switch, in_own
-from app.fabkit.formats import badge, day, due, label, moment, office_phone, yes_no
+from app.fabkit.formats import badge, day, due, label, mask_name, moment, office_phone, yes_no
 from app.fabkit.forms import SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -38,7 +38,17 @@ from app.states import (
 )
 
 EXPIRING = {"180": _l("Authorization ends in 180 days"), "over": _l("Authorization has ended")}
+MEMBER = _l("Member of the staff")
 VERSION_FACTS = {**FACTS, "level": _l("Level"), "region_code": FACTS["region"], "standing": _l("Standing")}
+
+
+# What tells of persons, and how it is shown to who may not see them.
+PERSONS: dict[Any, Any] = {
+    FACTS["legal_representative"]: mask_name,
+    FACTS["contact"]: mask_name,
+    FACTS["phone"]: office_phone,
+    MEMBER: mask_name,
+}
 
 
 # --- Forms ---------------------------------------------------------------------------------------
@@ -165,12 +175,13 @@ class LocalInstitutions(ModelPage):
         ),
         Column("floor_area", FACTS["floor_area"], Institution.floor_area, css="number", hidden=True),
         Column("credit_code", FACTS["credit_code"], Organization.credit_code, css="nowrap", hidden=True),
-        Column("contact", FACTS["contact"], Institution.contact, hidden=True),
-        Column("phone", FACTS["phone"], Institution.phone, hidden=True),
+        Column("contact", FACTS["contact"], Institution.contact, masked=mask_name, hidden=True),
+        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", masked=office_phone, hidden=True),
         Column("address", FACTS["address"], Institution.address, hidden=True),
         Column("reason", _l("Reason"), Institution.standing_reason, css="wide", hidden=True),
     )
     extra = {"state": Institution.standing}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
+    masks = PERSONS
     filters = (
         Switch("standing", _l("Standing"), None, STANDING_LABELS, multiple=False, conditions=_in_standing),
         Choice("level", _l("Level"), Organization.level, LEVELS),
@@ -284,14 +295,14 @@ class LocalInstitutions(ModelPage):
 # --- In words ------------------------------------------------------------------------------------
 
 
-def show(house: Institution, home: Organization, region: str, phone: Any = office_phone) -> Show:
+def show(house: Institution, home: Organization, region: str) -> Show:
     """Everything about an institution: what is said of it, what it has and can do, how it has changed."""
     return Show(
         id=home.id,
         title=home.name,
         state=house.standing,
         state_badge=badge(STANDING_LABELS)(house.standing),
-        sections=[Section("", _facts(house, home, region, phone))],
+        sections=[Section("", _facts(house, home, region))],
         tables=[
             _capability_table(home.id),
             _standard_table(home.id),
@@ -302,7 +313,7 @@ def show(house: Institution, home: Organization, region: str, phone: Any = offic
     )
 
 
-def _facts(house: Institution, home: Organization, region: str, phone: Any) -> list[tuple[Any, Any]]:
+def _facts(house: Institution, home: Organization, region: str) -> list[tuple[Any, Any]]:
     facts: list[tuple[Any, Any]] = [
         (FACTS["credit_code"], home.credit_code),
         (_l("Designation"), label(DESIGNATIONS)(house.designation)),
@@ -318,7 +329,7 @@ def _facts(house: Institution, home: Organization, region: str, phone: Any) -> l
         (FACTS["verifiers"], house.verifiers),
         (FACTS["floor_area"], house.floor_area),
         (FACTS["contact"], house.contact),
-        (FACTS["phone"], phone(house.phone)),
+        (FACTS["phone"], house.phone),
         (FACTS["address"], house.address),
         (_l("Mean days"), house.mean_days),
     ]
@@ -350,7 +361,7 @@ def _standard_table(institution_id: int) -> Table:
 
 
 def _staff_table(institution_id: int) -> Table:
-    heads = [_l("Name"), _l("May approve"), _l("Active")]
+    heads = [MEMBER, _l("May approve"), _l("Active")]
     rows = [
         [each.name, yes_no(each.approves), yes_no(each.active)] for each in local_institutions.staff_of(institution_id)
     ]
@@ -390,13 +401,11 @@ _WORDS = {"designation": DESIGNATIONS, "level": LEVELS, "standing": STANDING_LAB
 
 def _word(name: str, value: Any) -> str:
     if value in (None, "", []):
-        return "—"
+        return ""
     if name == "service_regions":
         return _places(value)
     if name == "region_code":
         return _places([value])
-    if name == "phone":
-        return office_phone(str(value))
     return str(_WORDS.get(name, {}).get(str(value), value))
 
 
@@ -408,9 +417,8 @@ def _timeline(versions: list[InstitutionVersion]) -> list[dict[str, Any]]:
 
 def _entry(version: InstitutionVersion, earlier: InstitutionVersion | None) -> dict[str, Any]:
     changes = [
-        f"{VERSION_FACTS[name]}: {_word(name, old)} → {_word(name, new)}"
+        (VERSION_FACTS[name], _word(name, old), _word(name, new))
         for name, old, new in institution_versions.changes(version, earlier)
     ]
-    reason = "; ".join([*changes, *([version.reason] if version.reason else [])])
     style = {"suspend": "warning", "close": "danger", "reinstate": "success"}.get(version.action)
-    return outcomes.deed(version, _action(version.action), reason, style)
+    return outcomes.deed(version, _action(version.action), version.reason, style, changes=changes)

@@ -36,7 +36,7 @@ from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, reason_fiel
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
-from app.models import Account, Organization, Region, db
+from app.models import Account, AuditEntry, Organization, Region, db
 from app.pages import audits as audit_pages, outcomes
 from app.pages.options import PLACES, by_region
 from app.workflow import Outcome
@@ -569,7 +569,7 @@ class Organizations(ModelPage):
             state_badge=badge(STATES)(state),
             sections=sections(row),
             tables=[*_below(row), _accounts(row), *_merged(row)],
-            timeline=audit_pages.timeline(audits.of("organization", row.id), _told),
+            timeline=[_deed(entry) for entry in audits.of("organization", row.id)],
         )
 
 
@@ -639,18 +639,18 @@ def _merged(row: Organization) -> list[Table]:
     return [Table(_l("Merged into this one"), [FACTS["name"]], rows)] if rows else []
 
 
-def _told(detail: dict[str, Any]) -> str:
-    """What changed of an organization, in its words, and why."""
-    return "; ".join([*_changes(detail), *([detail["reason"]] if "reason" in detail else [])])
+def _deed(entry: AuditEntry) -> dict[str, Any]:
+    return audit_pages.deed(entry, entry.detail.get("reason", ""), changes=_changes(entry.detail))
 
 
-def _changes(detail: dict[str, Any]) -> list[str]:
+def _changes(detail: dict[str, Any]) -> list[tuple[Any, str, str]]:
+    """What was changed of an organization, before and after; a new name, place or parent stands without its label."""
     before, after = detail.get("before", []), detail.get("after", [])
     if isinstance(before, str):
-        return [f"{before} → {after}"]
+        return [("", before, after)]
     names = detail.get("changed", [])
     return [
-        f"{FACTS.get(name, name)}: {_word(name, old) or '—'} → {_word(name, new) or '—'}"
+        (FACTS.get(name, name), _word(name, old), _word(name, new))
         for name, old, new in zip(names, before, after, strict=False)
     ]
 

@@ -52,8 +52,11 @@ def _entry(event: Event, states: Mapping[str, Any], styles: Mapping[str, str]) -
     )
 
 
-def deed(done: Any, step: Any, reason: str | None, style: str | None = None, **states: Any) -> dict[str, Any]:
-    """An entry of a history: at what moment `done` was done and by whom of which organization, what it was, and why."""
+def deed(done: Any, step: Any, reason: str | None, style: str | None = None, **more: Any) -> dict[str, Any]:
+    """An entry of a history: at what moment `done` was done and by whom of which organization, what it was, and why.
+
+    `more` may have `from_label` and `to_label`, the states, and `changes`: (what, before, after).
+    """
     return {
         "at": moment(done.at),
         "step": step,
@@ -61,5 +64,5 @@ def deed(done: Any, step: Any, reason: str | None, style: str | None = None, **s
         "organization": OFFICE(done.by_organization),
         "reason": reason,
         "style": style,
-        **states,
+        **more,
     }

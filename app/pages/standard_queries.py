@@ -1,6 +1,5 @@
 """社会公用计量标准查询: the measurement standards of the institutions at home in one's area."""
 
-from dataclasses import replace
 from typing import Any
 
 from flask import g
@@ -13,11 +12,10 @@ from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Dates
 from app.fabkit.formats import day
 from app.fabkit.lists import Column
-from app.fabkit.pages import Show
+from app.fabkit.pages import ModelPage, Show
 from app.models import CatalogueItem, MeasurementStandard
 from app.pages import standards as standard_pages
 from app.pages.options import by_item
-from app.pages.queries import PERSON, QueryPage
 from app.pages.standards import TITLES, Standards
 
 
@@ -43,7 +41,7 @@ def _column(name: str, show: Any = None, **how: Any) -> Column:
 _ENTERED = {column.name: column for column in Standards.columns}
 
 
-class StandardQueries(QueryPage):
+class StandardQueries(ModelPage):
     """社会公用计量标准查询."""
 
     route_base = "/queries/standards"
@@ -62,7 +60,7 @@ class StandardQueries(QueryPage):
         _column("authorization_no", css="nowrap"),
         _column("examined_by"),
         _column("examined_with"),
-        replace(_ENTERED["keeper"], masked=PERSON),
+        _ENTERED["keeper"],
         Column("kinds", TITLES["kinds"], _kinds(), css="wide", hidden=True),
         _column("warn_days", css="number"),
         _column("remark", css="wide"),
@@ -84,8 +82,8 @@ class StandardQueries(QueryPage):
         Dates("public_issued", TITLES["public_issued_on"], MeasurementStandard.public_issued_on),
     )
     search = Standards.search
-    masks = {TITLES["keeper"]: PERSON}  # noqa: RUF012
+    masks = Standards.masks
 
-    def found(self, row_id: int) -> Show | None:
+    def details(self, row_id: int) -> Show | None:
         found = standards.find(row_id, g.principal)
         return standard_pages.show(found) if found else None

@@ -37,7 +37,7 @@ from app.domain.standards import HIGHEST, LONGEST, LONGEST_REASON, OTHER, SHORTE
 from app.domain.traces import MOST_CERTIFICATES
 from app.fabkit.actions import Selection, download, form_action, page_action
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
-from app.fabkit.formats import badge, due, label
+from app.fabkit.formats import badge, due, label, mask_name
 from app.fabkit.forms import SearchSelectField, SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -239,10 +239,11 @@ class Standards(ModelPage):
         Column("public_valid_until", TITLES["public_valid_until"], MeasurementStandard.public_valid_until,
                due(near=NEAR), css="nowrap"),
         Column("category", TITLES["category"], MeasurementStandard.category, label(CATEGORIES), hidden=True),
-        Column("keeper", TITLES["keeper"], MeasurementStandard.keeper, hidden=True),
+        Column("keeper", TITLES["keeper"], MeasurementStandard.keeper, masked=mask_name, hidden=True),
         Column("reason", _l("Reason"), MeasurementStandard.reason, css="wide"),
     )  # fmt: skip
     extra = {"state": MeasurementStandard.state}  # noqa: RUF012
+    masks = {TITLES["keeper"]: mask_name}  # noqa: RUF012
     filters = (
         Choice("state", _l("State"), MeasurementStandard.state, STANDARD_LABELS),
         Choice("category", TITLES["category"], MeasurementStandard.category, CATEGORIES),

@@ -13,13 +13,12 @@ from app.access import within
 from app.counting import BEYOND, IN_TIME, LATE, days_taken, ended, how_ended, is_beyond
 from app.domain import regions, tasks
 from app.fabkit.filters import Choice, Condition, Dates, Switch
-from app.fabkit.formats import badge, label, moment
+from app.fabkit.formats import badge, label, mask_name, moment
 from app.fabkit.lists import Column, Lanes, Query, Source
-from app.fabkit.pages import Section, Show
+from app.fabkit.pages import DONE_BY, ModelPage, Section, Show
 from app.models import Appointment, Event, Instrument, Organization, Region, Task
 from app.pages import outcomes, tasks as task_pages
 from app.pages.options import by_institution, by_item, by_region, by_unit
-from app.pages.queries import DONE_BY, PERSON, QueryPage
 from app.states import APPROVE, STEP_LABELS, TASK_LABELS, TASK_STEPS
 
 STEPS = {step.name: STEP_LABELS[step.name] for step in TASK_STEPS}
@@ -60,7 +59,7 @@ def _each(name: str, values: list[str]) -> Any:
     return func.unnest(literal(values, ARRAY(String))).table_valued(column(name, String)).render_derived()
 
 
-class StepQueries(QueryPage):
+class StepQueries(ModelPage):
     """办理记录."""
 
     route_base = "/queries/steps"
@@ -116,7 +115,7 @@ class StepQueries(QueryPage):
                conditions=lambda _value: is_beyond(Event)),
         Dates("at", _l("Done at"), Event.at),
     )  # fmt: skip
-    masks = {DONE_BY: outcomes.mask_who, _l("Contact"): PERSON}  # noqa: RUF012
+    masks = {DONE_BY: outcomes.mask_who, _l("Contact"): mask_name}  # noqa: RUF012
 
     def query(self, args: Any) -> Query:
         """The index has the steps of each kind in each province in order; those of a using unit are few."""
@@ -128,7 +127,7 @@ class StepQueries(QueryPage):
         query.lanes = None if "unit" in asked else _lanes(places, names)
         return query
 
-    def found(self, row_id: int) -> Show | None:
+    def details(self, row_id: int) -> Show | None:
         found = tasks.step(row_id)
         shown = task_pages.show(found[0].subject_id, None) if found else None
         if found is None or shown is None:

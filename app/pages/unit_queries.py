@@ -7,14 +7,13 @@ from sqlalchemy import exists
 from app.domain import regions, using_units
 from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Choice, Condition, ContainsChinese, Search, SearchField, Switch, in_own
-from app.fabkit.formats import label, yes_no
+from app.fabkit.formats import label, mask_name, mask_phone, yes_no
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import Show
+from app.fabkit.pages import ModelPage, Show
 from app.models import Instrument, Organization, Region, UsingUnit
 from app.pages import organizations as organization_pages
 from app.pages.options import by_item, by_region
 from app.pages.organizations import FACTS, NATURES, in_code
-from app.pages.queries import PERSON, TELEPHONE, QueryPage
 
 OVERDUE = {"overdue": _l("Has overdue instruments"), "none": _l("Has no overdue instrument")}
 ACTIVE = {"yes": _l("In service"), "no": _l("Out of service")}
@@ -30,7 +29,7 @@ def _unit(condition: Condition) -> Condition:
     return exists().where(UsingUnit.organization_id == Organization.id, condition)
 
 
-class UnitQueries(QueryPage):
+class UnitQueries(ModelPage):
     """使用单位查询."""
 
     route_base = "/queries/units"
@@ -59,8 +58,8 @@ class UnitQueries(QueryPage):
         Column("address", FACTS["address"], UsingUnit.address),
         Column("licence_no", FACTS["licence_no"], UsingUnit.licence_no, css="nowrap", hidden=True),
         Column("active", _l("Activated"), Organization.active, yes_no, css="nowrap", hidden=True),
-        Column("contact", FACTS["contact"], UsingUnit.contact, masked=PERSON, hidden=True),
-        Column("phone", FACTS["phone"], UsingUnit.phone, css="nowrap", masked=TELEPHONE, hidden=True),
+        Column("contact", FACTS["contact"], UsingUnit.contact, masked=mask_name, hidden=True),
+        Column("phone", FACTS["phone"], UsingUnit.phone, css="nowrap", masked=mask_phone, hidden=True),
     )
     filters = (
         by_region(lambda code: Organization.region_code.startswith(regions.prefix(code))),
@@ -78,9 +77,9 @@ class UnitQueries(QueryPage):
         ),
         placeholder=_l("Search"),
     )
-    masks = {FACTS["contact"]: PERSON, FACTS["phone"]: TELEPHONE}  # noqa: RUF012
+    masks = {FACTS["contact"]: mask_name, FACTS["phone"]: mask_phone}  # noqa: RUF012
 
-    def found(self, row_id: int) -> Show | None:
+    def details(self, row_id: int) -> Show | None:
         found = using_units.find(row_id, g.principal)
         if found is None:
             return None
