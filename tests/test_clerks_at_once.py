@@ -7,11 +7,11 @@ from datetime import date
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app import access
 from app.domain import holidays, month_ends, sessions, tallies
-from app.models import Event, MonthEnd, Task, db
+from app.models import Event, Institution, MonthEnd, Task, db
 from app.states import OFFERED, REFUSED, UNASSIGNED
 from tests.conftest import Person
 from tests.factories import account, appointment, authority, capability, institution, task
@@ -31,19 +31,21 @@ def waiting(office):
     return ids, lab.id
 
 
+def at_work(office, role="AssignmentOfficer"):
+    """A person of 西湖区 with a connection of his own."""
+    person = account(role, authority("330106"))
+    session_token = sessions.start(person, confirmed=True, address="127.0.0.1", device="pytest")
+    db.session.commit()
+    client = office.test_client()
+    with client.session_transaction() as session:
+        session.update({"_user_id": session_token, "_fresh": True, "locale": "zh"})
+    token = Context().run(lambda: client.get("/session/token").json["token"])
+    return Person(client, person, token)
+
+
 @pytest.fixture
 def clerks(office, waiting):
-    people = []
-    for _ in range(CLERKS):
-        person = account("AssignmentOfficer", authority("330106"))
-        session_token = sessions.start(person, confirmed=True, address="127.0.0.1", device="pytest")
-        db.session.commit()
-        client = office.test_client()
-        with client.session_transaction() as session:
-            session.update({"_user_id": session_token, "_fresh": True, "locale": "zh"})
-        token = Context().run(lambda client=client: client.get("/session/token").json["token"])
-        people.append(Person(client, person, token))
-    return people
+    return [at_work(office) for _ in range(CLERKS)]
 
 
 def at_once(people, do):
@@ -67,9 +69,13 @@ def counts():
     return by_state, db.session.scalar(select(func.count()).select_from(Event))
 
 
-def send(person, name, ids, **fields):
+def act(person, page, name, ids, **fields):
     chosen = {"selection": "ids", "id": [str(i) for i in ids], "csrf_token": person.token, **fields}
-    return person.client.post(f"/assignments/act/{name}", data=chosen, headers={"HX-Request": "true"}, buffered=True)
+    return person.client.post(f"/{page}/{name}", data=chosen, headers={"HX-Request": "true"}, buffered=True)
+
+
+def send(person, name, ids, **fields):
+    return act(person, "assignments/act", name, ids, **fields)
 
 
 def test_every_task_is_assigned_once_whoever_was_first(clerks, waiting):
@@ -130,3 +136,56 @@ def test_a_month_is_kept_once_whoever_lets_the_day_begin(office, waiting, monkey
         kept = sorted(pool.map(begin, range(2)))
 
     assert kept[0] == 0 < kept[1] == db.session.scalar(select(func.count()).select_from(MonthEnd))
+
+
+# --- An institution that is being suspended or closed ---------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(waiting):
+    """The connection of somebody else, who has begun and not finished."""
+    with db.engine.connect() as connection:
+        yield connection
+
+
+def answer_after(elsewhere, do):
+    """What is answered to who has to wait until somebody else has finished."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(do)
+        with pytest.raises(TimeoutError):
+            answer.result(timeout=0.5)
+        elsewhere.commit()
+        return answer.result()
+
+
+@pytest.mark.parametrize("action", ["assign", "assign_best"])
+def test_nothing_is_offered_to_an_institution_that_somebody_is_suspending(clerks, waiting, elsewhere, action):
+    ids, lab_id = waiting
+    dialog = Context().run(lambda: act(clerks[0], "assignments/dialog", action, ids)).text
+    fields = dict(re.findall(r'name="(digest)"[^>]*value="(\w+)"', dialog), institution_id=lab_id)
+    elsewhere.execute(
+        text("UPDATE institution SET standing = 'suspended', standing_reason = '责令停止' WHERE organization_id = :id"),
+        {"id": lab_id},
+    )
+
+    answer = answer_after(elsewhere, lambda: send(clerks[0], action, ids, **fields))
+
+    assert (answer.status_code, counts()) == (422, ({UNASSIGNED: TASKS}, 0))
+
+
+@pytest.mark.parametrize(("action", "standing"), [("suspend", "suspended"), ("close", "in_service")])
+def test_who_suspends_or_closes_sees_what_somebody_is_offering(office, waiting, elsewhere, action, standing):
+    """One may suspend what has got tasks to finish; what has got open tasks is not closed."""
+    ids, lab_id = waiting
+    supervisor = at_work(office, "Supervisor")
+    held = "SELECT 1 FROM organization JOIN institution ON organization_id = id WHERE id = :id FOR SHARE"
+    elsewhere.execute(text(held), {"id": lab_id})
+    offer = "UPDATE task SET institution_id = :id, state = 'offered', due_on = current_date WHERE id = :one"
+    elsewhere.execute(text(offer), {"id": lab_id, "one": ids[0]})
+    fields = {"reason": "监督检查责令停止，限期改正", "understood": "y"}
+
+    answer = answer_after(elsewhere, lambda: act(supervisor, "local-institutions/act", action, [lab_id], **fields))
+
+    db.session.rollback()
+    assert answer.status_code == {"suspend": 204, "close": 422}[action]
+    assert db.session.get_one(Institution, lab_id).standing == standing

@@ -16,7 +16,7 @@ SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 def assign(chosen: Chosen, institution_id: int, by: Principal, reason: str = "") -> Outcome:
     """强制分配: offer the tasks to an institution; a reason is owed if it is not able to all of them (办法 Art 3)."""
-    institution, standing = institutions.with_standing(institution_id)
+    institution, standing = institutions.hold(institution_id)
     if institution is None or not institution.active:
         raise RuleError(_("There is no such institution."), field="institution_id")
     if standing != IN_SERVICE:
@@ -47,7 +47,8 @@ def assign(chosen: Chosen, institution_id: int, by: Principal, reason: str = "")
 
 def assign_best(chosen: Chosen, digest: str, by: Principal) -> Outcome:
     """智能分配: offer each task to the institution proposed for it, if the proposal is still the one shown."""
-    if matching.proposal(chosen).digest != digest:
+    shown = matching.proposal(chosen)
+    if shown.digest != digest or not institutions.hold_in_service([group.institution_id for group in shown.groups]):
         raise RuleError(_("The proposal has changed meanwhile. This is the new one; please look at it again."))
     proposal = matching.best_for_tasks(chosen)
     return fire(

@@ -1,5 +1,6 @@
 """Verification institutions (检定机构): finding one by its name, and how long they take."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,16 +27,28 @@ def name_of(institution_id: int) -> str | None:
     return institution.name if institution and institution.kind == "institution" else None
 
 
-def with_standing(institution_id: int) -> tuple[Organization | None, str | None]:
-    """An institution, and whether it is in service, suspended or closed."""
-    standing = func.coalesce(Institution.standing, IN_SERVICE)
-    found = (
-        select(Organization, standing)
-        .outerjoin(Institution, Institution.organization_id == Organization.id)
-        .where(Organization.id == institution_id, Organization.kind == "institution")
-    )
-    row = db.session.execute(found).one_or_none()
+def hold(institution_id: int) -> tuple[Organization | None, str | None]:
+    """An institution, and whether it is in service, suspended or closed; so it stays until the transaction ends."""
+    row = db.session.execute(_held([institution_id]).add_columns(Institution.standing)).one_or_none()
     return (row[0], row[1]) if row else (None, None)
+
+
+def hold_in_service(institution_ids: Collection[int]) -> bool:
+    """Keep these in service until the transaction ends; False if one is suspended, closed or disabled."""
+    serving = _held(institution_ids).where(Organization.active, Institution.standing == IN_SERVICE)
+    return {each.id for each in db.session.scalars(serving)} == set(institution_ids)
+
+
+def _held(institution_ids: Collection[int]) -> Select[Any]:
+    """Institutions that nobody suspends, closes or disables meanwhile; whoever is about to is waited for."""
+    return (
+        select(Organization)
+        .join(Institution, Institution.organization_id == Organization.id)
+        .where(Organization.id.in_(institution_ids), Organization.kind == "institution")
+        .order_by(Organization.id)
+        .with_for_update(read=True, of=(Organization, Institution))
+        .execution_options(populate_existing=True)
+    )
 
 
 def refresh_mean_days() -> int:
