@@ -361,7 +361,7 @@ def _standard_table(institution_id: int) -> Table:
 
 
 def _staff_table(institution_id: int) -> Table:
-    heads = [MEMBER, _l("May approve"), _l("Active")]
+    heads = [MEMBER, _l("May approve"), _l("On the staff")]
     rows = [
         [each.name, yes_no(each.approves), yes_no(each.active)] for each in local_institutions.staff_of(institution_id)
     ]
