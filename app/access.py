@@ -517,7 +517,7 @@ _STATISTICS = dict.fromkeys(
     ("InstrumentStatistics", "InspectionRateStatistics", "PassRateStatistics", "WorkloadStatistics",
      "AbilityStatistics"),
     "can_list can_export",
-) | {"Wall": "can_list", "MonthlyReports": "can_list can_add can_delete"}  # fmt: skip
+) | {"Wall": "can_list", "MonthlyReports": "can_list can_add can_edit can_delete"}  # fmt: skip
 # 行政监管: who leads also says from where on a figure is marked.
 _OVERSIGHT = dict.fromkeys(
     ("Business", "AuthorityToDo", "Acceptance", "Quantity", "InstitutionFigures", "UnitFigures", "PassRates",

@@ -1,5 +1,6 @@
 """每月报表: made once for each month, with what the person may see by then, mailed once, kept as a job."""
 
+import re
 import socketserver
 import zipfile
 from collections.abc import Iterator
@@ -128,6 +129,52 @@ def test_a_report_is_of_the_month_before_and_of_ones_own_region(analyst, mailbox
     assert not [line for line in lines if line[:1] in (["宁波市"], ["海曙区"])]
     told = db.session.scalars(select(Notification.kind).where(Notification.account_id == analyst.account.id))
     assert list(told) == ["job_done"]
+
+
+def test_a_report_is_edited_for_the_months_to_come(analyst):
+    want(analyst, "PassRateStatistics", region="330106")
+    (held,) = db.session.scalars(select(MonthlyReport))
+
+    dialog = analyst.open("monthly-reports", "edit", [held.id]).text
+    answer = analyst.act("monthly-reports", "edit", [held.id], statistics=["WorkloadStatistics"], region_code="330105")
+
+    assert re.findall(r'checked[^>]*value="(\w+)"', dialog) == ["PassRateStatistics"]
+    assert 'value="330106"' in dialog
+    assert answer.status_code == 204
+    db.session.refresh(held)
+    assert (held.statistics, held.region_code, held.month) == (["WorkloadStatistics"], "330105", LAST)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"statistics": []}, "请至少勾选一项统计"),
+        ({"region_code": "330105"}, "您已订阅该地区的报表"),
+        ({"region_code": "330203"}, "不在您的管辖范围内"),
+    ],
+)
+def test_an_edit_is_refused_as_a_new_report_is(analyst, change, problem):
+    want(analyst, "PassRateStatistics", region="330105")
+    want(analyst, "PassRateStatistics", region="330106")
+    held = db.session.scalars(select(MonthlyReport).where(MonthlyReport.region_code == "330106")).one()
+
+    fields = {"statistics": ["WorkloadStatistics"], "region_code": "330106", **change}
+    answer = analyst.act("monthly-reports", "edit", [held.id], **fields)
+
+    db.session.refresh(held)
+    assert (answer.status_code, problem in answer.text) == (422, True), answer.text
+    assert (held.statistics, held.region_code) == (["PassRateStatistics"], "330106")
+
+
+def test_the_report_of_a_colleague_is_not_there(analyst, sign_in):
+    want(analyst, "PassRateStatistics")
+    (held,) = db.session.scalars(select(MonthlyReport))
+    colleague = sign_in("Analyst", authority("3301"))
+
+    opened = colleague.open("monthly-reports", "edit", [held.id])
+    edited = colleague.act("monthly-reports", "edit", [held.id], statistics=["WorkloadStatistics"], region_code="")
+
+    assert (opened.status_code, edited.status_code, held.statistics) == (404, 404, ["PassRateStatistics"])
 
 
 def test_it_is_mailed_once_with_its_workbook(analyst, mailbox):

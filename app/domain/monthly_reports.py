@@ -35,15 +35,8 @@ MAILED_WITHIN = timedelta(days=2)
 
 def add(statistics: Sequence[str], region_code: str | None, by: Principal) -> MonthlyReport:
     """Want statistics each month, from the next one on; of one's own region if none is named."""
-    if not statistics:
-        raise RuleError(_("Please tick at least one statistic."), field="statistics")
-    if region_code is not None and not covers(by.jurisdiction, region_code):
-        raise RuleError(_("This region is not in your jurisdiction."), field="region_code")
-    # One after the other: two clicks at once make neither one too many nor one twice.
-    db.session.execute(select(Account.id).where(Account.id == by.account_id).with_for_update())
-    there = list(db.session.scalars(select(MonthlyReport).where(MonthlyReport.account_id == by.account_id)))
-    if any(report.region_code == region_code for report in there):
-        raise RuleError(_("You have a report of this region already."), field="region_code")
+    there = _held(by)
+    _refuse(statistics, region_code, there, by)
     if len(there) >= MOST:
         raise RuleError(_("You have %(most)s reports already. Please delete one first.", most=MOST))
     wanted = MonthlyReport(account_id=by.account_id, statistics=list(statistics), region_code=region_code)
@@ -51,6 +44,39 @@ def add(statistics: Sequence[str], region_code: str | None, by: Principal) -> Mo
     db.session.add(wanted)
     db.session.flush()
     return wanted
+
+
+def edit(report_id: int, statistics: Sequence[str], region_code: str | None, by: Principal) -> bool:
+    """Want other statistics or those of another region from the next month on. False if it is none of one's own."""
+    there = _held(by)
+    wanted = next((report for report in there if report.id == report_id), None)
+    if wanted is None:
+        return False
+    _refuse(statistics, region_code, [report for report in there if report is not wanted], by)
+    wanted.statistics, wanted.region_code = list(statistics), region_code
+    return True
+
+
+def find(report_id: int, by: Principal) -> MonthlyReport | None:
+    """A report of one's own."""
+    own = select(MonthlyReport).where(MonthlyReport.id == report_id, MonthlyReport.account_id == by.account_id)
+    found: MonthlyReport | None = db.session.scalar(own)
+    return found
+
+
+def _held(by: Principal) -> list[MonthlyReport]:
+    """The reports of one's own. One after the other: two clicks at once make neither one too many nor one twice."""
+    db.session.execute(select(Account.id).where(Account.id == by.account_id).with_for_update())
+    return list(db.session.scalars(select(MonthlyReport).where(MonthlyReport.account_id == by.account_id)))
+
+
+def _refuse(statistics: Sequence[str], region_code: str | None, others: Sequence[MonthlyReport], by: Principal) -> None:
+    if not statistics:
+        raise RuleError(_("Please tick at least one statistic."), field="statistics")
+    if region_code is not None and not covers(by.jurisdiction, region_code):
+        raise RuleError(_("This region is not in your jurisdiction."), field="region_code")
+    if any(report.region_code == region_code for report in others):
+        raise RuleError(_("You have a report of this region already."), field="region_code")
 
 
 def drop(chosen: Chosen, by: Principal) -> int:

@@ -6,7 +6,7 @@ from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import current_app, g
+from flask import abort, current_app, g
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
 from wtforms import SelectMultipleField
@@ -17,7 +17,7 @@ from app import audit, files
 from app.domain import jobs, monthly_reports, regions
 from app.domain.jobs import Finished
 from app.errors import RuleError
-from app.fabkit.actions import Selection, form_action
+from app.fabkit.actions import FormAction, Selection, form_action
 from app.fabkit.formats import moment
 from app.fabkit.forms import CascadeField
 from app.fabkit.lists import Column, Source
@@ -106,6 +106,19 @@ class MonthlyReports(ModelPage):
     def add_report(self, _selection: Selection, form: ReportForm) -> str:
         monthly_reports.add(form.statistics.data or [], form.region_code.data or None, g.principal)
         return _("Added.")
+
+    @form_action("edit", _l("Edit"), icon="edit", form=ReportForm, single=True, permission="can_edit",
+                 submit=_l("Save"))  # fmt: skip
+    def edit_report(self, selection: Selection, form: ReportForm) -> str:
+        wanted, region_code = form.statistics.data or [], form.region_code.data or None
+        if not monthly_reports.edit(selection.only_id(), wanted, region_code, g.principal):
+            abort(404)
+        return _("Saved.")
+
+    def prefill(self, declared: FormAction, selection: Selection) -> MonthlyReport | None:
+        if declared.name != "edit":
+            return None
+        return monthly_reports.find(selection.only_id(), g.principal) or abort(404)
 
     @form_action("delete", _l("Delete"), icon="trash", style="danger", permission="can_delete")
     def delete_reports(self, selection: Selection, _form: Any) -> str:
