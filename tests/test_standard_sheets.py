@@ -233,6 +233,17 @@ def test_every_changed_cell_is_shown_before_anything_is_changed(clerk, lab):
     assert everything() == before
 
 
+def test_the_preview_tells_what_is_corrected_and_what_becomes_a_change(clerk, lab):
+    drafts, passed = [standard(lab, DRAFT), standard(lab, SENT_BACK)], [standard(lab, APPROVED) for _ in range(4)]
+    sheet = taken(clerk, *drafts, *passed)
+    for one in (*drafts, *passed[1:]):
+        sheet.write(one, keeper="李建国")
+
+    answer = send(clerk, sheet)
+
+    assert "直接更正 2 项；已通过审核的 3 项生成变更，经审核后生效。另有 1 项不变。" in answer.text
+
+
 def test_of_very_many_cells_the_first_are_shown_with_the_number_of_all(clerk, lab):
     ones = [standard(lab) for _ in range(MOST_CELLS // 2 + 10)]
     sheet = taken(clerk, *ones)

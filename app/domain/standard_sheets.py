@@ -399,6 +399,16 @@ class Changes:
         return [(change, name) for change in self.rows for name in change.told]
 
     @property
+    def corrected(self) -> list[Change]:
+        """The rows of what is still being written, a standard or a change of one."""
+        return [change for change in self.rows if change.version]
+
+    @property
+    def begun(self) -> list[Change]:
+        """The rows of what has passed already: of each a change is written, which holds once it has passed too."""
+        return [change for change in self.rows if not change.version]
+
+    @property
     def mark(self) -> str:
         """What tells whether two checks found the same changes."""
         told = [
@@ -505,8 +515,10 @@ def _numbered(changes: Iterable[Change]) -> Iterable[Numbered]:
 def keep(file: BinaryIO, name: str, changes: Changes, by: Principal) -> Job:
     """Keep a sheet whose changes somebody is to look at. Nothing is changed yet."""
     text = _(
-        "%(standards)s standards would change, in %(cells)s cells. Nothing is changed yet.",
-        standards=len(changes.rows), cells=len(changes.cells),
+        "%(standards)s standards would change, in %(cells)s cells: %(corrected)s are corrected, %(begun)s have passed "
+        "already and get a change to be reviewed. %(unchanged)s stay as they are. Nothing is changed yet.",
+        standards=len(changes.rows), cells=len(changes.cells), corrected=len(changes.corrected),
+        begun=len(changes.begun), unchanged=changes.unchanged,
     )  # fmt: skip
     return jobs.keep(CHANGES, by, Finished(text), sheet=files.keep_stream(file), name=name, mark=changes.mark)
 
@@ -522,9 +534,8 @@ def looked_at(job_id: int, by: Principal) -> Job:
 
 def apply(changes: Changes, kept: Job, by: Principal) -> str:
     """更新导入: correct what is being written; of what is in force write changes, which hold once they have passed."""
-    corrected = [(change.version.id, change.whole) for change in changes.rows if change.version]
-    begun = [change for change in changes.rows if not change.version]
-    _update(corrected, by)
+    corrected, begun = changes.corrected, changes.begun
+    _update([(each.version.id, each.whole) for each in corrected if each.version], by)
     new = [{"institution_id": each.standard.institution_id, "replaces_id": each.standard.id} for each in begun]
     _insert([ids | each.whole for ids, each in zip(new, begun, strict=True)], by)
     audit.record("edit", "measurement_standard", None, kept.asked["name"], by=by, rows=len(changes.rows))
