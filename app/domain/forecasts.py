@@ -7,8 +7,9 @@ then. What is got done is the mean of the three best of the last twelve months: 
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
-from sqlalchemy import String, cast, func, select
+from sqlalchemy import ColumnElement, String, cast, func, select
 
 from app import access
 from app.access import Principal
@@ -69,34 +70,34 @@ def _due(line: str, code: str, children: list[Region], by: Principal) -> Monthly
     return found
 
 
-def _again(month: date, cycle: int, end: date) -> list[date]:
+@lru_cache(maxsize=4096)
+def _again(month: date, cycle: int, end: date) -> tuple[date, ...]:
+    """When what falls due in a month comes again; thousands of lines ask for a few hundred months and cycles."""
     if not cycle:
-        return []
+        return ()
     times = range(1, MONTHS // cycle + 1)
-    return [again for again in (Period(month, month).earlier(-cycle * each).first for each in times) if again <= end]
+    return tuple(again for each in times if (again := Period(month, month).earlier(-cycle * each).first) <= end)
 
 
 def _done(line: str, code: str, children: list[Region], by: Principal) -> Monthly:
     """The results of the last twelve whole months."""
-    now = coming().first
-    past = Period(now, now).earlier(LOOKS_BACK).first
+    past = statistics.last_months(LOOKS_BACK).earlier(1)
     found: Monthly = {}
-    for key, month, _result, amount in _counted(_SUBJECTS[line][1], line, code, children, by):
-        if past <= month < now:
-            months = found.setdefault(key, {})
-            months[month] = months.get(month, 0) + amount
+    for key, month, _result, amount in _counted(_SUBJECTS[line][1], line, code, children, by, past.holds(Tally.month)):
+        months = found.setdefault(key, {})
+        months[month] = months.get(month, 0) + amount
     return found
 
 
 def _counted(
-    subject: str, line: str, code: str, children: list[Region], by: Principal
+    subject: str, line: str, code: str, children: list[Region], by: Principal, *within: ColumnElement[bool]
 ) -> list[tuple[str, date, str, int]]:
     """(line, month, state, amount) of a subject of the tallies."""
     part = regions.part_of(Tally.region_code, code, [region.code for region in children])
     of = part if line == REGION else Tally.catalogue_item_id
     rows = (
         select(cast(of, String).label("line"), Tally.month, Tally.state, func.sum(Tally.amount))
-        .where(Tally.subject == subject, statistics.inside(code))
+        .where(Tally.subject == subject, statistics.inside(code), *within)
         .group_by("line", Tally.month, Tally.state)
     )
     found = db.session.execute(access.visible(rows, Tally, who=by))

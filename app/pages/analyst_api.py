@@ -19,7 +19,7 @@ from werkzeug.datastructures import MultiDict
 from app import audit, outside, spreadsheet
 from app.access import narrowing
 from app.domain import regions
-from app.domain.statistics import BEFORE, YEAR_BEFORE, Row, Statistic
+from app.domain.statistics import Row, Statistic
 from app.errors import RuleError
 from app.fabkit import answers, lists, open_api
 from app.fabkit.actions import Selection
@@ -239,7 +239,7 @@ def _of_statistic(page: StatisticPage) -> tuple[tuple[Parameter, ...], dict[str,
                         enum=["", *names, *(f"-{name}" for name in names)]),
     )  # fmt: skip
     text = {"type": "string"}
-    values, monthly = _shape(page.heads), _shape(_monthly(page))
+    values, monthly = _shape(page.heads), _shape(page.heads_of_months)
     schema = _object(
         region=_object(code=text, name=text),
         period={"anyOf": [_object(**{"from": text, "to": text}), {"type": "null"}]},
@@ -269,11 +269,6 @@ def _shape(heads: Iterable[Head]) -> dict[str, Any]:
             for head in heads
         }
     )  # fmt: skip
-
-
-def _monthly(page: StatisticPage) -> Iterable[Head]:
-    """The figures of a single month: it is compared with no other."""
-    return page.monthly or [head for head in page.heads if not head.name.startswith((YEAR_BEFORE, BEFORE))]
 
 
 # --- What is refused -----------------------------------------------------------------------------
@@ -385,7 +380,8 @@ def _figures(page: StatisticPage, question: Asked, found: Statistic, lines: list
         "lines": [{"key": line.key, "name": line.name, "values": _values(page.heads, line)} for line in lines],
         "total": {head.name: found.total[head.name] for head in page.heads},
         "months": [
-            {"month": month.name, "values": _values(_monthly(page), month)} for month in page.trend(question, found)
+            {"month": month.name, "values": _values(page.heads_of_months, month)}
+            for month in page.trend(question, found)
         ],
     }
 

@@ -6,15 +6,26 @@ What is overdue leads to its instruments. The months lead nowhere: they count an
 from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from flask import g
 from flask_babel import lazy_gettext as _l
 
 from app.domain import forecasts
-from app.domain.statistics import KIND, REGION, Row, Statistic, rate
+from app.domain.statistics import KIND, REGION, Period, Row, Statistic, rate
 from app.pages.oversight import OversightPage
 from app.pages.statistics import OF_INSTRUMENTS, RATE, TO_VERIFY, Alarm, Asked, Head
+
+
+@lru_cache(maxsize=2)
+def _heads(coming: Period) -> tuple[Head, ...]:
+    return (
+        _backlog(coming.first),
+        Head("capacity", _l("Got done in a month")),
+        Head("over", _l("Months that do not fit")),
+        *(Head(month.isoformat(), f"{month:%Y}‑{month:%m}") for month in coming.each()),
+    )
 
 
 def _backlog(first: date) -> Head:
@@ -47,13 +58,7 @@ class Forecast(OversightPage):
 
     @property
     def heads(self) -> tuple[Head, ...]:  # type: ignore[override]
-        months = forecasts.coming().each()
-        return (
-            _backlog(months[0]),
-            Head("capacity", _l("Got done in a month")),
-            Head("over", _l("Months that do not fit")),
-            *(Head(month.isoformat(), f"{month:%Y}‑{month:%m}") for month in months),
-        )
+        return _heads(forecasts.coming())
 
     def found(self, asked: Asked) -> Statistic:
         return forecasts.forecast(asked.line, asked.code, asked.threshold, g.principal)

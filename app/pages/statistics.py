@@ -131,6 +131,11 @@ class StatisticPage(Page):
     def found(self, asked: Asked) -> Statistic:
         return statistics.ask(self.question, asked.line, asked.code, asked.over, g.principal)
 
+    @property
+    def heads_of_months(self) -> Sequence[Head]:
+        """The columns of single months: a month is compared with no other."""
+        return self.monthly or [head for head in self.heads if not head.name.startswith((YEAR_BEFORE, BEFORE))]
+
     def trend(self, asked: Asked, found: Statistic) -> list[Row]:
         """The months of the period one by one: what happened in each, or what stood at its end."""
         return self.by_month(asked, found, asked.over) if self.has_period else []
@@ -156,7 +161,7 @@ class StatisticPage(Page):
             all_lines=len(found.rows),
             total=found.total,
             months=self.trend(asked, found),
-            monthly=self.monthly or [head for head in self.heads if not head.name.startswith((YEAR_BEFORE, BEFORE))],
+            monthly=self.heads_of_months,
             is_marked=lambda head, values: self.is_marked(head, values, asked),
             charted=asked.sort.removeprefix("-") or self.charted,
             ringing=self._ringing(found.rows, asked),
@@ -261,34 +266,37 @@ class StatisticPage(Page):
 
     def _rows_of(self, asked: Asked) -> Callable[[Head, str | None], str | None]:
         """The address of the rows behind a figure of a line, or of all of them."""
-        if self._is_past(asked):
-            return lambda _head, _key: None
-        last = (asked.over.last.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
         line = {REGION: "region", KIND: "item", INSTITUTION: "institution"}[asked.line]
-        listed = {
-            each.permission for each in self._details() if self.appbuilder.sm.has_access("can_list", each.permission)
+        lists = {} if self._is_past(asked) else self._lists(asked)
+        of_all = {name: f"{page}?{urlencode(told, doseq=True)}" for name, (page, told) in lists.items()}
+        # There are hundreds of figures: the addresses of a column's lines are the same but for the line at their end.
+        of_each = {
+            name: f"{page}?{urlencode([*((k, v) for k, v in told.items() if k != line), (line, '')], doseq=True)}"
+            for name, (page, told) in lists.items()
         }
 
         def address(head: Head, key: str | None) -> str | None:
-            details = head.details or self.details
-            if details is None or head.rows is None or key == OWN or details.permission not in listed:
-                return None
-            days = {f"{details.month}_from": asked.over.first.isoformat(), f"{details.month}_to": last.isoformat()}
-            told: dict[str, Any] = {
-                "region": asked.code,
-                **details.filters,
-                **head.rows,
-                **(days if details.month else {}),
-            }
-            if key is not None:
-                told[line] = key
-            known = {name: value for name, value in told.items() if value != regions.NATION}
-            return f"{details.page}?{urlencode(known, doseq=True)}"
+            if key is None:
+                return of_all.get(head.name)
+            return f"{of_each[head.name]}{key}" if key != OWN and head.name in of_each else None
 
         return address
 
-    def _details(self) -> list[Details]:
-        return [each for each in (self.details, *(head.details for head in self.heads)) if each]
+    def _lists(self, asked: Asked) -> dict[str, tuple[str, dict[str, Any]]]:
+        """By column: the list of the rows behind its figures, and what is asked of it, as far as one may list them."""
+        last = (asked.over.last.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+        found: dict[str, tuple[str, dict[str, Any]]] = {}
+        for head in self.heads:
+            details = head.details or self.details
+            if details is None or head.rows is None or not self._may_list(details):
+                continue
+            days = {f"{details.month}_from": asked.over.first.isoformat(), f"{details.month}_to": last.isoformat()}
+            told = {"region": asked.code, **details.filters, **head.rows, **(days if details.month else {})}
+            found[head.name] = details.page, {name: value for name, value in told.items() if value != regions.NATION}
+        return found
+
+    def _may_list(self, details: Details) -> bool:
+        return bool(self.appbuilder.sm.has_access("can_list", details.permission))
 
     def _facts(self, asked: Asked, shown: int, of: int, now: datetime) -> list[tuple[str, str]]:
         place = "".join(name for _code, name in regions.way_down(asked.code, g.principal)) or _("The whole country")
