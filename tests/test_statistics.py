@@ -20,6 +20,7 @@ from app.states import ACCEPT, CERTIFIED, FILED, RETURNED, SUBMIT, UNASSIGNED
 from app.workflow import fire
 from tests.factories import BLOOD_PRESSURE, FAR, authority, certificate, institution, instrument, task, using_unit
 
+TO_NOW = "2999-12"  # what is to come is cut
 COUNTIES = ("330106", "330105", "330203", "320102")
 STATISTICS = ("instruments", "inspection-rate", "pass-rate", "workload", "ability")
 OVERSIGHT = (
@@ -155,7 +156,7 @@ def test_every_figure_is_the_number_of_rows_it_leads_to(sign_in, world, page, of
     person = sign_in("Supervisor", authority(office))
     leading = []
     for by in ("region", "kind", "institution"):
-        found = lines(person.get(page, query_string={"by": by, "from": "2025-01", "to": "2026-12"}))
+        found = lines(person.get(page, query_string={"by": by, "from": "2025-01", "to": TO_NOW}))
         leading += [(cell.text, cell.leads) for cells in found.values() for cell in cells.values() if cell.leads]
 
     assert leading
@@ -211,11 +212,11 @@ def test_results_by_kind_and_by_institution_are_those_of_the_region(sign_in, wor
 @pytest.mark.parametrize("page", PAGES)
 def test_of_a_neighbour_nobody_counts_anything(sign_in, world, page):
     person = sign_in("Analyst", authority("330106"))
-    own = figures(person.get(f"{page}?from=2025-01&to=2026-12"))
+    own = figures(person.get(f"{page}?from=2025-01&to={TO_NOW}"))
     assert own
 
     for asked in ("330105", "330100", "330000", "000000", "320102", "999999", "x", "' OR 1=1"):
-        found = person.get(page, query_string={"region": asked, "from": "2025-01", "to": "2026-12"})
+        found = person.get(page, query_string={"region": asked, "from": "2025-01", "to": TO_NOW})
         assert found.status_code == 200
         assert figures(found) == own
 
