@@ -268,10 +268,10 @@ class StatisticPage(Page):
         """The address of the rows behind a figure of a line, or of all of them."""
         line = {REGION: "region", KIND: "item", INSTITUTION: "institution"}[asked.line]
         lists = {} if self._is_past(asked) else self._lists(asked)
-        of_all = {name: f"{page}?{urlencode(told, doseq=True)}" for name, (page, told) in lists.items()}
+        of_all = {name: _address(page, told) for name, (page, told) in lists.items()}
         # There are hundreds of figures: the addresses of a column's lines are the same but for the line at their end.
         of_each = {
-            name: f"{page}?{urlencode([*((k, v) for k, v in told.items() if k != line), (line, '')], doseq=True)}"
+            name: _address(page, {each: value for each, value in told.items() if each != line} | {line: ""})
             for name, (page, told) in lists.items()
         }
 
@@ -309,6 +309,10 @@ class StatisticPage(Page):
             (_("Made by"), f"{g.principal.name}, {g.principal.organization}"),
             (_("Made at"), f"{now:%Y-%m-%d %H:%M}"),
         ]
+
+
+def _address(page: str, told: Mapping[str, Any]) -> str:
+    return f"{page}?{urlencode(told, doseq=True)}"
 
 
 def cell(head: Head, values: Mapping[str, Any]) -> str:
