@@ -95,7 +95,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     extra: dict[str, Any] = {}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters: tuple[Any, ...] = ()
     search: Search | None = None
-    # What tells of a person, by the label under which `details` shows it: how it is shown to who may not see persons.
+    # What `details` tells of persons beside the masked columns, by label: how it is shown to who may not see persons.
     masks: Mapping[Any, Callable[[str], Any]] = {}
     # Scripts and style sheets of the page's own, beside those of every list.
     scripts: tuple[str, ...] = ()
@@ -108,7 +108,8 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         self.search_columns = self.add_columns = self.edit_columns = self.show_columns = ["id"]
         self.list_columns = ["id"]
         super().__init__(**kwargs)
-        if self.masks or any(column.masked for column in self.columns):
+        self._masks = {column.label: column.masked for column in self.columns if column.masked} | dict(self.masks)
+        if self._masks:
             self.base_permissions = [*(self.base_permissions or []), SEE_PERSONS]
 
     @cached_property
@@ -266,17 +267,16 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         show = self.details(int(pk)) if is_number(pk) else None
         if show is None:
             abort(404)
-        self._mask(show)
+        self._mask_persons(show)
         show.page_url = f"{self.route_base}/show/{show.id}"
         show.actions = self._buttons(show)
         template = "drawer.html" if wants_fragment() else "show.html"
         return render_template(template, show=show, page=self)
 
-    def _mask(self, show: Show) -> None:
+    def _mask_persons(self, show: Show) -> None:
         """Mask what tells of persons, unless the person may see them."""
-        masks = {} if self.allowed(SEE_PERSONS) else {str(label): mask for label, mask in self.masks.items()}
-        if masks:
-            _mask(show, masks)
+        if self._masks and not self.allowed(SEE_PERSONS):
+            _mask(show, {str(label): mask for label, mask in self._masks.items()})
 
     # --- actions
 
@@ -290,7 +290,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         if declared.only_shows:
             more = method(selection.only_id())
             if "show" in more:
-                self._mask(more["show"])
+                self._mask_persons(more["show"])
             return self._dialog(declared, selection, NoForm(), more=more)
         form = self._form(declared)(formdata=None, obj=self.prefill(declared, selection))
         return self._dialog(declared, selection, form)

@@ -83,7 +83,6 @@ class AppointmentQueries(ModelPage):
         ),
         placeholder=_l("Search"),
     )
-    masks = {_l("Contact"): mask_name, _l("Telephone"): mask_phone}  # noqa: RUF012
 
     def details(self, row_id: int) -> Show | None:
         found = appointments.find_submitted(row_id)

@@ -57,7 +57,6 @@ class Institutions(ModelPage):
         Column("address", _l("Address"), Institution.address, hidden=True),
     )  # fmt: skip
     extra = {"state": Institution.publication}  # noqa: RUF012
-    masks = {_l("Contact"): mask_name, _l("Telephone"): office_phone}  # noqa: RUF012
     filters = (
         Choice("publication", _l("Publication"), institutions.publication(), PUBLICATION_LABELS, multiple=False),
         Choice("level", _l("Level"), Organization.level, LEVELS),

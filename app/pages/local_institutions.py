@@ -42,13 +42,8 @@ MEMBER = _l("Member of the staff")
 VERSION_FACTS = {**FACTS, "level": _l("Level"), "region_code": FACTS["region"], "standing": _l("Standing")}
 
 
-# What tells of persons, and how it is shown to who may not see them.
-PERSONS: dict[Any, Any] = {
-    FACTS["legal_representative"]: mask_name,
-    FACTS["contact"]: mask_name,
-    FACTS["phone"]: office_phone,
-    MEMBER: mask_name,
-}
+# What is told of persons beside contact and telephone, which are columns.
+PERSONS: dict[Any, Any] = {FACTS["legal_representative"]: mask_name, MEMBER: mask_name}
 
 
 # --- Forms ---------------------------------------------------------------------------------------

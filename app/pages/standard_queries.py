@@ -82,7 +82,6 @@ class StandardQueries(ModelPage):
         Dates("public_issued", TITLES["public_issued_on"], MeasurementStandard.public_issued_on),
     )
     search = Standards.search
-    masks = Standards.masks
 
     def details(self, row_id: int) -> Show | None:
         found = standards.find(row_id, g.principal)

@@ -243,7 +243,6 @@ class Standards(ModelPage):
         Column("reason", _l("Reason"), MeasurementStandard.reason, css="wide"),
     )  # fmt: skip
     extra = {"state": MeasurementStandard.state}  # noqa: RUF012
-    masks = {TITLES["keeper"]: mask_name}  # noqa: RUF012
     filters = (
         Choice("state", _l("State"), MeasurementStandard.state, STANDARD_LABELS),
         Choice("category", TITLES["category"], MeasurementStandard.category, CATEGORIES),

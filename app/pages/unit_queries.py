@@ -77,7 +77,6 @@ class UnitQueries(ModelPage):
         ),
         placeholder=_l("Search"),
     )
-    masks = {FACTS["contact"]: mask_name, FACTS["phone"]: mask_phone}  # noqa: RUF012
 
     def details(self, row_id: int) -> Show | None:
         found = using_units.find(row_id, g.principal)
