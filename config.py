@@ -42,8 +42,9 @@ class Config:
     # Static files may be shared by caches: no answer carries the cookie that does not change it.
     SESSION_REFRESH_EACH_REQUEST = False
     WTF_CSRF_TIME_LIMIT = None
-    # A page of 200 ticked rows is far below both; a form bomb is not.
+    # A page of 200 ticked rows is far below both; a form bomb is not. Who is not signed in fills in short forms only.
     MAX_CONTENT_LENGTH = 2 * 1024 * 1024
+    ANONYMOUS_CONTENT_LENGTH = 64 * 1024
     MAX_FORM_PARTS = 6000
     # An export of more rows than this is made in the background, and none has more than EXPORT_MOST. A sheet of a
     # workbook takes EXPORT_SHEET_ROWS below its headers, and what is more goes into another one.
@@ -64,7 +65,7 @@ class Config:
         self.PUBLIC_URL = environment.get("PUBLIC_URL", "http://127.0.0.1:8080").rstrip("/")
         # Mail goes out only where a server is named.
         self.SMTP_HOST = environment.get("SMTP_HOST", "")
-        self.SMTP_PORT = int(environment.get("SMTP_PORT", "587"))
+        self.SMTP_PORT = _number(environment, "SMTP_PORT", 587)
         self.SMTP_USER = environment.get("SMTP_USER", "")
         self.SMTP_PASSWORD = environment.get("SMTP_PASSWORD", "")
         self.SMTP_TLS = environment.get("SMTP_TLS", "1") == "1"
@@ -75,18 +76,37 @@ class Config:
         names = [name.strip() for name in environment.get("HOSTS", "").split(",") if name.strip()]
         self.TRUSTED_HOSTS = [*names, "localhost", "127.0.0.1", "[::1]"] if names else None
         # How many proxies stand before the server, each adding to X-Forwarded-For.
-        self.PROXIES = int(environment.get("PROXIES", "0"))
+        self.PROXIES = _number(environment, "PROXIES", 0)
         self.SESSION_COOKIE_SECURE = environment.get("COOKIE_SECURE", "0") == "1"
         if self.SESSION_COOKIE_SECURE:
             self.SESSION_COOKIE_NAME = "__Host-session"  # the browser then takes it from this host alone
-        # The server's requests may not run for ever; commands and the worker take what they need.
-        timeout = environment.get("STATEMENT_TIMEOUT", "0")
+        # The web server: how many processes, each with how many threads, connections in all and from one address; and
+        # the seconds for which a connection is kept open for the next request.
+        self.WEB_PROCESSES = _number(environment, "WEB_PROCESSES", 2)
+        self.WEB_THREADS = _number(environment, "WEB_THREADS", 4)
+        self.CONNECTIONS = _number(environment, "CONNECTIONS", 1000)
+        self.CONNECTIONS_PER_ADDRESS = _number(environment, "CONNECTIONS_PER_ADDRESS", 200)
+        self.KEEP_ALIVE = _number(environment, "KEEP_ALIVE", 75)
+        # The server's requests may not run for ever, nor wait long for somebody else; commands and the worker may.
+        statement, lock = environment.get("STATEMENT_TIMEOUT", "0"), environment.get("LOCK_TIMEOUT", "0")
+        timeouts = f"-c statement_timeout={statement} -c lock_timeout={lock}"
         self.SQLALCHEMY_ENGINE_OPTIONS = {
             "pool_size": 8,
             "max_overflow": 8,
-            "pool_pre_ping": False,
-            "connect_args": {"application_name": "metrology", "options": f"{OPTIONS} -c statement_timeout={timeout}"},
+            "pool_pre_ping": True,  # after a restart of the database no request fails
+            "connect_args": {
+                "application_name": "metrology",
+                "options": f"{OPTIONS} {timeouts}",
+                "connect_timeout": 5,
+            },
         }
+
+
+def _number(environment: "os._Environ[str] | dict[str, str]", name: str, default: int) -> int:
+    value = environment.get(name) or str(default)
+    if not value.isdecimal():
+        raise RuntimeError(f"{name} is {value!r}; it must be a whole number.")
+    return int(value)
 
 
 def _required(environment: "os._Environ[str] | dict[str, str]", name: str) -> str:

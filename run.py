@@ -28,8 +28,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from app.supervision import Child
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -39,8 +42,12 @@ PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
 FLASK = [str(PYTHON), "-m", "flask", "--app", "app"]
 # A crash may lose the database of a test; waiting for the disk in every test would cost more.
 CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# A request that takes longer than this is stopped, and says so; commands and the worker are not.
-SERVING = {"STATEMENT_TIMEOUT": "120s"}
+# A request that takes longer than this, or waits longer for somebody else's, is stopped and says so; commands and the
+# worker are not.
+SERVING = {
+    "STATEMENT_TIMEOUT": os.environ.get("STATEMENT_TIMEOUT", "120s"),
+    "LOCK_TIMEOUT": os.environ.get("LOCK_TIMEOUT", "4s"),
+}
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 CHROMIUM_PLACES = (
     "chromium",
@@ -62,7 +69,6 @@ STATIC_CHECKS = {
     "pyright": ["basedpyright"],
     "mypy": ["mypy"],
 }
-Children = Mapping[str, subprocess.Popen[Any]]
 Results = dict[str, tuple[bool, float]]
 HELP = """\
 commands:
@@ -78,6 +84,8 @@ environment:
   DATA_KEY          encrypts secrets in the database, seals the audit log (default: SECRET_KEY)
   HOSTS             the names by which the server is known, with commas (default: any)
   PROXIES           how many proxies stand before the server (default: 0)
+  WEB_PROCESSES     how many processes serve (default: 2), each with
+  WEB_THREADS       so many threads (default: 4)
   DATA_DIR          where the embedded database and the key live (default: data)
   CHROMIUM          the browser for the browser tests
   SOFFICE           LibreOffice, in which tests open sheets
@@ -99,7 +107,7 @@ class Failure(Exception):
 def main(argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace", line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
-    logging.basicConfig(format="%(message)s")
+    logging.basicConfig(format="%(asctime)s %(message)s")
     name, arguments = (argv[0], argv[1:]) if argv and argv[0] in COMMANDS else ("", argv)
     try:
         options = serving_options(arguments) if not name else None
@@ -215,17 +223,24 @@ def carry_out(command: Sequence[str], tell: Callable[[str], None]) -> str:
 
 
 def serve(options: argparse.Namespace) -> int:
+    from app import supervision  # only .venv can import the application
+
     stop_at_first_signal()
-    refuse_taken_port(options)
-    with database("postgres") as url, ExitStack() as stack:
+    with ExitStack() as stack:
+        listening = None if WINDOWS else stack.enter_context(listen(options))
+        url = stack.enter_context(database("postgres"))
         env = surroundings(url) | (PRODUCTION if options.production else {})
         env.setdefault("PUBLIC_URL", f"http://127.0.0.1:{options.port}")
         prepare(env, options.production)
-        with undisturbed():
-            children = {
-                "后台任务 worker": stack.enter_context(child([*FLASK, "work"], env)),
-                "服务 server": stack.enter_context(child(server_command(options), {**env, **SERVING})),
-            }
+        children = [
+            supervision.Child("后台任务 worker", [*FLASK, "work"], env, ROOT),
+            *(
+                supervision.Child(f"服务 server {number}", server_command(options, listening), {**env, **SERVING}, ROOT)
+                for number in range(1, server_processes() + 1)
+            ),
+        ]
+        for each in children:
+            stack.callback(each.stop)
         with step("启动服务 server"):
             wait_until_healthy(options, children)
         greet(options, env)
@@ -233,6 +248,8 @@ def serve(options: argparse.Namespace) -> int:
             watch(children, url)
         except KeyboardInterrupt:
             print("\n正在停止…… Stopping ...")
+            for each in children:
+                each.terminate()
     print("已停止。 Stopped.")
     return 0
 
@@ -266,15 +283,24 @@ def undisturbed() -> Iterator[None]:
         signal.raise_signal(waiting[0])
 
 
-def refuse_taken_port(options: argparse.Namespace) -> None:
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    try:
-        socket.create_server((options.host, options.port), family=family).close()
-    except OSError as error:
-        raise Refusal(
-            f"无法监听 {options.host}:{options.port}，可能已被占用：请用 --port 换一个端口。\n"
-            f"Cannot listen on {options.host}:{options.port}, perhaps it is taken: choose another --port."
-        ) from error
+def listen(options: argparse.Namespace) -> socket.socket:
+    """The socket from which all processes of the server accept."""
+    from app import supervision
+
+    patience = time.monotonic() + 10  # what a killed run.py left behind needs a moment to notice it
+    while True:
+        try:
+            listening = supervision.listen(options.host, options.port)
+        except OSError as error:
+            if time.monotonic() > patience:
+                raise Refusal(
+                    f"无法监听 {options.host}:{options.port}，可能已被占用：请用 --port 换一个端口。\n"
+                    f"Cannot listen on {options.host}:{options.port}, perhaps it is taken: choose another --port."
+                ) from error
+            time.sleep(0.2)
+        else:
+            listening.set_inheritable(True)
+            return listening
 
 
 def prepare(env: Mapping[str, str], production: bool) -> None:
@@ -288,26 +314,29 @@ def prepare(env: Mapping[str, str], production: bool) -> None:
         )
 
 
-def server_command(options: argparse.Namespace) -> list[str]:
-    address = f"{bracketed(options.host)}:{options.port}"
-    if WINDOWS:
-        server = ["waitress", "--threads=8", f"--listen={address}", "--call", "app:create_app"]
-        return [str(PYTHON), "-m", *server]
-    # Not preloaded: Flask-AppBuilder talks to the database while it starts, and the workers would share
-    # that connection.
-    server = ["gunicorn", f"--bind={address}", "--worker-class=gthread", "--workers=2", "--threads=4"]
-    server += ["--graceful-timeout=5", "--no-control-socket", "--log-level=warning", "app:create_app()"]
-    return [str(PYTHON), "-m", *server]
+def server_command(options: argparse.Namespace, listening: socket.socket | None) -> list[str]:
+    if listening is None:
+        return [*FLASK, "serve", f"--host={options.host}", f"--port={options.port}"]
+    return [*FLASK, "serve", f"--socket={listening.fileno()}"]
+
+
+def server_processes() -> int:
+    return 1 if WINDOWS else int(os.environ.get("WEB_PROCESSES", "2"))
 
 
 def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def wait_until_healthy(options: argparse.Namespace, children: Children) -> None:
+def wait_until_healthy(options: argparse.Namespace, children: Sequence[Child]) -> None:
+    with undisturbed():
+        for each in children:
+            each.start()
     deadline = time.monotonic() + 120
     while not is_healthy(options):
-        refuse_dead(children)
+        for each in children:
+            if each.process and each.process.poll() is not None:
+                raise Failure(f"{each.name} 未能启动。 It does not start ({each.process.returncode}).")
         if time.monotonic() > deadline:
             raise Failure("服务未能就绪。 The server does not become ready.")
         time.sleep(0.1)
@@ -335,31 +364,28 @@ def greet(options: argparse.Namespace, env: Mapping[str, str]) -> None:
     print("\n按 Ctrl-C 停止。 Ctrl-C stops it.")
 
 
-def watch(children: Children, url: str) -> None:
+def watch(children: Sequence[Child], url: str) -> None:
+    """Start again whatever ends: the database, if it is the embedded one, the server, the worker."""
+    from app import postgres
+
     while True:
-        refuse_dead(children)
-        if not os.environ.get("DATABASE_URL"):
-            refuse_dead_database(url)
-        time.sleep(1)
+        if not os.environ.get("DATABASE_URL") and not answers(url):
+            try:
+                postgres.revive(DATA / "postgres")
+            except postgres.PostgresError as error:
+                print(error, file=sys.stderr)
+        for each in children:
+            each.look_after()
+        time.sleep(0.5)
 
 
-def refuse_dead(children: Children) -> None:
-    for name, process in children.items():
-        if process.poll() is not None:
-            raise Failure(
-                f"{name} 意外结束（{process.returncode}），其余部分已停止。\n"
-                f"{name} ended by itself ({process.returncode}); the rest was stopped."
-            )
-
-
-def refuse_dead_database(url: str) -> None:
+def answers(url: str) -> bool:
     address = urlsplit(url)
     try:
         socket.create_connection((address.hostname, address.port), timeout=5).close()
-    except OSError as error:
-        raise Failure(
-            "数据库意外停止，其余部分已停止。\nThe database ended by itself; the rest was stopped."
-        ) from error
+    except OSError:
+        return False
+    return True
 
 
 def test(arguments: list[str]) -> int:

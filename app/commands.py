@@ -1,5 +1,6 @@
 """`flask ...`: preparing the database, roles, demo data, the worker."""
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import click
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from flask import Flask
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import AppGroup, ScriptInfo, pass_script_info, with_appcontext
 from sqlalchemy import select
 
 from app.access import EVERYTHING, seeing
@@ -34,7 +35,19 @@ def alembic() -> AlembicConfig:
 
 
 def register(app: Flask) -> None:
-    for each in (prepare, migrate, work, seed_command, authorities, administrator, accounts, roles, tally, audit_log):
+    for each in (
+        prepare,
+        migrate,
+        serve,
+        work,
+        seed_command,
+        authorities,
+        administrator,
+        accounts,
+        roles,
+        tally,
+        audit_log,
+    ):
         app.cli.add_command(each)
 
 
@@ -67,6 +80,19 @@ def prepare(demo: bool) -> None:
 def migrate() -> None:
     """Bring the tables up to date."""
     command.upgrade(alembic(), "head")
+
+
+@click.command()
+@click.option("--socket", "number", type=int, help="the number of a listening socket that this process was given")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True)
+@pass_script_info
+def serve(info: ScriptInfo, number: int | None, host: str, port: int) -> None:
+    """Run one process of the web server."""
+    from app import server, supervision
+
+    listening = socket.socket(fileno=number) if number is not None else supervision.listen(host, port)
+    server.serve(info.load_app(), listening)
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """RuleError, and how each error reaches the person: rolled back, told in a sentence, nothing lost."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, current_app, flash, redirect, render_template, request
@@ -8,10 +9,10 @@ from flask.globals import request_ctx
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from app import audit
+from app import audit, outages
 from app.models import db
 
 
@@ -52,7 +53,8 @@ def _teller() -> Teller | None:
 def install(app: Flask) -> None:
     app.register_error_handler(RuleError, _rule)
     app.register_error_handler(CSRFError, _csrf)
-    app.register_error_handler(OperationalError, _operational)
+    app.register_error_handler(DBAPIError, _database)
+    outages.install(app)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(500, _defect)
 
@@ -77,7 +79,11 @@ def _csrf(_error: CSRFError) -> Any:
     return body, 400, {"X-CSRF-Error": "1"}
 
 
-def _operational(error: OperationalError) -> Any:
+def _database(error: DBAPIError) -> Any:
+    if outage := outages.outage_of(error):
+        with suppress(DBAPIError):
+            db.session.rollback()
+        return outages.answer(outage, error)
     db.session.rollback()
     if isinstance(error.orig, DeadlockDetected | LockNotAvailable):
         text = _("Somebody else is changing the same rows. Nothing was changed; please try again.")

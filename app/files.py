@@ -46,6 +46,12 @@ def path(name: str) -> Path:
     return Path(current_app.config["FILES"]) / name[:2] / name[2:4] / name
 
 
+def folder() -> Path:
+    """The folder of the store, or of what will be made in it first."""
+    place = Path(current_app.config["FILES"])
+    return next(each for each in (place, *place.parents) if each.is_dir())
+
+
 def keys() -> Path:
     """The folder of the institutions' keys (KEYS)."""
     return Path(current_app.config["KEYS"])

@@ -61,6 +61,8 @@ def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator
     """Start or join the server that lives in this folder; gives the SQLAlchemy address of its database."""
     home = _settle(folder.absolute())
     users = _lock(home / "users", shared=True)
+    # Children that inherit it go on using the server if this process is killed.
+    os.set_inheritable(users.fileno(), True)
     try:
         with _lock(home / "starting"):
             url = _up(home, settings or {})
@@ -70,6 +72,13 @@ def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator
         with _lock(home / "starting"), users:
             if _is_alone(users):
                 _stop(home)
+
+
+def revive(folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    """Start the server of a folder that this process uses again, if it has died."""
+    home = _settle(folder.absolute())
+    with _lock(home / "starting"):
+        _up(home, settings or {})
 
 
 @contextmanager

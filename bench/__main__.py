@@ -59,7 +59,7 @@ def measuring(application: Flask, connection: Any, people: dict[str, Person], fu
         sql.run(connection, "CREATE SCHEMA IF NOT EXISTS stock")
         more = {"BENCH_INSTITUTION": str(institution_id)}
         servers = {name: stack.enter_context(serving(name, more)) for name in ("ours", "bare", "stock")}
-        ours = {place: Server("ours", servers["ours"].port, servers["ours"].master) for place in PLACES}
+        ours = {place: Server("ours", servers["ours"].port, servers["ours"].process) for place in PLACES}
         for place, server in ours.items():
             server.cookie = cookie(application, people[place].token)
         number = sql.one(connection, "SELECT id FROM stock.ab_user WHERE username = 'bench-stock'")

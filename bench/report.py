@@ -166,7 +166,7 @@ def environment(versions: dict[str, Any]) -> dict[str, Any]:
         **versions,
         "Python": platform.python_version(),
         "processors": os.cpu_count(),
-        "web ways": "gunicorn (gthread) with one worker each, over loopback, one connection, body included",
+        "web ways": "waitress, one process with four threads each, over loopback, one connection, body included",
         "xlsx by sql and bare": "XlsxWriter with constant memory, fed by a server cursor",
     }
 

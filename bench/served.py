@@ -1,4 +1,4 @@
-"""The three web applications as gunicorn serves them, each telling in Server-Timing where its time went."""
+"""The three web applications as waitress serves them, each telling in Server-Timing where its time went."""
 
 import threading
 import time

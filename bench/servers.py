@@ -1,4 +1,4 @@
-"""A web application under gunicorn with one worker, a signed-in browser, and the worker's memory."""
+"""A web application under waitress in one process, a signed-in browser, and the memory of the process."""
 
 import http.client
 import os
@@ -38,7 +38,7 @@ class Server:
 
     name: str
     port: int
-    master: int
+    process: int
     cookie: str = ""
     connection: http.client.HTTPConnection = field(init=False)
 
@@ -65,15 +65,11 @@ class Server:
         timing = re.findall(r"(\w+);dur=([\d.]+)", response.headers.get("Server-Timing", ""))
         return Answer(response.status, content, seconds, {name: float(value) for name, value in timing})
 
-    @property
-    def worker(self) -> int:
-        return int(Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()[0])
-
     @contextmanager
     def memory(self) -> Iterator[list[float]]:
-        """How many MB the worker grew at most within the block; empty where the system does not tell."""
+        """How many MB the process grew at most within the block; empty where the system does not tell."""
         grown: list[float] = []
-        process = Path(f"/proc/{self.worker}")
+        process = Path(f"/proc/{self.process}")
         with suppress(OSError):
             (process / "clear_refs").write_text("5")
         before = _megabytes(process, "VmRSS")
@@ -88,25 +84,11 @@ def _megabytes(process: Path, what: str) -> float:
 
 @contextmanager
 def serving(name: str, more: Mapping[str, str]) -> Iterator[Server]:
-    """gunicorn as the system starts it, but with one worker; gone at the end of the block."""
+    """waitress as the system starts it, but in one process; gone at the end of the block."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        f"--bind=127.0.0.1:{port}",
-        "--worker-class=gthread",
-        "--workers=1",
-    ]
-    command += [
-        "--threads=4",
-        "--timeout=0",
-        "--keep-alive=3600",
-        "--no-control-socket",
-        "--log-level=warning",
-    ]
-    process = subprocess.Popen([*command, f"bench.served:{name}()"], cwd=ROOT, env={**os.environ, **more})
+    command = [sys.executable, "-m", "waitress", "--threads=4", "--channel-timeout=3600", f"--listen=127.0.0.1:{port}"]
+    process = subprocess.Popen([*command, "--call", f"bench.served:{name}"], cwd=ROOT, env={**os.environ, **more})
     try:
         _wait(port, process)
         yield Server(name, port, process.pid)

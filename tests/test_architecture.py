@@ -58,7 +58,7 @@ BEYOND_THE_SESSION = {
     "domain/deadlines.py": "gives the value of a column, from what the provinces have settled for everybody",
     "domain/holidays.py": "counts the calendar, which is for everybody",
     "domain/search.py": "takes the first few of an index before the session is asked which of them are seen",
-    "pages/session.py": "asks whether the database answers",
+    "domain/health.py": "asks whether database and worker are there",
     "spreadsheet": "streams what pages have narrowed",
     "models": "declares indexes and constraints",
     "migrations": "are the tables",

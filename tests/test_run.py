@@ -46,7 +46,7 @@ def environment(data, **changes):
 def refused(data, *arguments, **changes):
     done = subprocess.run(
         [*RUN, *arguments],
-        env=environment(data, **changes),
+        env=environment(data),
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -165,18 +165,6 @@ def test_ctrl_c_during_the_start_leaves_nothing_behind(data, words):
     assert "Traceback" not in said
     assert not is_listening(port)
     assert not (data / "postgres" / "cluster" / "postmaster.pid").exists()
-
-
-@not_windows
-def test_if_the_database_dies_it_says_so_and_stops_the_rest(data):
-    with started(data) as (running, port):
-        read_until(running, "Ctrl-C stops it")
-        lock_file = data / "postgres" / "cluster" / "postmaster.pid"
-        os.kill(int(lock_file.read_text().splitlines()[0]), signal.SIGKILL)
-        said = read_until(running)
-        assert running.wait(timeout=30) == 1, said
-    assert "The database ended by itself; the rest was stopped." in said
-    assert not is_listening(port)
 
 
 @contextmanager

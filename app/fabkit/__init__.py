@@ -11,7 +11,7 @@ from flask import Flask, Response, abort, current_app, g, request, url_for
 from flask_appbuilder import AppBuilder
 
 from . import public
-from .pages import ModelPage
+from .admission import FormRequest, limit_body
 from .security import AccountSecurityManager, identify, note_use
 from .shell import Menu, context
 
@@ -33,8 +33,9 @@ def install(app: Flask, session: Any) -> None:
     """Put Flask-AppBuilder, with our security manager, on the application. Needs an application context."""
     kit = app.extensions["kit"] = Kit(app, session, security_manager_class=AccountSecurityManager)
     public.install(app, kit.bm.get_locale)
-    app.before_request(_allow_uploads)
+    app.request_class = FormRequest
     app.before_request(identify)
+    app.before_request(limit_body)
     app.before_request(_refuse_nul)
     app.after_request(note_use)
     _name_static_files(app)
@@ -66,15 +67,6 @@ def _name_static_files(app: Flask) -> None:
 
     with app.test_request_context():
         app.jinja_env.globals["icons_url"] = url_for("static", filename="icons.svg")
-
-
-def _allow_uploads() -> None:
-    """Actions that take files say how large a request may be; nothing has been read of it yet."""
-    page = next((page for page in current_app.extensions["kit"].baseviews if page.endpoint == request.blueprint), None)
-    name = (request.view_args or {}).get("name")
-    if isinstance(page, ModelPage) and name:
-        sizes = {declared.name: declared.most_bytes for declared, _method in page.form_actions}
-        request.max_content_length = sizes.get(name) or request.max_content_length
 
 
 def _refuse_nul() -> None:

@@ -1,10 +1,11 @@
 """Sessions and permissions over Flask-AppBuilder's security manager: one query for who, one for what they may."""
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from flask import Request, Response, abort, current_app, g, redirect, request, session, url_for
 from flask_appbuilder.security.sqla.manager import SecurityManager
@@ -19,6 +20,7 @@ from flask_appbuilder.security.sqla.models import (
 from flask_login import current_user
 from flask_wtf import CSRFProtect
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import joinedload
 
 from app import access
@@ -26,8 +28,11 @@ from app.access import EVERYTHING, NOBODY, Principal
 from app.ciphers import hashed_token
 from app.errors import wants_fragment
 from app.models import AccessKey, Account, AccountSession, Organization, db
+from app.outages import outage_of
 
 from .public import has_session, is_public
+
+log = logging.getLogger(__name__)
 
 # What an account may lend to a program: to take rows away, and persons unmasked if it sees them so itself.
 _WITH_A_KEY = frozenset({"can_export", "can_see_persons"})
@@ -135,7 +140,7 @@ def identify() -> None:
     if is_public():
         return
     if request.endpoint not in (None, "static") and current_user.is_authenticated:
-        g.principal = principal_of(g.user, g.roles)
+        g.principal = principal_of(cast(Account, current_user), g.roles)
 
 
 def principal_of(account: Account, roles: frozenset[str]) -> Principal:
@@ -180,10 +185,17 @@ def note_use(response: Response) -> Response:
     used = _used(datetime.now(UTC) - timedelta(minutes=1))
     if used is None:
         return response
-    db.session.rollback()  # whatever a page left undone stays undone
-    with access.seeing(EVERYTHING):
-        db.session.execute(used.execution_options(synchronize_session=False))
-        db.session.commit()
+    try:
+        db.session.rollback()  # whatever a page left undone stays undone
+        with access.seeing(EVERYTHING):
+            db.session.execute(used.execution_options(synchronize_session=False))
+            db.session.commit()
+    except DBAPIError as error:
+        if outage_of(error) is None:
+            raise
+        log.warning("the use of a session was not noted: %s", error.orig)
+        with suppress(DBAPIError):
+            db.session.rollback()
     return response
 
 

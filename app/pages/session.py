@@ -8,9 +8,8 @@ from flask import abort, current_app, flash, g, redirect, request, session, url_
 from flask_appbuilder import expose
 from flask_babel import gettext as _
 from flask_wtf.csrf import generate_csrf
-from sqlalchemy import text
 
-from app.domain import sessions
+from app.domain import health, sessions
 from app.fabkit.pages import Page
 from app.models import db
 
@@ -23,8 +22,8 @@ class Health(Page):
 
     @expose("/healthz", methods=["GET"])
     def health(self) -> Any:
-        db.session.execute(text("SELECT 1"))
-        return {"status": "ok"}
+        state = health.check()
+        return {"status": state.status, "problems": state.problems}, state.code
 
 
 class SessionView(Page):
