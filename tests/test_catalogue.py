@@ -153,11 +153,11 @@ def test_a_change_of_a_day_to_come_is_announced_and_made_by_the_clock_when_the_d
     assert (item.cycle_months, item.valid_from) == (None, began)
     assert f'data-id="{item.id}"' in officer.get("/catalogue/?announced=yes").text
     assert "已预告" in officer.get(f"/catalogue/show/{item.id}").text
-    assert clockwork.run(TODAY, access.EVERYTHING).moved["announced"] == 0
+    assert clockwork.run(TODAY, access.EVERYTHING)["announced"] == 0
 
     monkeypatch.setattr(holidays, "today", lambda: tomorrow)
-    assert clockwork.run(tomorrow, access.EVERYTHING).moved["announced"] == 1
-    assert clockwork.run(tomorrow, access.EVERYTHING).moved["announced"] == 0
+    assert clockwork.run(tomorrow, access.EVERYTHING)["announced"] == 1
+    assert clockwork.run(tomorrow, access.EVERYTHING)["announced"] == 0
 
     rows.expire_all()
     assert (item.cycle_months, item.valid_from) == (6, tomorrow)

@@ -37,9 +37,9 @@ TODAY = holidays.today()
 
 
 def run(day=TODAY):
-    done = clockwork.run(day, EVERYTHING)
+    moved = clockwork.run(day, EVERYTHING)
     db.session.expire_all()
-    return done.moved
+    return moved
 
 
 def days(number):
@@ -121,7 +121,7 @@ def test_a_day_that_is_done_twice_moves_nothing_the_second_time(rows):
     }  # fmt: skip
     assert set(second.values()) == {0}
     assert db.session.scalar(select(func.count()).select_from(Notification)) == told
-    assert db.session.scalars(select(ClockRun.day)).all() == [TODAY, TODAY]
+    assert db.session.scalars(select(ClockRun.day)).all() == [TODAY]
 
 
 def test_a_day_that_was_missed_is_made_up_for(rows):

@@ -454,12 +454,12 @@ def test_a_standard_ends_with_the_earlier_certificate_and_takes_its_capabilities
     one = measurement_standard(lab, **{which: TODAY + timedelta(days=days)})
     rests = capability(lab, "330106", standard_id=one.id)
 
-    moved = clockwork.run(TODAY, access.EVERYTHING).moved
+    moved = clockwork.run(TODAY, access.EVERYTHING)
 
     db.session.expire_all()
     assert (one.state == EXPIRED, rests.state == "expired") == (expires, expires)
     assert moved["expire_standards"] == int(expires)
-    assert clockwork.run(TODAY, access.EVERYTHING).moved["expire_standards"] == 0
+    assert clockwork.run(TODAY, access.EVERYTHING)["expire_standards"] == 0
 
 
 @pytest.mark.parametrize("ends", ["2026-08-31", "2026-03-31", "2026-03-22", None])
@@ -479,8 +479,8 @@ def test_warnings_of_days_without_a_run_are_made_up_for_and_the_authority_hears_
     clockwork.run(date(2026, 2, 25), access.EVERYTHING)
     measurement_standard(lab, valid_until=date(2026, 8, 27))  # six months before it nobody let the day begin
 
-    assert clockwork.run(date(2026, 2, 28), access.EVERYTHING).moved["standard"] == 2
-    assert clockwork.run(date(2026, 3, 1), access.EVERYTHING).moved["standard"] == 0
+    assert clockwork.run(date(2026, 2, 28), access.EVERYTHING)["standard"] == 2
+    assert clockwork.run(date(2026, 3, 1), access.EVERYTHING)["standard"] == 0
 
     told_of = select(Notification.account_id).where(Notification.kind == "standard")
     assert set(db.session.scalars(told_of)) == {each.id for each in people}

@@ -57,6 +57,7 @@ VERIFICATION_KINDS = {"initial": "首次检定", "subsequent": "后续检定", "
 DOCUMENTS, ZIP = "certificate_documents", "certificate_zip"
 MOST_IN_A_ZIP = 5000
 LEFT_OVER_AFTER = timedelta(minutes=10)
+DOCUMENT_LOCK = 0x646F63  # "doc"
 MOST_LEFT_OVER = 500
 
 
@@ -232,15 +233,17 @@ def ask_for_documents(by: Principal) -> None:
     """Let the worker make the documents that are missing, unless it is about to anyway."""
     waiting = select(Job.id).where(Job.account_id == by.account_id, Job.kind == DOCUMENTS, Job.state == WAITING)
     if db.session.scalar(waiting.limit(1)) is None:
-        jobs.ask(DOCUMENTS, by, limited=False)
+        jobs.ask(DOCUMENTS, by, by_system=True)
 
 
 def make_documents(job: Job) -> Finished:
-    """Make, sign and keep the documents of one's own institution that are missing."""
+    """Make, sign and keep the documents of one's own institution that are missing, each in a transaction of its own."""
     ids = _missing(Certificate.institution_id == principal().organization_id)
+    made = 0
     for id in jobs.step_by_step(job, ids):
-        _made(id)
-    return Finished(_("%(number)s documents were made and signed.", number=len(ids)))
+        made += _make_unless_taken(id)
+        db.session.commit()
+    return Finished(_("%(number)s documents were made and signed.", number=made))
 
 
 def make_left_over() -> int:
@@ -248,10 +251,11 @@ def make_left_over() -> int:
     made = 0
     for id in _missing(Certificate.issued_at < func.now() - LEFT_OVER_AFTER)[:MOST_LEFT_OVER]:
         try:
-            _made(id)
+            made += _make_unless_taken(id)
         except RuleError:
             continue
-        made += 1
+        finally:
+            db.session.commit()
     return made
 
 
@@ -261,8 +265,35 @@ def _missing(which: Any) -> list[int]:
     return list(db.session.scalars(missing.order_by(Certificate.id)))
 
 
+def _document(certificate_id: int) -> str:
+    """Return the name under which a certificate's signed document is kept, which is made now if it never was."""
+    db.session.execute(select(func.pg_advisory_xact_lock(*_lock(certificate_id))))
+    return _kept(certificate_id) or _made(certificate_id)
+
+
+def _make_unless_taken(certificate_id: int) -> bool:
+    """Make a document unless it is there, or somebody else is just making it; return whether it was made.
+
+    The certificate itself is not locked: whoever publishes it meanwhile does not wait for its signature.
+    """
+    is_free = db.session.scalar(select(func.pg_try_advisory_xact_lock(*_lock(certificate_id))))
+    if not is_free or _kept(certificate_id):
+        return False
+    _made(certificate_id)
+    return True
+
+
+def _lock(certificate_id: int) -> tuple[int, int]:
+    return DOCUMENT_LOCK, certificate_id % 2**31
+
+
+def _kept(certificate_id: int) -> str | None:
+    name: str | None = db.session.scalar(select(Certificate.file).where(Certificate.id == certificate_id))
+    return name
+
+
 def _made(certificate_id: int) -> str:
-    """The signed document of a certificate, made now unless it is there; gives the name under which it is kept."""
+    """Make, sign and keep the document of a certificate; the caller holds its lock, so nobody else does."""
     with seeing(EVERYTHING):
         paper = paper_of(certificate_id)
         signed = signatures.sign(
@@ -271,9 +302,10 @@ def _made(certificate_id: int) -> str:
             reason=paper.title,
             location=paper.institution_address,
         )
-        put = update(Certificate).where(Certificate.id == certificate_id, Certificate.file.is_(None))
-        db.session.execute(put.values(file=files.keep(signed)).execution_options(synchronize_session=False))
-        return str(db.session.execute(select(Certificate.file).where(Certificate.id == certificate_id)).scalar_one())
+        name = files.keep(signed)
+        put = update(Certificate).where(Certificate.id == certificate_id).values(file=name)
+        db.session.execute(put.execution_options(synchronize_session=False))
+        return name
 
 
 def _signer_of(certificate_id: int, institution: str) -> Any:
@@ -378,7 +410,7 @@ def signature(certificate: Certificate) -> signatures.Signature | None:
 
 def document(certificate: Certificate, by: Principal) -> str:
     """The signed document to take away, made now if it never was; gives the name under which it is kept."""
-    name = certificate.file or _made(certificate.id)
+    name = certificate.file or _document(certificate.id)
     audit.record("download", "certificate", certificate.id, certificate.no, by=by)
     return name
 
@@ -403,7 +435,8 @@ def make_zip(job: Job) -> Finished:
     with TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for certificate in jobs.step_by_step(job, found):
-                archive.writestr(file_name(certificate), files.read(certificate.file or _made(certificate.id)))
+                archive.writestr(file_name(certificate), files.read(certificate.file or _document(certificate.id)))
+                db.session.commit()
         kept = files.keep_stream(file)
     text = _("%(number)s certificates in one file.", number=len(found))
     return Finished(text, kept, f"{_('Certificates')}-{holidays.today():%Y%m%d}.zip")

@@ -25,23 +25,34 @@ from app.states import (
 from app.workflow import fire
 
 NEAR_DAYS = 2
+LOCK = 0x636C6F636B  # "clock"
 
 
-def run(day: date, by: Principal) -> ClockRun:
+def run(day: date, by: Principal) -> dict[str, int]:
     """Let a day begin: what has run out runs out, what was not answered times out, reminders go out once a day.
 
-    Reminders make up for the days since the last run.
+    Reminders make up for the days since the last run. Returns how many rows each hand moved.
     """
     if day > holidays.today():
         raise RuleError(_("This day has not come yet."), field="day")
+    db.session.execute(select(func.pg_advisory_xact_lock(LOCK)))  # two workers begin the same day one after the other
     last = db.session.scalar(select(func.max(ClockRun.day))) or day - timedelta(days=1)
     moved = {name: hand(day, by) for name, hand in HANDS.items()}
     if last < day:
         moved |= {name: remind(last, day) for name, remind in REMINDERS.items()}
-    done = ClockRun(day=day, moved=moved, by_name=by.name)
-    db.session.add(done)
+    _write_down(day, moved, by)
+    return moved
+
+
+def _write_down(day: date, moved: dict[str, int], by: Principal) -> None:
+    """Make the entry of the day; a repeated run adds to it."""
+    entry: ClockRun | None = db.session.scalar(select(ClockRun).where(ClockRun.day == day))
+    if entry is None:
+        entry = ClockRun(day=day, moved={})
+        db.session.add(entry)
+    entry.moved = {name: entry.moved.get(name, 0) + number for name, number in moved.items()}
+    entry.by_name, entry.at = by.name, func.now()
     db.session.flush()
-    return done
 
 
 def _run_out(day: date, by: Principal) -> int:

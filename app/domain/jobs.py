@@ -7,7 +7,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from flask_babel import gettext as _
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Text,
+    and_,
+    cast,
+    column,
+    delete,
+    exists,
+    func,
+    select,
+    table,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from app import audit, files
@@ -15,11 +31,15 @@ from app.access import Principal
 from app.domain import notifications
 from app.errors import RuleError
 from app.models import Job, db
-from app.states import CANCELLED, DONE, RUNNING, WAITING
+from app.states import BROKEN, CANCELLED, DONE, RUNNING, WAITING
 
 KEPT = timedelta(days=7)
 UNFINISHED = (WAITING, RUNNING)
 MOST_AT_ONCE = 5
+# A worker that was not heard of for so long is not at its job any more.
+LIVING_SECONDS = 15
+# A job that ended so many workers in the middle is given up.
+MOST_ATTEMPTS = 3
 KINDS = frozenset({
     "import_instruments", "import_catalogue", "import_institutions", "import_standards", "change_standards",
     "record_results", "certificate_documents", "certificate_zip", "export", "monthly_report",
@@ -44,36 +64,85 @@ class Cancelled(Exception):
     """Somebody cancelled the job: what it did so far is rolled back."""
 
 
-def ask(kind: str, by: Principal, *, limited: bool = True, **asked: Any) -> Job:
-    """Ask the worker for a job; it begins when this transaction is committed. Nobody may have many unfinished ones."""
+def ask(kind: str, by: Principal, *, by_system: bool = False, **asked: Any) -> Job:
+    """Ask the worker for a job; it begins when this transaction is committed.
+
+    Nobody may have many unfinished ones; what the system asks for in a person's name does not count. The more of them
+    somebody has, the later the next one begins: others come in between.
+    """
     if by.account_id is None:
         raise RuleError(_("Please sign in first."))
-    waiting = select(func.count()).where(Job.account_id == by.account_id, Job.state.in_(UNFINISHED))
-    if limited and (db.session.scalar(waiting) or 0) >= MOST_AT_ONCE:
+    number = 1 if by_system else _unfinished(by.account_id)
+    if number >= MOST_AT_ONCE:
         text_ = _("%(number)s jobs of yours are not finished yet. Please wait for one of them.", number=MOST_AT_ONCE)
         raise RuleError(text_)
-    job = _new(kind, by, asked)
+    job = _new(kind, by, asked, by_system)
     db.session.add(job)
     db.session.flush()
-    _defer(job.id)
+    _defer(job.id, priority=-number)
     return job
 
 
-def _new(kind: str, by: Principal, asked: dict[str, Any]) -> Job:
+def _unfinished(account_id: int) -> int:
+    """How many jobs a person has asked for and not got yet."""
+    mine = select(func.count()).where(Job.account_id == account_id, Job.state.in_(UNFINISHED), Job.by_system.is_(False))
+    return db.session.scalar(mine) or 0
+
+
+def _new(kind: str, by: Principal, asked: dict[str, Any], by_system: bool = False) -> Job:
     if kind not in KINDS:
         raise ValueError(kind)
-    return Job(account_id=by.account_id, kind=kind, asked=asked)
+    return Job(account_id=by.account_id, kind=kind, asked=asked, by_system=by_system)
 
 
-def _defer(job_id: int) -> None:
+def _defer(job_id: int, priority: int = 0) -> None:
     """Put it into the worker's queue, in this transaction."""
     db.session.execute(
         text(
-            "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW('long', 'long_work', 0, NULL, NULL, CAST(:args AS jsonb), "
-            "NULL)::procrastinate_job_to_defer_v1])"
+            "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW('long', 'long_work', :priority, NULL, NULL, "
+            "CAST(:args AS jsonb), NULL)::procrastinate_job_to_defer_v1])"
         ),
-        {"args": json.dumps({"job_id": job_id})},
+        {"args": json.dumps({"job_id": job_id}), "priority": priority},
     )
+
+
+# What the queue still knows of a job: that it waits, or that a worker is at it, and when that was last heard of.
+_QUEUED = table(
+    "procrastinate_jobs", column("id"), column("args", JSONB), column("status", Text), column("worker_id"),
+    column("attempts"), column("task_name"),
+)  # fmt: skip
+_WORKERS = table("procrastinate_workers", column("id"), column("last_heartbeat", DateTime(timezone=True)))
+_OF_JOB = _QUEUED.c.args["job_id"].astext.cast(BigInteger) == Job.id
+
+
+def is_interrupted() -> ColumnElement[bool]:
+    """Whether a running job is at no living worker: its worker was ended, and another one will take it up."""
+    heard = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, LIVING_SECONDS)
+    at_work = (
+        select(_QUEUED.c.id)
+        .join(_WORKERS, _WORKERS.c.id == _QUEUED.c.worker_id)
+        .where(_OF_JOB, cast(_QUEUED.c.status, Text) == "doing", _WORKERS.c.last_heartbeat > heard)
+    )
+    return and_(Job.state == RUNNING, ~exists(at_work))
+
+
+def put_back() -> int:
+    """Put jobs back into the queue that it does not know any more; those that ended each worker are broken.
+
+    Returns how many were put back.
+    """
+    in_queue = select(_QUEUED.c.id).where(_OF_JOB, cast(_QUEUED.c.status, Text).in_(("todo", "doing")))
+    tried = select(func.max(_QUEUED.c.attempts)).where(_OF_JOB).scalar_subquery()
+    old = Job.created_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 1)
+    lost = select(Job, func.coalesce(tried, 0)).where(Job.state.in_(UNFINISHED), ~exists(in_queue), old)
+    back = 0
+    for job, attempts in db.session.execute(lost).all():
+        if attempts >= MOST_ATTEMPTS:
+            end(job, Finished(_("The work was interrupted several times and given up."), state=BROKEN))
+        else:
+            _defer(job.id)
+            back += 1
+    return back
 
 
 def progress(job: Job, done: int, total: int, message: str | None = None) -> None:

@@ -115,7 +115,7 @@ def ask_for_due(today: date | None = None) -> int:
     found = db.session.execute(due).all()
     for report, account in found:
         asked = {"statistics": report.statistics, "region": report.region_code, "month": month.isoformat()}
-        report.job_id = jobs.ask(KIND, without_rights(account), limited=False, **asked).id
+        report.job_id = jobs.ask(KIND, without_rights(account), by_system=True, **asked).id
         report.month, report.mailed_at = month, None
     return len(found)
 

@@ -49,7 +49,10 @@ class Notification(OwnedByAccount, Model):
 
 
 class Job(OwnedByAccount, Model):
-    """Long work for somebody: what is asked, how far it is, and the file that came out of it."""
+    """Long work for somebody: what is asked, how far it is, and the file that came out of it.
+
+    `by_system` says that the system asked for it in the person's name.
+    """
 
     __tablename__ = "job"
     __table_args__ = (
@@ -61,6 +64,7 @@ class Job(OwnedByAccount, Model):
     kind: Mapped[str] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(20), server_default=states.WAITING)
     asked: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    by_system: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     done: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     total: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     message: Mapped[str | None] = mapped_column(String(1000))
@@ -92,10 +96,10 @@ class MonthlyReport(OwnedByAccount, Model):
 
 
 class ClockRun(Model):
-    """A run of the clockwork for a day: what each of its hands moved."""
+    """What the clockwork did when a day began, summed over its runs: how many rows each hand moved; who ran it last."""
 
     __tablename__ = "clock_run"
-    __table_args__ = (Index("clock_run_day", "day", "id"),)
+    __table_args__ = (UniqueConstraint("day", name="one_entry_for_each_day"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     day: Mapped[date]

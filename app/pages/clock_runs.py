@@ -56,5 +56,5 @@ class ClockRuns(ModelPage):
 
     @form_action("run", _l("Run again"), icon="refresh", style="primary", form=RunForm, without=True)
     def run(self, _selection: Selection, form: RunForm) -> str:
-        done = clockwork.run(form.day.data or holidays.today(), g.principal)
-        return _("The run is done: %(moved)s.", moved=_moved(done.moved))
+        moved = clockwork.run(form.day.data or holidays.today(), g.principal)
+        return _("The run is done: %(moved)s.", moved=_moved(moved))

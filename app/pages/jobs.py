@@ -20,12 +20,15 @@ from app.fabkit.security import permitted
 from app.models import Job, db
 from app.states import BROKEN, CANCELLED, DONE, RUNNING, WAITING
 
+# How a running job is shown while no worker is at it.
+INTERRUPTED = "interrupted"
 STATES = {
     WAITING: _l("Waiting"),
     RUNNING: _l("Running"),
     DONE: _l("Done"),
     BROKEN: _l("Failed"),
     CANCELLED: _l("Cancelled"),
+    INTERRUPTED: _l("Interrupted, goes on soon"),
 }
 KINDS = {
     "import_instruments": _l("Import of instruments"),
@@ -50,6 +53,7 @@ def _progress(value: str | None) -> Any:
 
 
 _BAR = Markup('<progress max="{0}" value="{1}"></progress> <span class="nowrap">{1} / {0}</span>')
+_SHOWN_STATE = case((jobs.is_interrupted(), literal(INTERRUPTED)), else_=Job.state)
 _FILE = case((Job.file.is_not(None), func.concat(cast(Job.id, Text), literal(" "), Job.file_name)))
 
 
@@ -69,7 +73,7 @@ class Jobs(ModelPage):
     scripts = ("jobs.js",)
     source = Source(Job, key=Job.id, where=lambda: [Job.account_id == g.principal.account_id], descending=True)
     columns = (
-        Column("state", _l("State"), Job.state, badge(STATES), css="nowrap", fixed=True),
+        Column("state", _l("State"), _SHOWN_STATE, badge(STATES), css="nowrap", fixed=True),
         Column("kind", _l("Job"), Job.kind, label(KINDS), fixed=True),
         Column("progress", _l("Progress"), func.concat(Job.done, literal("/"), Job.total), _progress, css="nowrap"),
         Column("message", _l("Result"), Job.message, css="wide"),
