@@ -24,7 +24,7 @@ def server():
     """Statements for the database server, from outside the database that the application uses."""
     engine = create_engine(os.environ["TEST_DATABASE_URL"], isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        yield lambda statement: connection.execute(text(statement))
+        yield lambda statement, **values: connection.execute(text(statement), values)
     engine.dispose()
 
 
