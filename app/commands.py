@@ -4,19 +4,15 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
-from alembic import command
-from alembic.config import Config as AlembicConfig
 from flask import Flask
 from flask.cli import AppGroup, ScriptInfo, pass_script_info, with_appcontext
 from sqlalchemy import select
 
+from app import schema
 from app.access import EVERYTHING, seeing
 from app.models import Organization, db
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @contextmanager
@@ -28,10 +24,12 @@ def step(name: str) -> Iterator[None]:
     click.echo(f"{time.monotonic() - started:.1f} s")
 
 
-def alembic() -> AlembicConfig:
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
+def upgrade() -> None:
+    """Bring the tables up to date, or stop with a sentence that says why not."""
+    try:
+        schema.upgrade()
+    except schema.SchemaProblem as problem:
+        raise click.ClickException(str(problem)) from problem
 
 
 def register(app: Flask) -> None:
@@ -60,7 +58,7 @@ def prepare(demo: bool) -> None:
     from app.fabkit import roles as role_tables
 
     with step("Tables"):
-        command.upgrade(alembic(), "head")
+        upgrade()
     with seeing(EVERYTHING):
         with step("Regions and catalogue"):
             reference.load()
@@ -79,7 +77,7 @@ def prepare(demo: bool) -> None:
 @with_appcontext
 def migrate() -> None:
     """Bring the tables up to date."""
-    command.upgrade(alembic(), "head")
+    upgrade()
 
 
 @click.command()

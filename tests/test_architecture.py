@@ -20,10 +20,10 @@ from sqlalchemy import UniqueConstraint
 
 from app import views
 from app.access import ROLES
-from app.commands import alembic
 from app.fabkit import roles
 from app.fabkit.pages import ModelPage, Page
 from app.models import Big, Model
+from app.schema import alembic
 
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "app"
@@ -59,6 +59,7 @@ BEYOND_THE_SESSION = {
     "domain/holidays.py": "counts the calendar, which is for everybody",
     "domain/search.py": "takes the first few of an index before the session is asked which of them are seen",
     "domain/health.py": "asks whether database and worker are there",
+    "schema.py": "names rows that a new constraint does not allow",
     "spreadsheet": "streams what pages have narrowed",
     "models": "declares indexes and constraints",
     "migrations": "are the tables",

@@ -603,7 +603,7 @@ def test_each_list_is_walked_in_the_order_of_an_index(rows, table, place, order)
     rows.execute(text("SET LOCAL enable_sort = off"))
     backwards = order.replace(",", " DESC,") + " DESC"
 
-    walk = f"SELECT id FROM {table} WHERE {place} ORDER BY {backwards} LIMIT 20"  # noqa: S608 -- our own words
+    walk = f"SELECT id FROM {table} WHERE {place} ORDER BY {backwards} LIMIT 20"
     plan = " ".join(rows.scalars(text(f"EXPLAIN {walk}")))
 
     assert ("Index" in plan, "Sort  (" in plan) == (True, False)  # a Merge Append has a key as well

@@ -25,6 +25,9 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     for table, name, unless, column in REASONS:
         op.drop_constraint(name, table)
+        # An empty reason used to be allowed, and made-up data had some.
+        op.execute(f"UPDATE {table} SET {column} = '升级前未记录理由' "  # noqa: S608  our own words
+                   f"WHERE NOT ({unless} OR coalesce(length({column}), 0) >= 2)")
         op.create_check_constraint(name, table, f"{unless} OR coalesce(length({column}), 0) >= 2")
     complete = ' AND '.join(f"coalesce({column}, '') <> ''" for column in COMPLETE)
     op.execute("UPDATE measurement_standard SET state = 'draft' "  # noqa: S608  our own words
