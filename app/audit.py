@@ -124,6 +124,12 @@ def verify() -> tuple[int, list[Break]]:
     return seen, breaks
 
 
+def fits_key() -> bool:
+    """Whether the log was sealed with the key of now, judged by its first entry; also if it is empty."""
+    first = next(iter(_entries(None)), None)
+    return first is None or _sealed(_BEGINNING, first) == first["seal"]
+
+
 def ends() -> list[AuditChain]:
     """The end of each chain."""
     return list(db.session.scalars(select(AuditChain).order_by(AuditChain.chain)))
@@ -145,8 +151,10 @@ def _follow(chain: str, end: AuditChain | None) -> tuple[int, Break | None]:
     return number, None
 
 
-def _entries(chain: str) -> Iterator[dict[str, Any]]:
+def _entries(chain: str | None) -> Iterator[dict[str, Any]]:
+    """The entries of a chain in order; without one, the first entry of each."""
     columns = [getattr(AuditEntry, name) for name in (*_SEALED, "seal")]
-    rows = select(*columns).where(AuditEntry.chain == chain).order_by(AuditEntry.number)
+    which = AuditEntry.number == 1 if chain is None else AuditEntry.chain == chain
+    rows = select(*columns).where(which).order_by(AuditEntry.number)
     for row in db.session.execute(rows.execution_options(yield_per=2000)).mappings():
         yield dict(row)

@@ -32,6 +32,18 @@ def upgrade() -> None:
         raise click.ClickException(str(problem)) from problem
 
 
+def verify_keys() -> None:
+    """Stop with a sentence if the keys do not fit the database: nothing may be written with others."""
+    from app.domain import key_checks
+
+    try:
+        key_checks.verify()
+    except key_checks.KeyProblem as problem:
+        raise click.ClickException(str(problem)) from problem
+    finally:
+        db.session.rollback()
+
+
 def register(app: Flask) -> None:
     for each in (
         prepare,
@@ -44,6 +56,7 @@ def register(app: Flask) -> None:
         accounts,
         roles,
         tally,
+        keys,
         audit_log,
     ):
         app.cli.add_command(each)
@@ -54,12 +67,13 @@ def register(app: Flask) -> None:
 @with_appcontext
 def prepare(demo: bool) -> None:
     """Bring the database up to date: tables, regions and catalogue, roles; and demo data if asked."""
-    from app.domain import history, reference
+    from app.domain import history, key_checks, reference
     from app.fabkit import roles as role_tables
 
     with step("Tables"):
         upgrade()
     with seeing(EVERYTHING):
+        verify_keys()
         with step("Regions and catalogue"):
             reference.load()
             history.make_partitions()
@@ -71,6 +85,8 @@ def prepare(demo: bool) -> None:
             from app import demo as demo_data
 
             demo_data.create_unless_there()
+        key_checks.record()
+        db.session.commit()
 
 
 @click.command()
@@ -89,8 +105,11 @@ def serve(info: ScriptInfo, number: int | None, host: str, port: int) -> None:
     """Run one process of the web server."""
     from app import server, supervision
 
+    app = info.load_app()
+    with app.app_context(), seeing(EVERYTHING):
+        verify_keys()
     listening = socket.socket(fileno=number) if number is not None else supervision.listen(host, port)
-    server.serve(info.load_app(), listening)
+    server.serve(app, listening)
 
 
 @click.command()
@@ -99,6 +118,8 @@ def work() -> None:
     """Run the worker: what is due by the clock, and long work."""
     from app import jobs
 
+    with seeing(EVERYTHING):
+        verify_keys()
     jobs.work()
 
 
@@ -209,6 +230,21 @@ def tally_rebuild() -> None:
 
     tallies.rebuild()
     db.session.commit()
+
+
+keys = AppGroup("keys", help="Keys outside the database, which must fit it.")
+
+
+@keys.command("forget")
+@click.argument("fingerprint")
+def keys_forget(fingerprint: str) -> None:
+    """Do not ask for an authority's certificate any more that was taken out of KEYS on purpose."""
+    from app.domain import key_checks
+
+    number = key_checks.forget_authority(fingerprint)
+    db.session.commit()
+    click.echo(f"{number} forgotten")
+    raise SystemExit(0 if number else 1)
 
 
 audit_log = AppGroup("audit", help="The audit log.")

@@ -51,6 +51,7 @@ from app.models.operation import (
     ClockRun as ClockRun,
     Dump as Dump,
     Job as Job,
+    KeyCheck as KeyCheck,
     MonthlyReport as MonthlyReport,
     Notification as Notification,
 )

@@ -170,6 +170,16 @@ class AuditEntry(Model):
     seal: Mapped[str] = mapped_column(String(64))
 
 
+class KeyCheck(Model):
+    """By what a key outside the database is known again: derived from DATA_KEY, or an authority's fingerprint."""
+
+    __tablename__ = "key_check"
+    __table_args__ = (CheckConstraint(one_of("kind", ("data_key", "authority")), name="known_kind"),)
+
+    value: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+
+
 class AuditChain(Model):
     """The end of a chain: how many entries it has, and the seal of the last."""
 
