@@ -19,7 +19,7 @@ VERSIONS = sorted(path.name.partition(".")[0] for path in OLDER.glob("*.sql.xz")
 
 
 @pytest.fixture
-def older(worker_id):
+def older(worker_id, tmp_path):
     """older(version) -> the application on a database that was filled by that version."""
     url = os.environ["TEST_DATABASE_URL"]
     name = f"older_{worker_id}"
@@ -32,7 +32,9 @@ def older(worker_id):
             connection.execute(text(f"CREATE DATABASE {name}"))
         address = f"{url.rpartition('/')[0]}/{name}"
         restore(address, version)
-        apps.append(create_app(Config({"DATABASE_URL": address, "SECRET_KEY": "only for tests, only for tests"})))
+        folders = {"FILES": str(tmp_path / "files"), "KEYS": str(tmp_path / "keys")}
+        settings = {"DATABASE_URL": address, "SECRET_KEY": "only for tests, only for tests", **folders}
+        apps.append(create_app(Config(settings)))
         return apps[-1]
 
     yield made
@@ -41,7 +43,7 @@ def older(worker_id):
             db.session.remove()
             db.engine.dispose()
     with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
     server.dispose()
 
 
@@ -77,6 +79,7 @@ def test_a_database_filled_by_an_older_version_is_brought_up_to_date(older, vers
             assert roles.differences() == []
             tallies.rebuild()
             assert tallies.differences() == []
+        assert count("event") == db.session.scalar(text("SELECT count(DISTINCT id) FROM event"))
         unexplained = "SELECT count(*) FROM capability WHERE state = 'rejected' AND coalesce(length(reason), 0) < 2"
         assert db.session.scalar(text(unexplained)) == 0
 

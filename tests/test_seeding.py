@@ -56,6 +56,11 @@ def seeded(app: Any, anchor: Any) -> Iterator[Any]:
     transaction.rollback()
 
 
+def test_events_have_ids_of_their_own_in_all_months_and_cities(seeded):
+    total, distinct = seeded.execute(select(func.count(), func.count(Event.id.distinct()))).one()
+    assert total == distinct > 1000
+
+
 def waiting() -> Any:
     return select(Task.id).where(Task.state.in_(AWAITING_AUTHORITY))
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from app.models import Model
 
@@ -14,7 +14,7 @@ def _is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _ot
 
 
 def run() -> None:
-    engine = create_engine(current_app.config["SQLALCHEMY_DATABASE_URI"])
+    engine = create_engine(current_app.config["SQLALCHEMY_DATABASE_URI"], poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SET lock_timeout = '5s'"))
         connection.execute(text("SET statement_timeout = '30min'"))
@@ -27,7 +27,6 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
-    engine.dispose()
 
 
 run()

@@ -35,6 +35,8 @@ def seed(instruments: int, seed: int, today: date | None = None) -> None:
         _load_large(found, common)
     else:
         _load(found, common, db.session.connection().connection)
+    # What follows lets the database number its events: after those of the tasks.
+    loading.set_identities(db.session.connection().connection)
     with step("Open work"):
         desks.lay_out()
     with step("Inspections"):
