@@ -63,6 +63,7 @@ OFFICE_PLACES = (
     "/Applications/LibreOffice.app/Contents/MacOS/soffice",
     "C:/Program Files/LibreOffice/program/soffice.exe",
 )
+TESSERACT_PLACES = ("tesseract", "/opt/homebrew/bin/tesseract", "C:/Program Files/Tesseract-OCR/tesseract.exe")
 STATIC_CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
@@ -89,6 +90,7 @@ environment:
   DATA_DIR          where the embedded database and the key live (default: data)
   CHROMIUM          the browser for the browser tests
   SOFFICE           LibreOffice, in which tests open sheets
+  TESSERACT         the reader of pictures that tests set on captchas
 """
 
 
@@ -390,10 +392,10 @@ def answers(url: str) -> bool:
 
 def test(arguments: list[str]) -> int:
     stop_at_first_signal()
-    browser, office = chromium(), libreoffice()
+    programs = {"CHROMIUM": chromium(), "SOFFICE": libreoffice(), "TESSERACT": tesseract()}
     results: Results = {} if arguments else carry_out_checks(STATIC_CHECKS, os.environ)
     with database("test", CARELESS) as url, scratch_database(url) as scratch:
-        env = surroundings(scratch) | {"TEST_DATABASE_URL": scratch, "CHROMIUM": browser, "SOFFICE": office}
+        env = surroundings(scratch) | {"TEST_DATABASE_URL": scratch} | programs
         del env["DATABASE_URL"]  # a test that forgets which database is its own must find none
         results |= carry_out_checks({"pytest": ["pytest", *(arguments or ["-n", "2"])]}, env)
     return summary(results)
@@ -449,6 +451,16 @@ def libreoffice() -> str:
         raise Refusal(
             "表格测试需要 LibreOffice：请安装，或用环境变量 SOFFICE 指出其位置。\n"
             "The tests of sheets need LibreOffice: install it, or say where it is in the variable SOFFICE."
+        )
+    return found
+
+
+def tesseract() -> str:
+    found = installed("TESSERACT", TESSERACT_PLACES, "Tesseract", ["tesseract-ocr"])
+    if not found:
+        raise Refusal(
+            "验证码测试需要 Tesseract：请安装，或用环境变量 TESSERACT 指出其位置。\n"
+            "The tests of captchas need Tesseract: install it, or say where it is in the variable TESSERACT."
         )
     return found
 

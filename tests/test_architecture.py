@@ -30,7 +30,7 @@ APP = ROOT / "app"
 # Each may import what stands to its left, and its own layer.
 LAYERS = (
     "states",
-    "models ciphers spreadsheet files outside papers signatures",
+    "models ciphers spreadsheet files outside papers signatures puzzles",
     "access",
     "audit counting",
     "errors",
@@ -60,6 +60,7 @@ BEYOND_THE_SESSION = {
     "domain/search.py": "takes the first few of an index before the session is asked which of them are seen",
     "domain/health.py": "asks whether database and worker are there",
     "schema.py": "names rows that a new constraint does not allow",
+    "puzzles.py": "draws text",
     "spreadsheet": "streams what pages have narrowed",
     "models": "declares indexes and constraints",
     "migrations": "are the tables",

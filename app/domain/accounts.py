@@ -53,11 +53,10 @@ def holds(*roles: str) -> ColumnElement[bool]:
 
 
 def is_locked() -> ColumnElement[bool]:
-    """The condition that an account must wait because of failed logins."""
+    """The condition that an account must wait, at least somewhere, because of failed logins."""
     prefix = attempts.of_account("")
-    waiting = select(func.substr(Attempt.key, len(prefix) + 1)).where(
-        Attempt.key.startswith(prefix), Attempt.blocked_until > func.now()
-    )
+    name = func.split_part(func.substr(Attempt.key, len(prefix) + 1), "@", 1)
+    waiting = select(name).where(Attempt.key.startswith(prefix), Attempt.blocked_until > func.now())
     return func.lower(Account.username).in_(waiting)
 
 
@@ -167,7 +166,7 @@ def unlock(chosen: Chosen, by: Principal) -> Outcome:
     asked = how_many(chosen)
     locked = select(Account.id, Account.username).where(is_chosen(Account.id, chosen), is_locked(), manageable(by))
     rows = db.session.execute(locked).all()
-    attempts.clear(*(attempts.of_account(row.username) for row in rows))
+    attempts.clear_accounts(*(row.username for row in rows))
     return _told(asked, rows, "unlock", by)
 
 
@@ -316,7 +315,7 @@ def reset_password(account_id: int, by: Principal) -> str:
     account = _changeable(account_id, by)
     password = _first_password()
     passwords.store(account, password, due=True)
-    attempts.clear(attempts.of_account(account.username))
+    attempts.clear_accounts(account.username)
     sessions.end([account.id], "reset")
     access_keys.end(account)
     audit.record("reset_password", "account", account.id, str(account), by=by)

@@ -1,13 +1,16 @@
-"""Failures in a row, per account name and per address, and the wait they cost; shared by all processes.
+"""Failures in a row and the wait they cost, shared by all processes.
 
-Names are counted whether an account has them or not: a stranger learns nothing from being made to wait.
+They count for an account name at an address, so that a stranger elsewhere locks nobody out; for the name alone and for
+the address alone, where many more lock. Names count whether an account has them or not: a stranger learns nothing
+from being made to wait.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 from flask_babel import gettext as _
-from sqlalchemy import case, delete, func, literal, select
+from sqlalchemy import case, delete, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.models import Attempt, db
@@ -15,25 +18,56 @@ from app.models import Attempt, db
 LOCK_AFTER = 5
 LOCK = timedelta(minutes=15)
 LONGEST = timedelta(hours=24)
-# A whole bureau may share one address.
-ADDRESS_FACTOR = 10
+# A whole bureau may share one address, and from many addresses one name may be tried this much longer.
+ADDRESS_FACTOR = NAME_FACTOR = 10
 FORGOTTEN_AFTER = timedelta(hours=24)
 
 
 def of_account(name: str) -> str:
-    return f"account:{name.strip().lower()[:128]}"
+    return f"account:{name.strip().lower()[:100]}"
 
 
 def of_address(address: str) -> str:
-    return f"address:{address}"
+    return f"address:{of_network(address)}"
+
+
+def of_account_at(name: str, address: str) -> str:
+    return f"{of_account(name)}@{of_network(address)}"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A try to prove who one is: by which name, from where."""
+
+    name: str
+    address: str
+
+    @property
+    def keys(self) -> dict[str, int]:
+        """What a failure counts for, and by which factor later than a name at an address each is locked."""
+        return {
+            of_account_at(self.name, self.address): 1,
+            of_account(self.name): NAME_FACTOR,
+            of_address(self.address): ADDRESS_FACTOR,
+        }
+
+    def wait(self) -> timedelta | None:
+        """How long the next try must wait still; None if it need not."""
+        # One after the other: of guesses sent at the same moment each must find the failures of those before it.
+        db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(of_account(self.name), 0))))
+        return wait(*self.keys)
+
+    def failed(self) -> None:
+        for key, factor in self.keys.items():
+            failed(key, factor)
+
+    def succeeded(self) -> None:
+        """Forget the failures of the name here, and of the name alone; those of the address stay."""
+        clear(of_account_at(self.name, self.address), of_account(self.name))
 
 
 def wait(*keys: str) -> timedelta | None:
     """How long these must wait still; None if they need not."""
-    # One after the other: of guesses sent at the same moment each must find the failures of those before it.
-    for key in keys:
-        if key.startswith("account:"):
-            db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
     until = db.session.scalar(select(func.max(Attempt.blocked_until)).where(Attempt.key.in_(keys)))
     now = datetime.now(UTC)
     return until - now if until and until > now else None
@@ -66,6 +100,13 @@ def clear(*keys: str) -> None:
     db.session.execute(delete(Attempt).where(Attempt.key.in_(keys)))
 
 
+def clear_accounts(*names: str) -> None:
+    """Forget the failures of these accounts wherever they were made: when an administrator unlocks them."""
+    everywhere = [Attempt.key.startswith(f"{of_account(name)}@", autoescape=True) for name in names]
+    alone = Attempt.key.in_([of_account(name) for name in names])
+    db.session.execute(delete(Attempt).where(or_(alone, *everywhere)))
+
+
 def drop_stale() -> int:
     """Drop what nobody waits for any more. Returns how many."""
     now = datetime.now(UTC)
@@ -78,6 +119,13 @@ def drop_stale() -> int:
 def too_many(key: str, most: int, span: timedelta) -> bool:
     """Count one more use of something that is not to be used more than `most` times within `span`."""
     return wait_after_use(key, most, span) is not None
+
+
+def is_used_up(key: str, most: int, span: timedelta) -> bool:
+    """Whether something was used more than `most` times within `span`; this question does not count."""
+    recent = Attempt.last_at >= datetime.now(UTC) - span
+    uses = select(Attempt.failures).where(Attempt.key == key, recent)
+    return (db.session.scalar(uses) or 0) > most
 
 
 def wait_after_use(key: str, most: int, span: timedelta) -> timedelta | None:

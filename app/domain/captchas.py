@@ -1,26 +1,26 @@
 """A question that people answer and programs do not: a picture, or spoken digits for who cannot see it."""
 
-import io
 import secrets
+import unicodedata
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Any
 
-from captcha.audio import AudioCaptcha
-from captcha.image import ImageCaptcha
 from sqlalchemy import delete, select
 
+from app import puzzles
+from app.domain import attempts
 from app.models import Captcha, db
 
 LIFE = timedelta(minutes=5)
-DIGITS = "23456789"
-LENGTH = 4
+LENGTH = 6
+# How many wrong answers an address may give in an hour; a whole bureau may share it.
+MOST_WRONG = 100
+HOUR = timedelta(hours=1)
 
 
 def ask() -> str:
     """Remember a new question, drop the outdated ones, and give its token."""
     token = secrets.token_urlsafe(32)
-    answer = "".join(secrets.choice(DIGITS) for _ in range(LENGTH))
+    answer = "".join(secrets.choice(puzzles.CHARACTERS) for _ in range(LENGTH))
     now = datetime.now(UTC)
     db.session.execute(delete(Captcha).where(Captcha.expires_at < now))
     db.session.add(Captcha(token=token, answer=answer, expires_at=now + LIFE))
@@ -28,12 +28,24 @@ def ask() -> str:
     return token
 
 
-def solve(token: str, answer: str) -> bool:
-    """Whether the answer is right. The question is gone afterwards, right or wrong."""
+def solve(token: str, answer: str, address: str) -> bool:
+    """Whether the answer is right. The question is gone afterwards; wrong answers count for the address.
+
+    Who has given too many is refused even if this one is right.
+    """
+    wrong = f"captcha_wrong:{attempts.of_network(address)}"
     asked = delete(Captcha).where(Captcha.token == token, Captcha.expires_at > datetime.now(UTC))
     expected = db.session.scalar(asked.returning(Captcha.answer))
+    is_right = expected is not None and secrets.compare_digest(expected.encode(), _normal(answer).encode())
+    ask = attempts.is_used_up if is_right else attempts.too_many
+    refused = ask(wrong, MOST_WRONG, HOUR)
     db.session.commit()
-    return expected is not None and secrets.compare_digest(expected.encode(), answer.strip().encode())
+    return is_right and not refused
+
+
+def _normal(answer: str) -> str:
+    """The answer without blanks, in capital letters, also if it was typed in full width."""
+    return "".join(unicodedata.normalize("NFKC", answer).split()).upper()
 
 
 def media(token: str, kind: str) -> tuple[bytes, str] | None:
@@ -42,12 +54,4 @@ def media(token: str, kind: str) -> tuple[bytes, str] | None:
     answer = db.session.scalar(live)
     if answer is None or kind not in ("png", "wav"):
         return None
-    if kind == "wav":
-        return bytes(_voice().generate(answer)), "audio/wav"
-    picture: Any = ImageCaptcha(width=150, height=52).generate(answer, format="png")
-    return (picture.getvalue() if isinstance(picture, io.BytesIO) else bytes(picture)), "image/png"
-
-
-@lru_cache(maxsize=1)
-def _voice() -> AudioCaptcha:
-    return AudioCaptcha()
+    return (puzzles.sound(answer), "audio/wav") if kind == "wav" else (puzzles.picture(answer), "image/png")

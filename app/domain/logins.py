@@ -8,7 +8,8 @@ from sqlalchemy.orm import joinedload
 
 from app import access, audit, ciphers
 from app.access import Principal
-from app.domain import attempts, passwords, second_factor
+from app.domain import passwords, second_factor
+from app.domain.attempts import Guess
 from app.models import Account, AccountSession, db
 
 
@@ -22,42 +23,42 @@ class Answer:
 
 def sign_in(name: str, password: str, address: str) -> Answer:
     """Check name and password. Takes equally long and counts equally whether the name is known or not."""
-    keys = attempts.of_account(name), attempts.of_address(address)
+    guess = Guess(name, address)
     named = select(Account).options(joinedload(Account.organization)).where(Account.username == name)
     account = db.session.scalar(named)
     # People type their password into the wrong field: what is nobody's name is not written down whole.
     shown = name if account is not None else f"{name[:2]}***"
-    wait = attempts.wait(*keys)
+    wait = guess.wait()
     if wait is not None:
         audit.record("login_locked", "account", None, shown, by=_stranger(shown, account))
         return Answer(wait=wait)
     known = account if account is not None and account.active and not passwords.is_outdated(account) else None
     if not ciphers.password_matches(known.password if known else None, password) or known is None:
-        _failed("login_failed", keys, _stranger(shown, account))
+        _failed("login_failed", guess, _stranger(shown, account))
         return Answer()
     # With a second factor it is not over: whoever has the password could else begin again after four wrong codes.
     if not second_factor.is_set_up(known):
-        _entered(known)
+        _entered(known, guess)
     return Answer(known)
 
 
 def confirm(waiting: AccountSession, code: str, address: str) -> Answer:
     """Check the second factor of a session that waits for it."""
     account = db.session.get_one(Account, waiting.account_id)
-    keys = attempts.of_account(account.username), attempts.of_address(address)
-    wait = attempts.wait(*keys)
+    guess = Guess(account.username, address)
+    wait = guess.wait()
     if wait is not None:
         return Answer(wait=wait)
     if not account.active or not second_factor.accepts(account, code):
-        _failed("second_factor_failed", keys, _stranger(account.username, account))
+        _failed("second_factor_failed", guess, _stranger(account.username, account))
         return Answer()
     waiting.confirmed = True
-    _entered(account, second_factor=1)
+    _entered(account, guess, second_factor=1)
     return Answer(account)
 
 
-def _entered(account: Account, **detail: int) -> None:
-    attempts.clear(attempts.of_account(account.username))
+def _entered(account: Account, guess: Guess, **detail: int) -> None:
+    guess.succeeded()
     account.last_login_at = datetime.now(UTC)
     audit.record("login", "account", account.id, str(account), by=access.without_rights(account), **detail)
 
@@ -73,8 +74,6 @@ def _stranger(shown: str, account: Account | None) -> Principal:
     return Principal(name=shown, region_code=home.region_code if home else "")
 
 
-def _failed(what: str, keys: tuple[str, str], who: Principal) -> None:
-    of_account, of_address = keys
-    attempts.failed(of_account)
-    attempts.failed(of_address, attempts.ADDRESS_FACTOR)
+def _failed(what: str, guess: Guess, who: Principal) -> None:
+    guess.failed()
     audit.record(what, "account", None, who.name, by=who)

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from flask_babel import gettext as _
 from sqlalchemy import select
-from zxcvbn import zxcvbn
+from zxcvbn_rs_py import zxcvbn
 
 from app import audit, ciphers
 from app.domain import attempts
+from app.domain.attempts import Guess
 from app.errors import RuleError
 from app.models import Account, UsedPassword, db
 
@@ -17,22 +18,36 @@ REMEMBERED = 5
 LIFE = timedelta(days=90)
 # How long a password may wait that an administrator has chosen.
 FIRST_LIFE = timedelta(days=7)
-# zxcvbn's scale from 0 to 4; below 2 a password is guessed within a million trials.
-WEAKEST = 2
+# zxcvbn's scale from 0 to 4; below 2 a password is guessed within a million trials. It weighs the beginning alone: the
+# work grows with the square of the length, and what begins well does not get worse.
+WEAKEST, WEIGHED = 2, 24
 
 
 def problem(password: str, names: list[str]) -> str | None:
     """What is wrong with a new password of somebody with these names (account, name, e-mail); None if nothing."""
+    return form_problem(password, names) or guess_problem(password, names)
+
+
+def form_problem(password: str, names: list[str]) -> str | None:
+    """What is wrong with the form of a new password; cheap to ask, so also for strangers."""
     if not SHORTEST <= len(password) <= LONGEST:
         return str(_("A password has %(shortest)s to %(longest)s characters.", shortest=SHORTEST, longest=LONGEST))
     if _classes(password) < CLASSES:
         return str(_("A password mixes at least three of: capital letters, small letters, digits, other characters."))
-    known = [name.lower() for name in names if len(name) >= 2]
-    if any(name in password.lower() for name in known):
+    if any(name in password.lower() for name in _known(names)):
         return str(_("A password does not contain the account or the name."))
-    if zxcvbn(password, user_inputs=known)["score"] < WEAKEST:
+    return None
+
+
+def guess_problem(password: str, names: list[str]) -> str | None:
+    """Whether a new password is easily guessed. It costs up to 40 ms: not for who has not shown to be a person."""
+    if int(zxcvbn(password[:WEIGHED], _known(names)).score) < WEAKEST:
         return str(_("This password is easily guessed. Please take another one."))
     return None
+
+
+def _known(names: list[str]) -> list[str]:
+    return [name.lower() for name in names if len(name) >= 2]
 
 
 def _classes(password: str) -> int:
@@ -50,16 +65,16 @@ def names_of(account: Account) -> list[str]:
     return [account.username, account.first_name, account.email.partition("@")[0]]
 
 
-def challenge(account: Account, given: str) -> str | None:
+def challenge(account: Account, given: str, address: str) -> str | None:
     """Whether it is the owner who acts: None if this is the password, else what to say. Failures count as at login."""
-    key = attempts.of_account(account.username)
-    wait = attempts.wait(key)
+    guess = Guess(account.username, address)
+    wait = guess.wait()
     if wait is not None:
         return attempts.in_words(wait)
     if ciphers.password_matches(account.password, given):
-        attempts.clear(key)
+        guess.succeeded()
         return None
-    attempts.failed(key)
+    guess.failed()
     audit.record("password_refused", "account", account.id, str(account))
     return str(_("This is not your current password."))
 

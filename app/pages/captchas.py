@@ -15,6 +15,8 @@ from app.fabkit.pages import Page
 from app.models import db
 
 MOST_IN_A_MINUTE = 120
+# Sounds cost more to make than pictures, and few people need them.
+MOST_SOUNDS = 20
 
 
 class CaptchaForm(FlaskForm):
@@ -26,7 +28,7 @@ class CaptchaForm(FlaskForm):
     captcha_token = HiddenField(validators=[Length(max=43)])
 
     def solved(self) -> bool:
-        return captchas.solve(self.captcha_token.data or "", self.captcha.data or "")
+        return captchas.solve(self.captcha_token.data or "", self.captcha.data or "", request.remote_addr or "")
 
     def ask_again(self) -> dict[str, str]:
         """A new question, and where its picture and sound are."""
@@ -43,6 +45,14 @@ def links(token: str) -> dict[str, str]:
     }
 
 
+def _refuse_too_many(what: str, most: int) -> None:
+    """Answer 429 if the address asks for more than `most` of them in a minute."""
+    refused = attempts.too_many(f"{what}:{attempts.of_network(request.remote_addr or '')}", most, timedelta(minutes=1))
+    db.session.commit()
+    if refused:
+        abort(429)
+
+
 class Captchas(Page):
     """Open to everybody, but not without end."""
 
@@ -51,14 +61,13 @@ class Captchas(Page):
 
     @expose("/", methods=["GET"])
     def another(self) -> Any:
-        if attempts.too_many(f"captcha:{request.remote_addr}", MOST_IN_A_MINUTE, timedelta(minutes=1)):
-            db.session.commit()
-            abort(429)
+        _refuse_too_many("captcha", MOST_IN_A_MINUTE)
         token = captchas.ask()
         return links(token) | {"token": token}, {"Cache-Control": "no-store"}
 
     @expose("/<token>.<kind>", methods=["GET"])
     def media(self, token: str, kind: str) -> Any:
+        _refuse_too_many(*(("captcha_sound", MOST_SOUNDS) if kind == "wav" else ("captcha", MOST_IN_A_MINUTE)))
         media = captchas.media(token, kind)
         if media is None:
             abort(404)

@@ -92,7 +92,7 @@ class OwnerForm(FlaskForm):
         """Whether the form is filled in by the account's owner; a wrong password counts as at login."""
         if not self.validate():
             return False
-        problem = passwords.challenge(g.user, self.current.data or "")
+        problem = passwords.challenge(g.user, self.current.data or "", request.remote_addr or "")
         db.session.commit()
         if problem:
             self.current.errors = [problem]

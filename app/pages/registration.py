@@ -21,7 +21,9 @@ from app.models import db
 from app.pages.captchas import CaptchaForm
 from app.pages.organizations import NATURES
 
-MOST_IN_AN_HOUR = 20
+# Registrations from one address in an hour, and tries of them.
+DONE, MOST_IN_AN_HOUR = "register", 20
+TRIES, MOST_TRIES = "register_try", 200
 KINDS = {
     "authority": _l("staff of an authority"),
     "institution": _l("staff of an institution"),
@@ -142,9 +144,12 @@ class RegistrationForm(CaptchaForm):
         if wrong:
             raise StopValidation(wrong)
 
+    def names(self) -> list[str]:
+        """What a password of this person must not contain."""
+        return [self.account_name.data or "", self.name.data or "", (self.email.data or "").partition("@")[0]]
+
     def validate_password(self, field: Any) -> None:
-        names = [self.account_name.data or "", self.name.data or "", (self.email.data or "").partition("@")[0]]
-        wrong = passwords.problem(field.data or "", names)
+        wrong = passwords.form_problem(field.data or "", self.names())
         if wrong:
             raise StopValidation(wrong)
 
@@ -178,9 +183,11 @@ class Registration(Page):
             return redirect(url_for("HomeView.index"))
         form = RegistrationForm()
         problem = None
-        if request.method == "POST" and self._in_order(form):
+        if request.method == "POST":
             try:
-                return self._done(form)
+                self._count(TRIES, MOST_TRIES)
+                if self._in_order(form):
+                    return self._done(form)
             except RuleError as refusal:
                 db.session.rollback()
                 problem = self._told(form, refusal)
@@ -189,18 +196,29 @@ class Registration(Page):
         return page, 422 if problem or form.errors else 200, {"Cache-Control": "no-store"}
 
     def _in_order(self, form: RegistrationForm) -> bool:
-        """Every field is looked at; the captcha only when the others are right, for it is good for once."""
+        """Every field is looked at; the captcha only when the others are right, for it is good for once; then the
+        password is weighed, which costs more than a program may cause.
+        """
         if not form.validate():
             return False
         if not form.solved():
             form.captcha.errors = [_("The verification code is wrong or has expired.")]
             return False
+        if wrong := passwords.guess_problem(form.password.data or "", form.names()):
+            form.password.errors = [wrong]
+            return False
         return True
 
-    def _done(self, form: RegistrationForm) -> Any:
-        if attempts.too_many(f"register:{request.remote_addr}", MOST_IN_AN_HOUR, timedelta(hours=1)):
-            db.session.commit()
+    def _count(self, what: str, most: int) -> None:
+        """Count a use of this page by an address; raise RuleError if there were more than `most` in an hour."""
+        key = f"{what}:{attempts.of_network(request.remote_addr or '')}"
+        refused = attempts.too_many(key, most, timedelta(hours=1))
+        db.session.commit()
+        if refused:
             raise RuleError(_("Too many registrations from your address. Please try again in an hour."))
+
+    def _done(self, form: RegistrationForm) -> Any:
+        self._count(DONE, MOST_IN_AN_HOUR)
         name, password = str(form.account_name.data), str(form.password.data)
         with access.seeing(EVERYTHING):
             if form.kind.data == "using_unit":
