@@ -93,6 +93,7 @@ class Config:
         self.SQLALCHEMY_ENGINE_OPTIONS = {
             "pool_size": 8,
             "max_overflow": 8,
+            "hide_parameters": True,  # what people typed does not belong into the log of a failed statement
             "pool_pre_ping": True,  # after a restart of the database no request fails
             "connect_args": {
                 "application_name": "metrology",

@@ -10,7 +10,7 @@ from config import Config
 
 def create_app(config: Any = None) -> Flask:
     """The application for one configuration; by default the one in the environment."""
-    from app import access, audit, commands, errors, fabkit, views, words
+    from app import access, audit, commands, errors, fabkit, request_log, views, words
     from app.fabkit.security import Protection
     from app.models import db
 
@@ -21,6 +21,7 @@ def create_app(config: Any = None) -> Flask:
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
     db.init_app(app)
+    request_log.install(app)
     errors.install(app)
     with app.app_context():
         access.install(db.session)

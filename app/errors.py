@@ -12,7 +12,7 @@ from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from app import audit, outages
+from app import audit, outages, request_log
 from app.models import db
 
 
@@ -129,7 +129,10 @@ def _told_refusal() -> None:
 
 def _defect(error: Exception) -> Any:
     db.session.rollback()
-    text = _("Something went wrong on our side. It has been recorded; nothing was changed.")
+    text = _(
+        "Something went wrong on our side. It has been recorded under the number %(number)s; nothing was changed.",
+        number=request_log.request_id(),
+    )
     if tell := _teller():
         return tell(500, text, error)
     if wants_fragment():
@@ -139,5 +142,6 @@ def _defect(error: Exception) -> Any:
 
 def _page(code: int, text: str) -> str:
     titles = {403: _("Not permitted"), 404: _("Not found"), 500: _("Error")}
-    error = {"code": code, "title": titles.get(code, _("Not possible")), "text": text}
+    number = request_log.request_id()
+    error = {"code": code, "title": titles.get(code, _("Not possible")), "text": text, "number": number}
     return render_template("error.html", error=error)

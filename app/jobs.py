@@ -21,7 +21,7 @@ from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.jobs import Status
 from sqlalchemy.engine import make_url
 
-from app import supervision
+from app import request_log, supervision
 from app.access import EVERYTHING, seeing
 from app.domain import (
     attempts,
@@ -59,6 +59,7 @@ LONG_WORK = "long_work"
 
 def work() -> None:
     """Run until told to stop, or until the database goes away; the supervisor then starts it again."""
+    request_log.to_stderr()
     supervision.report(lambda: os.kill(os.getpid(), signal.SIGTERM))
     _end_with(db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
     with seeing(EVERYTHING):

@@ -17,6 +17,8 @@ from psycopg2.errors import (
 )
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolExhausted
 
+from app import request_log
+
 RETRY_SECONDS = 5
 # A refused connection has no code, only words.
 TOO_MANY = ("too many clients", "too many connections", "connection slots")
@@ -67,13 +69,13 @@ def outage_of(error: BaseException) -> Outage | None:
 
 def answer(outage: Outage, error: BaseException) -> Response:
     """Return the 503 for people, dialogs or programs. It asks the database nothing, not even for the language."""
-    log.warning("%s %s: %s", request.method, request.path, _first_line(error))
+    log.warning("id=%s %s: %s", request_log.request_id(), request.method, _first_line(error))
     if request.path.startswith(("/api/", "/open/")):
         problem = {"type": "about:blank", "title": outage.english, "status": 503, "code": outage.code}
         response = Response(json.dumps(problem), 503, content_type="application/problem+json")
     else:
         name = "outage_alert.html" if "HX-Request" in request.headers else "outage.html"
-        page = current_app.jinja_env.get_template(name).render(outage=outage, seconds=RETRY_SECONDS)
+        page = current_app.jinja_env.get_template(name).render(outage=outage, number=request_log.request_id())
         response = Response(page, 503)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response

@@ -28,7 +28,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
 
-from app import supervision
+from app import request_log, supervision
 from app.fabkit import admission
 
 if sys.platform != "win32":
@@ -223,6 +223,7 @@ class Server(TcpWSGIServer):
 
 def serve(app: Flask, listening: socket.socket) -> None:
     """Serve the application on a listening socket, in this process, until SIGTERM or the supervisor's end."""
+    request_log.to_stderr()
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     _allow_many_files(app.config["CONNECTIONS"] + 100)
     server = Server(app, listening)
