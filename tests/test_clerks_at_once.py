@@ -148,12 +148,13 @@ def elsewhere(waiting):
         yield connection
 
 
-def answer_after(elsewhere, do):
+def answer_after(elsewhere, do, meanwhile=lambda: None):
     """What is answered to who has to wait until somebody else has finished."""
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(do)
         with pytest.raises(TimeoutError):
             answer.result(timeout=0.5)
+        meanwhile()
         elsewhere.commit()
         return answer.result()
 

@@ -284,7 +284,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     def dialog(self, name: str) -> Any:
         """The dialog of an action, for the posted selection."""
         declared, method = self._declared(name)
-        selection = self._selection(declared)
+        selection = self._selection(declared).counted()
         if declared.leads_away:
             return "", 204, {"HX-Redirect": method(selection.only_id())}
         if declared.only_shows:
@@ -301,12 +301,15 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         declared, method = self._declared(name)
         if declared.only_shows:
             abort(405)
-        selection = self._selection(declared)
+        confirmed = self._selection(declared)
+        selection = confirmed.counted()
         form = self._form(declared)(_posted())
+        if selection.asked > confirmed.asked:
+            return self._dialog(declared, selection, form, problem=_too_many(selection, confirmed)), 422
         if declared.form is not None and not form.validate():
             return self._dialog(declared, selection, form), 422
         try:
-            message = method(selection, form)
+            message = method(selection.at_most(confirmed.asked, self.source.model), form)
         except RuleError as refusal:
             db.session.rollback()
             return self._refused(declared, selection, form, refusal), 422
@@ -446,6 +449,15 @@ class EditablePage(ModelPage):
         except IntegrityError as double:
             raise RuleError(_("There is such a row already.")) from double
         self.changed()
+
+
+def _too_many(selection: Selection, confirmed: Selection) -> str:
+    return _(
+        "%(number)s rows match the filter by now, and you confirmed %(confirmed)s. Nothing was changed: please look "
+        "again and confirm.",
+        number=selection.asked,
+        confirmed=confirmed.asked,
+    )
 
 
 def _posted() -> CombinedMultiDict[str, Any]:
