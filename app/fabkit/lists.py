@@ -69,6 +69,11 @@ class Source:
     descending: bool = False
     spread: tuple[Any, ...] = ()
 
+    def has(self, row_id: int) -> bool:
+        """Whether the acting person finds a row in the list, whatever the filters."""
+        found = select(self.model.id).where(self.model.id == row_id, *self.where()).limit(1)
+        return db.session.scalar(found) is not None
+
     def is_one_of(self, picked: Any) -> ColumnElement[bool]:
         """The condition that a row is one of those that were picked, by its id and where it lies."""
         return and_(self.model.id == picked.c.id, *(column == picked.c[column.key] for column in self.spread))

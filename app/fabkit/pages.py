@@ -100,6 +100,9 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     # Scripts and style sheets of the page's own, beside those of every list.
     scripts: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
+    # Whether a row can still be looked at when it has left the list, e.g. a task from a queue: notifications and the
+    # search lead to it. Then the rules of access alone say who sees it.
+    shows_what_left = False
     default_view = "index"
 
     def __init__(self, **kwargs: Any):
@@ -264,7 +267,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     @expose("/show/<pk>", methods=["GET"])
     @permitted("show")
     def show(self, pk: str) -> Any:
-        show = self.details(int(pk)) if is_number(pk) else None
+        show = self.details(self.listed_id(pk))
         if show is None:
             abort(404)
         self._mask_persons(show)
@@ -272,6 +275,12 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         show.actions = self._buttons(show)
         template = "drawer.html" if wants_fragment() else "show.html"
         return render_template(template, show=show, page=self)
+
+    def listed_id(self, pk: str | int) -> int:
+        """The id of a row of this list; 404 if the acting person does not find it there."""
+        if not is_number(str(pk)) or not (self.shows_what_left or self.source.has(int(pk))):
+            abort(404)
+        return int(pk)
 
     def _mask_persons(self, show: Show) -> None:
         """Mask what tells of persons, unless the person may see them."""
@@ -342,7 +351,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         if selection.ids == ():
             raise RuleError(_("Please tick at least one row."))
         if declared.single or declared.optional:
-            selection.only_id()
+            self.listed_id(selection.only_id())
         return selection
 
     def _dialog(
@@ -424,7 +433,8 @@ class EditablePage(ModelPage):
     @form_action("delete", _l("Delete"), icon="trash", style="danger", permission="can_delete")
     def delete_rows(self, selection: Selection, _form: Any) -> str:
         model = self.source.model
-        gone = db.session.execute(delete(model).where(model.id.in_(selection.ids)).returning(model.id)).all()
+        chosen = delete(model).where(model.id.in_(selection.ids), *self.source.where())
+        gone = db.session.execute(chosen.returning(model.id)).all()
         self.changed()
         return ngettext("Deleted %(num)s row.", "Deleted %(num)s rows.", len(gone))
 

@@ -99,6 +99,7 @@ class Assignments(task_pages.TaskPage):
 
     route_base = "/assignments"
     class_permission_name = "Assignments"
+    shows_what_left = True
     list_title = _l("Task assignment")
     subtitle = _l("Returned and unassigned tasks of the jurisdiction; those at your own desk come first.")
     empty = _l("No task is waiting.")
