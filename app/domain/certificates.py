@@ -365,6 +365,12 @@ def find(certificate_id: int) -> Certificate | None:
     return found
 
 
+def are_of(instrument_id: int) -> bool:
+    """Whether the acting person sees a certificate of an instrument."""
+    found = select(Certificate.id).where(Certificate.instrument_id == instrument_id).limit(1)
+    return db.session.scalar(found) is not None
+
+
 def signature(certificate: Certificate) -> signatures.Signature | None:
     """What the signature of a certificate's document is worth; None if there is no document yet."""
     return signatures.check(files.read(certificate.file), keyring().trusted) if certificate.file else None

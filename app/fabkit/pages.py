@@ -17,6 +17,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.datastructures import CombinedMultiDict
+from wtforms.fields.core import UnboundField
 
 from app.errors import RuleError, Stale, wants_fragment
 from app.models import db
@@ -27,7 +28,7 @@ from .exports import Exports
 from .filters import Search, is_number
 from .lists import Column, Query, Source, Total
 from .saved_views import SavedViews, View, of as views_of, without_view
-from .security import permitted, require
+from .security import asks_permission, permitted, require
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,20 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             if hasattr(member, "form_action")
         }
         return [(member.form_action, getattr(self, name)) for name, member in methods.items()]
+
+    def offers(self, url: str) -> bool:
+        """Whether one of its filters or forms gets its options from an address."""
+        members = [getattr(form, name) for form in self._forms() for name in dir(form)]
+        fields = [member for member in members if isinstance(member, UnboundField)]
+        urls = [*(getattr(each, "options_url", "") for each in self.filters),
+                *(field.kwargs.get("options_url", "") for field in fields)]  # fmt: skip
+        return url in urls
+
+    def _forms(self) -> list[type[FlaskForm]]:
+        """The forms of its actions; of some there is one for each kind of row."""
+        named = [declared.form for declared, _method in self.form_actions if declared.form is not None]
+        forms = [getattr(self, form) if isinstance(form, str) else form for form in named]
+        return [each for form in forms for each in (form.values() if isinstance(form, dict) else (form,))]
 
     def details(self, row_id: int) -> Show | None:
         """Everything known of a row; None if it is not there for this person."""
@@ -290,6 +305,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     # --- actions
 
     @expose("/dialog/<name>", methods=["POST"])
+    @asks_permission
     def dialog(self, name: str) -> Any:
         """The dialog of an action, for the posted selection."""
         declared, method = self._declared(name)
@@ -305,6 +321,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         return self._dialog(declared, selection, form)
 
     @expose("/act/<name>", methods=["POST"])
+    @asks_permission
     def act(self, name: str) -> Any:
         """Do the action to the posted selection, or show its dialog again with what is wrong."""
         declared, method = self._declared(name)
