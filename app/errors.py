@@ -30,6 +30,14 @@ class Stale(RuleError):
         super().__init__(_("Somebody else has changed this meanwhile. Open it again to see what it is now."))
 
 
+class OtherAccount(Exception):
+    """A page was made for one account, and the session belongs to another by now."""
+
+    def __init__(self, made_for: str, signed_in: str):
+        super().__init__(made_for, signed_in)
+        self.made_for, self.signed_in = made_for, signed_in
+
+
 def wants_fragment() -> bool:
     """The request comes from a dialog or a drawer, which shows what it gets in its place."""
     return "HX-Request" in request.headers
@@ -52,6 +60,7 @@ def _teller() -> Teller | None:
 def install(app: Flask) -> None:
     app.register_error_handler(RuleError, _rule)
     app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(OtherAccount, _other_account)
     app.register_error_handler(OperationalError, _operational)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(500, _defect)
@@ -75,6 +84,17 @@ def _csrf(_error: CSRFError) -> Any:
     text = _("This page was open for too long. Please try again; what you typed is still there.")
     body = render_template("alert.html", text=text, style="warning") if wants_fragment() else _page(400, text)
     return body, 400, {"X-CSRF-Error": "1"}
+
+
+def _other_account(error: OtherAccount) -> Any:
+    text = _(
+        "This page belongs to the account %(made_for)s, but %(signed_in)s has signed in in this browser meanwhile. "
+        "Nothing was done. Sign in as %(made_for)s again, then submit again; or reload the page to go on as "
+        "%(signed_in)s.",
+        made_for=error.made_for,
+        signed_in=error.signed_in,
+    )
+    return render_template("alert.html", text=text, style="warning"), 409
 
 
 def _operational(error: OperationalError) -> Any:

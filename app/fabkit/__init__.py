@@ -12,7 +12,15 @@ from flask_appbuilder import AppBuilder
 
 from . import public
 from .pages import ModelPage
-from .security import AccountSecurityManager, Reasons, guard_routes, hold_gate, identify, note_use
+from .security import (
+    AccountSecurityManager,
+    Reasons,
+    guard_routes,
+    hold_gate,
+    identify,
+    note_use,
+    refuse_other_account,
+)
 from .shell import Menu, context
 
 # Nothing is loaded from elsewhere and nothing runs that is not a file of ours; Tabler's CSS draws with data: images.
@@ -35,6 +43,7 @@ def install(app: Flask, session: Any) -> None:
     public.install(app, kit.bm.get_locale)
     app.before_request(_allow_uploads)
     app.before_request(identify)
+    app.before_request(refuse_other_account)
     app.before_request(hold_gate)
     app.before_request(_refuse_nul)
     app.after_request(note_use)

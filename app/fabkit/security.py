@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from flask import Flask, Request, Response, abort, current_app, g, redirect, request, session, url_for
 from flask_appbuilder.security.sqla.manager import SecurityManager
@@ -24,7 +25,7 @@ from sqlalchemy.orm import joinedload
 from app import access
 from app.access import EVERYTHING, NOBODY, Principal
 from app.ciphers import hashed_token
-from app.errors import wants_fragment
+from app.errors import OtherAccount, wants_fragment
 from app.models import AccessKey, Account, AccountSession, Organization, db
 
 from .public import has_session, is_public
@@ -239,6 +240,18 @@ def guard_routes(app: Flask, open_to_all: Reasons, for_accounts: Reasons) -> Non
 
 def _is_listed(endpoint: str, reasons: Reasons) -> bool:
     return endpoint in reasons or endpoint.rpartition(".")[0] in reasons
+
+
+def refuse_other_account() -> None:
+    """Before each request: what a page of one account sends is not done as another that has signed in meanwhile.
+
+    Pages say in a header for whom they were made, also when they ask for another form token.
+    """
+    made_for = request.headers.get("X-Account")
+    if made_for is None or g.principal.account_id is None:
+        return
+    if unquote(made_for) != g.user.username:
+        raise OtherAccount(unquote(made_for), g.user.username)
 
 
 def hold_gate() -> None:
