@@ -51,7 +51,7 @@ from app.states import (
     VOID_CERTIFICATE,
     WAITING,
 )
-from app.workflow import Chosen, Outcome, count, fire, how_many, is_chosen
+from app.workflow import Chosen, Outcome, count, fire, how_many, is_chosen, lock
 
 SHORTEST_REASON, LONGEST_REASON = 4, 500
 VERIFICATION_KINDS = {"initial": "首次检定", "subsequent": "后续检定", "in_service": "使用中检查"}
@@ -195,6 +195,7 @@ def correct(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     """更正: void certificates of one's own and take their tasks up again; what is then issued replaces them."""
     text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
     asked = how_many(chosen)
+    lock(Instrument, select(Certificate.instrument_id).where(is_chosen(Certificate.id, chosen)))
     rows = db.session.execute(
         select(Certificate.id, Certificate.task_id, Certificate.instrument_id)
         .where(is_chosen(Certificate.id, chosen), Certificate.state == VALID)
