@@ -122,7 +122,7 @@ def test_the_draft_of_a_scrapped_instrument_is_not_submitted(clerks, unit):
 def test_a_certificate_is_not_corrected_while_its_instrument_is_booked(office, unit, clerks):
     lab = able_institution()
     approver = at_work(office, "InstitutionApprover", lab)
-    staff_member(lab, account_id=approver.account.id, approves=True)
+    staff_member(lab, account_id=approver.account.id, approves=True)  # pyright: ignore[reportOptionalMemberAccess]
     for _ in range(ROUNDS):
         what = meter(unit)
         paper = certificate(task(CERTIFIED, to=lab, unit=unit, what=what)).id

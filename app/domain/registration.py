@@ -101,8 +101,7 @@ def _known(unit: Unit) -> Organization | None:
 
 def _is_of_another_kind(credit_code: str) -> bool:
     other = select(Organization.id).where(Organization.credit_code == credit_code, Organization.kind != "using_unit")
-    with access.seeing(access.EVERYTHING):
-        return db.session.scalar(other) is not None
+    return db.session.scalar(other) is not None
 
 
 def _founded(unit: Unit, person: Person) -> Organization:
