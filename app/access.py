@@ -42,8 +42,12 @@ from app.models import (
     UsingUnit,
     WithinRegion,
 )
+from app.states import ABOLISHED, APPROVED, EFFECTIVE, EXPIRED, SEALED, SUPERSEDED
 
 Rule = Callable[[Any], ColumnElement[bool]]
+
+# The states of capabilities and standards that have been in force at some time.
+BECAME_KNOWN = frozenset({EFFECTIVE, APPROVED, EXPIRED, SEALED, ABOLISHED, SUPERSEDED})
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,7 @@ def within(jurisdiction: str) -> Rule:
 # What a rule asks of other rows it asks of the plain tables: as classes they would be narrowed themselves, and so on.
 unit = Organization.__table__.alias("unit").c
 given = Task.__table__.alias("given").c
+settled = Organization.__table__.alias("settled").c
 
 
 # The 新疆生产建设兵团 is the authority of its own cities, beside that of the region around them.
@@ -153,8 +158,11 @@ def _rules_of_authority(jurisdiction: str) -> tuple[tuple[type, Rule], ...]:
     if not jurisdiction:
         return ()
     here, apart = f"{jurisdiction}%", ENCLAVES.get(jurisdiction, _NO_ENCLAVE)
+    known = sorted(BECAME_KNOWN)
     return (
         (WithinRegion, _under(jurisdiction)),
+        # What is only drafted, under review or rejected is for the authorities of the institution's own place.
+        (OfferedByInstitution, lambda cls: or_(cls.state.in_(known), cls.institution_id.in_(_at_home_in(here, apart)))),
         (Organization, lambda cls: or_(cls.kind != "using_unit", _at_home(cls, here, apart))),
         (
             UsingUnit,
@@ -174,6 +182,11 @@ def _under(jurisdiction: str) -> Rule:
 def _at_home(cls: Any, here: str, apart: str) -> ColumnElement[bool]:
     """An organization is at home in a jurisdiction ('33%'), but not in an enclave. The planner can count a prefix."""
     return and_(cls.region_code.like(here), func.left(cls.region_code, 4) != apart)
+
+
+def _at_home_in(here: str, apart: str) -> Any:
+    """The ids of the organizations at home in a jurisdiction. By itself, so that it is looked up once."""
+    return select(settled.id).where(_at_home(settled, here, apart))
 
 
 def at_home(cls: Any, jurisdiction: str | None) -> ColumnElement[bool]:

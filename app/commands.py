@@ -58,6 +58,7 @@ def register(app: Flask) -> None:
         tally,
         keys,
         audit_log,
+        verify,
     ):
         app.cli.add_command(each)
 
@@ -264,3 +265,18 @@ def audit_verify() -> None:
         click.echo(f"chain {broken.chain}, entry {broken.number}: {broken.what}")
     click.echo(f"{entries} entries, {len(breaks)} broken chains")
     raise SystemExit(1 if breaks else 0)
+
+
+@click.command()
+@with_appcontext
+def verify() -> None:
+    """Look for what should never be, between tables, in tallies, audit log and files; exit 1 if there is any."""
+    from app.domain import integrity
+
+    with seeing(EVERYTHING):
+        broken = integrity.findings()
+    for each in broken:
+        more = " ..." if each.number > len(each.examples) else ""
+        click.echo(f"{each.rule}: {each.number} ({', '.join(each.examples)}{more})")
+    click.echo(f"{len(broken)} rules broken")
+    raise SystemExit(1 if broken else 0)

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Flask, current_app, flash, redirect, render_template, request
 from flask.globals import request_ctx
-from flask_babel import gettext as _
+from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
 from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from werkzeug.exceptions import HTTPException
 
 from app import audit, outages, request_log
@@ -29,6 +29,14 @@ class Stale(RuleError):
 
     def __init__(self) -> None:
         super().__init__(_("Somebody else has changed this meanwhile. Open it again to see what it is now."))
+
+
+class OtherAccount(Exception):
+    """A page was made for one account, and the session belongs to another by now."""
+
+    def __init__(self, made_for: str, signed_in: str):
+        super().__init__(made_for, signed_in)
+        self.made_for, self.signed_in = made_for, signed_in
 
 
 def wants_fragment() -> bool:
@@ -53,6 +61,8 @@ def _teller() -> Teller | None:
 def install(app: Flask) -> None:
     app.register_error_handler(RuleError, _rule)
     app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(OtherAccount, _other_account)
+    app.register_error_handler(IntegrityError, _violated)
     app.register_error_handler(DBAPIError, _database)
     outages.install(app)
     app.register_error_handler(HTTPException, _http)
@@ -77,6 +87,49 @@ def _csrf(_error: CSRFError) -> Any:
     text = _("This page was open for too long. Please try again; what you typed is still there.")
     body = render_template("alert.html", text=text, style="warning") if wants_fragment() else _page(400, text)
     return body, 400, {"X-CSRF-Error": "1"}
+
+
+# What a person is told who was overtaken by somebody else, by the constraint that kept the rows right.
+VIOLATED = {
+    "one_open_task_per_instrument": _l("One of these instruments has just been booked, or is booked again already."),
+    "one_serial_per_manufacturer": _l(
+        "An instrument of this manufacturer with this serial number has just been added."
+    ),
+    "one_certificate_no": _l("A certificate number was given twice. Please try again."),
+    "one_result_per_task": _l("Somebody else has just recorded a result of one of these tasks."),
+    "one_qualification_per_no": _l("There is a qualification with this number already."),
+    "one_view_per_name": _l("There is a view of this name already."),
+    "one_report_per_region": _l("You have a report of this region already."),
+    "one_threshold_per_authority": _l("Somebody else has just changed this. Please look again."),
+    "one_rule_per_institution": _l("Somebody else has just changed this. Please look again."),
+    "one_version_per_number": _l("Somebody else has just changed this. Please look again."),
+    "publication_rule_authority_id_key": _l("Somebody else has just changed this. Please look again."),
+    "measurement_standard_change": _l("There is a change of this standard already."),
+    "organization_credit_code_key": _l("There is an organization with this credit code already."),
+    "staff_member_account_id_key": _l("Somebody on a staff is linked to this account already."),
+    "catalogue_item_level_number_valid_from_key": _l("There is an entry with this number from that day already."),
+    "ab_user_username_key": _l("There is such an account already."),
+}
+
+
+def _violated(error: IntegrityError) -> Any:
+    """A unique violation that is foreseen is a refusal like others; everything else is a defect."""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    text = VIOLATED.get(constraint or "")
+    if text is None:
+        raise error
+    return _rule(RuleError(str(text)))
+
+
+def _other_account(error: OtherAccount) -> Any:
+    text = _(
+        "This page belongs to the account %(made_for)s, but %(signed_in)s has signed in in this browser meanwhile. "
+        "Nothing was done. Sign in as %(made_for)s again, then submit again; or reload the page to go on as "
+        "%(signed_in)s.",
+        made_for=error.made_for,
+        signed_in=error.signed_in,
+    )
+    return render_template("alert.html", text=text, style="warning"), 409
 
 
 def _database(error: DBAPIError) -> Any:

@@ -34,7 +34,6 @@ from app.pages.inspections import Inspections
 from app.pages.institution_queries import InstitutionQueries
 from app.pages.institutions import Institutions
 from app.pages.instrument_queries import InstrumentQueries
-from app.pages.instruments import Photos
 from app.pages.issuing_rules import IssuingRules
 from app.pages.jobs import Jobs
 from app.pages.ledger import Ledger
@@ -200,7 +199,6 @@ WITHOUT_MENU = (
     Search,
     MyAccount,
     Options,
-    Photos,
     Scans,
     Portal,
     OpenDataPage,
@@ -208,6 +206,34 @@ WITHOUT_MENU = (
     AnalysisApi,
     Crawlers,
 )
+
+
+# What asks for no permission, by endpoint or page, and why.
+OPEN_TO_ALL = {
+    "static": "scripts, styles and pictures of the pages themselves",
+    "appbuilder.static": "the same of Flask-AppBuilder",
+    "LoginView": "the door",
+    "Captchas": "asked of who is not signed in yet",
+    "Registration": "for who has no account yet",
+    "Options.regions": "public codes, asked by the registration and the portal",
+    "SessionView.token": "the token of the login form",
+    "SessionView.remaining": "tells a page whose session has ended that it has",
+    "SessionView.over": "leads to the login page",
+    "SessionView.language": "also of the login page",
+    "HomeView.index": "leads to the login page; it tells nothing without can_list",
+    "Scans.scan": "a printed code is for everybody and cannot be guessed; what is not public asks for its page",
+    "Health.health": "for whoever watches over the server",
+    "Portal": "for the public",
+    "OpenDataPage": "for the public",
+    "OpenData": "for the public",
+    "Crawlers": "for search engines",
+    "AnalysisApi": "asks for an access key and for the export permission of the page that is asked",
+}
+FOR_ACCOUNTS = {
+    "SessionView.extend": "one's own session",
+    "MyAccount": "one's own account; programs are refused",
+    "Search": "each group of hits asks for the permissions of the page that it leads to",
+}
 
 
 def register(app: Flask) -> None:
@@ -219,4 +245,5 @@ def register(app: Flask) -> None:
     errors.tell_below(app, "/api/", analyst_api.tell)
     app.register_error_handler(BadParameter, bad_parameter)
     app.context_processor(lambda: {"unread": notifications.unread})
-    fabkit.register(app, (*WITHOUT_MENU, *(entry.page for entry in IN_MENU)), MENU)
+    pages = (*WITHOUT_MENU, *(entry.page for entry in IN_MENU))
+    fabkit.register(app, pages, MENU, open_to_all=OPEN_TO_ALL, for_accounts=FOR_ACCOUNTS)

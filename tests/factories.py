@@ -326,9 +326,10 @@ def issuing_rule(holder: Organization, pattern: str = "浙检{year}{number:6}") 
     return _added(IssuingRule(institution_id=holder.id, pattern=pattern))
 
 
-def result(of: Task, verifier: StaffMember, **values: Any) -> Result:
+def result(of: Task, verifier: StaffMember, checker: StaffMember | None = None, **values: Any) -> Result:
     """What a verifier wrote down today for a task: passed, for a year."""
     today = holidays.today()
+    checked = {"checker_id": checker.id, "checker": checker.name} if checker else {}
     filled: dict[str, Any] = {
         "passed": True,
         "verified_on": today,
@@ -336,6 +337,7 @@ def result(of: Task, verifier: StaffMember, **values: Any) -> Result:
         "regulation": "JJG 162-2019",
         "verifier_id": verifier.id,
         "verifier": verifier.name,
+        **checked,
         **values,
     }
     return _added(

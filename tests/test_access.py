@@ -5,6 +5,7 @@ from sqlalchemy import func, select, update
 
 from app import access
 from app.access import ROLES, OutsideJurisdiction, Principal, seeing
+from app.fabkit.security import guard_routes
 from app.models import (
     Account,
     AccountSession,
@@ -21,6 +22,7 @@ from app.models import (
     db,
 )
 from app.states import ASSIGN, CERTIFIED, OFFERED, RETURNED, UNASSIGNED
+from app.views import FOR_ACCOUNTS, OPEN_TO_ALL as OPEN_ROUTES
 from app.workflow import fire
 from tests import factories
 from tests.factories import authority, capability, institution, states, task, using_unit
@@ -67,7 +69,7 @@ OPEN_TO_ALL = {
     "Crawlers.robots",
     "Crawlers.sitemap",
 }
-FOR_THE_SIGNED_IN = {"Options", "SessionView", "MyAccount", "Photos", "Search"}
+FOR_THE_SIGNED_IN = {"Options", "SessionView", "MyAccount", "Search"}
 # What wants an access key, and is tried with one in tests/test_analyst_api.py.
 FOR_PROGRAMS = {"AnalysisApi"}
 LEVELS = {
@@ -150,6 +152,33 @@ def test_a_role_opens_what_it_may_and_nothing_else(sign_in, rules, role):
             wrong.append((endpoint, name, permission, may, answer.status_code))
 
     assert wrong == []
+
+
+def test_an_address_that_does_not_say_who_may_open_it_stops_the_start(app):
+    with pytest.raises(TypeError, match=r"MyAccount.\w+ does not say who may open it"):
+        guard_routes(app, OPEN_ROUTES, {name: why for name, why in FOR_ACCOUNTS.items() if name != "MyAccount"})
+    assert all(reason for reason in (*OPEN_ROUTES.values(), *FOR_ACCOUNTS.values()))
+
+
+OPTIONS_FOR = {
+    "catalogue": {"Supervisor", "Analyst", "InstitutionClerk", "InstitutionApprover", "UsingUnitClerk"},
+    "places": {"Supervisor", "InstitutionApprover"},
+    "catalogue-items": {"Supervisor", "InspectionOfficer", "StandardOfficer", "InstitutionApprover"},
+    "standards": {"Supervisor", "Analyst", "StandardOfficer"},
+    "institutions": {"Supervisor", "Analyst", "UsingUnitClerk"},
+    "units": {"Supervisor", "Analyst", "InspectionOfficer"},
+}
+
+
+@pytest.mark.parametrize("what", OPTIONS_FOR)
+def test_options_are_for_who_opens_a_page_that_offers_them(sign_in, what):
+    """An administrator, an auditor and who has no role yet open none of these pages."""
+    other = ["CountyAdministrator", "Auditor", "UsingUnitAdministrator", None]
+    people = {role: sign_in(role, organization_for(role) if role else authority("330106"))
+              for role in [*OPTIONS_FOR[what], *other]}  # fmt: skip
+    answers = {role: person.get(f"/options/{what}?q=西湖").status_code for role, person in people.items()}
+
+    assert answers == dict.fromkeys(OPTIONS_FOR[what], 200) | dict.fromkeys(other, 403)
 
 
 def test_a_page_that_needs_a_form_token_is_not_posted_without(sign_in, rules):
@@ -256,10 +285,9 @@ def test_an_institution_sees_only_what_it_has_itself(rows, two_cities, table):
             owners[kind] = set(rows.scalars(select(table.institution_id)))
 
     both = {here["lab"].id, there["lab"].id}
-    in_force = both if table is Capability else set()  # the standards are drafts
-    assert owners == {
-        "province": both, "city": both, "county": both, "institution": {here["lab"].id}, "using_unit": in_force,
-    }  # fmt: skip
+    own = {here["lab"].id}
+    known, in_force = (both, both) if table is Capability else (own, set())  # the standards are drafts
+    assert owners == {"province": known, "city": known, "county": known, "institution": own, "using_unit": in_force}
 
 
 def test_using_units_and_their_telephones_are_not_for_neighbours(rows, two_cities):

@@ -195,6 +195,27 @@ def test_it_opens_nothing_else(key, program, method, url):
     assert program(method, url, key, id="1", selection="ids").status_code == 403
 
 
+# What is for everybody tells a program no more than anybody, whatever key it bears.
+FOR_EVERYBODY = {"static", "appbuilder.static", "Portal", "OpenDataPage", "OpenData", "Crawlers"}
+
+
+def test_it_opens_no_other_address(app, key, program):
+    """Photos and options had asked only who it is."""
+    opened = {}
+    for rule in app.url_map.iter_rules():
+        page = rule.endpoint.rpartition(".")[0] or rule.endpoint
+        if {rule.endpoint, page} & FOR_EVERYBODY or page == "AnalysisApi":
+            continue
+        values = dict.fromkeys(rule.arguments, "1")
+        url = app.url_map.bind("localhost").build(rule.endpoint, values)
+        for method in rule.methods & {"GET", "POST"}:
+            status = program(method, url, key, format="csv").status_code
+            if status != 403:
+                opened[rule.endpoint, method] = status
+
+    assert opened == {("Assignments.export", "POST"): 200}
+
+
 def test_it_cannot_give_itself_more(key, program, rows):
     fields = {"name": "more", "scopes": "Assignments", "days": "365", "current": PASSWORD}
 
@@ -204,8 +225,8 @@ def test_it_cannot_give_itself_more(key, program, rows):
 
 
 def test_it_is_no_session(key, program):
-    assert program("GET", "/session/remaining", key).json == {"seconds": 0}
-    assert program("POST", "/session/extend", key).status_code == 401
+    assert program("GET", "/session/remaining", key).status_code == 403
+    assert program("POST", "/session/extend", key).status_code == 403
 
 
 def test_it_can_no_more_than_its_account_can_now(clerk, key, program, rows):

@@ -393,7 +393,7 @@ def test_a_review_takes_its_own_of_many_and_tells_the_institution(rows, lab):
         outcome = capabilities.pass_(select(Capability.id), county)
 
     rows.expire_all()
-    assert (outcome, mine.state, foreign.state) == (Outcome(2, 1), EFFECTIVE, PENDING)
+    assert (outcome, mine.state, foreign.state) == (Outcome(1, 1), EFFECTIVE, PENDING)
     told = select(Notification.account_id, Notification.kind, Notification.subject_id)
     assert [tuple(row) for row in rows.execute(told)] == [(boss.id, "pass", mine.id)]
 

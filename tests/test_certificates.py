@@ -88,7 +88,7 @@ def owner_of(what):
 def checked(lab, verifier, unit=None, **values):
     """A task whose result waits for approval."""
     one = task(TO_APPROVE, to=lab, unit=unit or using_unit())
-    result(one, verifier, checker="李核验", **values)
+    result(one, verifier, staff_member(lab, "李核验"), **values)
     return one
 
 
@@ -145,7 +145,8 @@ def test_an_inspection_in_service_prolongs_nothing_but_can_fail(approver, lab, v
     for values in ({}, {"passed": False, "failures": "铅封破损"}):
         what = instrument(verification_state=VALID, valid_until=until)
         one = task(TO_APPROVE, to=lab, what=what, unit=owner_of(what))
-        result(one, verifier, checker="李核验", verification_kind="in_service", valid_until=None, **values)
+        checker = staff_member(lab, "李核验")
+        result(one, verifier, checker, verification_kind="in_service", valid_until=None, **values)
         certificate(task(CERTIFIED, to=lab, what=what), valid_until=until, verified_on=TODAY - timedelta(days=9))
         ones.append(one)
 
@@ -189,8 +190,9 @@ def test_each_institution_counts_for_itself(approver, lab, verifier, sign_in):
 def test_issuing_costs_the_same_statements_for_one_and_for_many(approver, lab, verifier, statements, count):
     order = appointment()
     ones = [task(TO_APPROVE, to=lab, order=order) for _ in range(count)]
+    checker = staff_member(lab, "李核验")
     for one in ones:
-        result(one, verifier, checker="李核验")
+        result(one, verifier, checker)
 
     with statements() as seen:
         approver.act("results", "approve", [one.id for one in ones])

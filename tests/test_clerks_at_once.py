@@ -31,9 +31,9 @@ def waiting(office):
     return ids, lab.id
 
 
-def at_work(office, role="AssignmentOfficer"):
-    """A person of 西湖区 with a connection of his own."""
-    person = account(role, authority("330106"))
+def at_work(office, role="AssignmentOfficer", home=None):
+    """A person, of 西湖区 unless said otherwise, with a connection of his own."""
+    person = account(role, home or authority("330106"))
     session_token = sessions.start(person, confirmed=True, address="127.0.0.1", device="pytest")
     db.session.commit()
     client = office.test_client()
@@ -69,7 +69,7 @@ def counts():
     return by_state, db.session.scalar(select(func.count()).select_from(Event))
 
 
-def act(person, page, name, ids, **fields):
+def act(person, page, name, ids, /, **fields):
     chosen = {"selection": "ids", "id": [str(i) for i in ids], "csrf_token": person.token, **fields}
     return person.client.post(f"/{page}/{name}", data=chosen, headers={"HX-Request": "true"}, buffered=True)
 
@@ -148,12 +148,13 @@ def elsewhere(waiting):
         yield connection
 
 
-def answer_after(elsewhere, do):
+def answer_after(elsewhere, do, meanwhile=lambda: None):
     """What is answered to who has to wait until somebody else has finished."""
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(do)
         with pytest.raises(TimeoutError):
             answer.result(timeout=0.5)
+        meanwhile()
         elsewhere.commit()
         return answer.result()
 

@@ -13,8 +13,20 @@ from app import files
 from app.domain import ledger
 from app.errors import RuleError
 from app.models import Certificate, Event, Instrument, Photo, ProvinceRule
-from app.states import DRAFT, FILED, IN_USE, OFFERED, PENDING, RETURNED, SCRAPPED, SENT_BACK, STOPPED, VERIFYING
-from tests.factories import authority, institution, instrument, kind, task, using_unit
+from app.states import (
+    CERTIFIED,
+    DRAFT,
+    FILED,
+    IN_USE,
+    OFFERED,
+    PENDING,
+    RETURNED,
+    SCRAPPED,
+    SENT_BACK,
+    STOPPED,
+    VERIFYING,
+)
+from tests.factories import authority, certificate, institution, instrument, kind, task, using_unit
 
 
 @pytest.fixture
@@ -358,7 +370,7 @@ def test_a_photo_is_kept_without_what_the_camera_adds(clerk, unit, rows):
     kept = list(rows.scalars(select(Photo).where(Photo.instrument_id == what.id).order_by(Photo.id)))
     with Image.open(files.path(kept[0].file)) as first, Image.open(files.path(kept[1].file)) as second:
         assert (first.format, dict(first.getexif()), second.size) == ("JPEG", {}, (1800, 45))
-    answer = clerk.get(f"/photos/{kept[0].id}")
+    answer = clerk.get(f"/ledger/photo/{kept[0].id}")
     assert (answer.status_code, answer.mimetype, answer.data[:3]) == (200, "image/jpeg", b"\xff\xd8\xff")
 
 
@@ -376,25 +388,44 @@ def test_what_is_no_photo_is_refused(clerk, unit, rows):
     assert rows.scalars(select(Photo)).all() == []
 
 
-def test_photos_are_for_who_sees_the_instrument(clerk, unit, rows, sign_in, stranger):
+PHOTO_PAGES = ("ledger", "filings", "publications", "queries/instruments")
+
+
+def test_photos_are_for_who_opens_a_page_that_shows_the_instrument(clerk, unit, rows, sign_in, stranger):
     what, lab = meter(unit), institution()
     post_photos(clerk, what, picture())
     photo = rows.scalars(select(Photo)).one()
-    address = f"/photos/{photo.id}"
-    clerks = {
-        "its institution": sign_in("InstitutionClerk", lab),
-        "another institution": sign_in("InstitutionClerk", institution()),
+    people = {
+        "its unit": clerk,
         "another unit": sign_in("UsingUnitClerk", using_unit()),
+        "its institution": sign_in("InstitutionApprover", lab),
         "its county": sign_in("Supervisor", authority("330106")),
         "another county": sign_in("Supervisor", authority("330105")),
+        "who keeps standards": sign_in("StandardOfficer", authority("330106")),
+        "who administers": sign_in("CountyAdministrator", authority("330106")),
+        "who audits": sign_in("Auditor", authority("330106")),
     }
     task(OFFERED, to=lab, unit=unit, what=what)
 
-    assert {who: person.get(address).status_code for who, person in clerks.items()} == {
-        "its institution": 200, "another institution": 404, "another unit": 404, "its county": 200,
-        "another county": 404,
-    }  # fmt: skip
-    assert stranger.get(address).status_code == 401
+    def answers():
+        return {
+            who: [person.get(f"/{page}/photo/{photo.id}").status_code for page in PHOTO_PAGES]
+            for who, person in people.items()
+        }
+
+    nobodys = dict.fromkeys(people, [403] * 4)
+    assert answers() == nobodys | {
+        "its unit": [200, 403, 403, 403],
+        "another unit": [404, 403, 403, 403],
+        "its county": [403, 404, 404, 200],
+        "another county": [403, 404, 404, 404],
+    }
+    what.filing_state = PENDING
+    certificate(task(CERTIFIED, to=lab, unit=unit, what=what))
+    assert answers()["its county"] == [403, 200, 200, 200]
+    shown = people["its county"].get(f"/queries/instruments/show/{what.id}").text
+    assert f"/queries/instruments/photo/{photo.id}" in shown
+    assert stranger.get(f"/ledger/photo/{photo.id}").status_code == 302
 
 
 def test_a_photo_may_be_larger_than_other_requests(clerk, unit, rows):

@@ -189,7 +189,7 @@ def test_twenty_working_days_are_the_time_to_publish(office, rows):
 def issue(sign_in, lab, region="330106"):
     unit = using_unit(region)
     one = task(TO_APPROVE, region, to=lab, unit=unit)
-    result(one, staff_member(lab, "王检定"), checker="李核验")
+    result(one, staff_member(lab, "王检定"), staff_member(lab, "李核验"))
     person = sign_in("InstitutionApprover", lab)
     staff_member(lab, "赵批准", account_id=person.account.id, approves=True)
     db.session.flush()

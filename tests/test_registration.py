@@ -92,6 +92,17 @@ def test_a_new_using_unit_is_founded_with_its_first_account(send, rows):
     assert (entry.subject_id, entry.region_code, PASSWORD in str(entry.detail)) == (person.id, "330106", False)
 
 
+def test_a_credit_code_of_another_kind_of_organization_is_told_beside_its_field(send, rows):
+    """It had ended as an error of the server; what was typed stays."""
+    institution().credit_code = CODE
+    rows.flush()
+
+    page = send(**UNIT, **PERSON)
+
+    assert (page.status_code, "已有组织使用" in page.text, UNIT["unit_name"] in page.text) == (422, True, True)
+    assert rows.scalar(select(func.count()).select_from(UsingUnit)) == 0
+
+
 @pytest.mark.parametrize(("kind", "make"), [("authority", lambda: authority("330106")), ("institution", institution)])
 def test_staff_choose_their_organization(send, rows, kind, make):
     home = make()

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from app.domain import holidays, results
-from app.models import CatalogueItem, Result, db
+from app.models import CatalogueItem, Result, StaffMember, db
 from app.states import CERTIFIED, TASK_STATES, TO_APPROVE, TO_CHECK, VERIFYING
 from tests.factories import (
     BLOOD_PRESSURE,
@@ -14,6 +15,7 @@ from tests.factories import (
     appointment,
     authority,
     capability,
+    certificate,
     history,
     institution,
     instrument,
@@ -108,11 +110,11 @@ STEPS = {
 @pytest.mark.parametrize("state", TASK_STATES)
 @pytest.mark.parametrize("name", [*STEPS, "rework"])
 def test_every_state_against_every_step(desk, lab, name, state):
-    verifier, _checker, approver = desk
+    verifier, checker, approver = desk
     one = task(state, to=lab if state not in {"draft", "unassigned"} else None)
     in_review = state in (TO_CHECK, TO_APPROVE)
     if in_review:
-        written(one, verifier.staff, checker=state == TO_APPROVE)
+        written(one, verifier.staff, checker.staff if state == TO_APPROVE else None)
 
     if name == "record":
         record(verifier, lab, [one])
@@ -126,8 +128,8 @@ def test_every_state_against_every_step(desk, lab, name, state):
     assert states(one) == [target if moves else state]
 
 
-def written(one, verifier, *, checker=False):
-    result(one, verifier, checker=f"核验{one.id}" if checker else None)
+def written(one, verifier, checker=None):
+    result(one, verifier, checker)
 
 
 @pytest.mark.parametrize("role", ["InstitutionClerk", "InstitutionAdministrator"])
@@ -352,7 +354,7 @@ def test_an_account_that_is_nobody_of_the_staff_checks_nothing(desk, lab, sign_i
 
 def test_only_who_is_named_as_approver_approves(desk, lab, sign_in):
     one = task(TO_APPROVE, to=lab)
-    written(one, desk[0].staff, checker=True)
+    written(one, desk[0].staff, desk[1].staff)
     other = sign_in("InstitutionApprover", lab)
     staff_member(lab, "未任命", account_id=other.account.id)
 
@@ -361,11 +363,59 @@ def test_only_who_is_named_as_approver_approves(desk, lab, sign_in):
     assert states(one) == [TO_APPROVE]
 
 
-def test_nobody_approves_what_they_verified(desk, lab):
+@pytest.mark.parametrize("rename", [False, True])
+def test_nobody_approves_what_they_verified(desk, lab, rename):
+    """Nor under another name: an approver may edit the staff list."""
+    _verifier, checker, approver = desk
     one = task(TO_APPROVE, to=lab)
-    written(one, desk[2].staff, checker=True)
+    written(one, approver.staff, checker.staff)
+    if rename:
+        values = {"name": "赵改名", "account_id": str(approver.account.id), "approves": "y", "active": "y"}
+        assert approver.act("staff", "edit", [approver.staff.id], revision="1", **values).status_code == 204
 
-    assert "本人检定" in problem(desk[2].act("results", "approve", [one.id]))
+    assert "须为三个不同的人" in problem(approver.act("results", "approve", [one.id]))
+    assert states(one) == [TO_APPROVE]
+
+
+def test_nobody_approves_what_they_checked(desk, lab):
+    verifier, _checker, approver = desk
+    mine, others = (task(TO_CHECK, to=lab, applied_at=datetime.now(UTC) - timedelta(days=1)) for _ in range(2))
+    written(mine, verifier.staff)
+    written(others, verifier.staff)
+    assert approver.act("results", "check", [mine.id]).status_code == 204
+    assert desk[1].act("results", "check", [others.id]).status_code == 204
+
+    assert "须为三个不同的人" in problem(approver.act("results", "approve", [mine.id, others.id]))
+    assert states(mine, others) == [TO_APPROVE, TO_APPROVE]
+    assert approver.act("results", "approve", [others.id]).status_code == 204
+    assert states(mine, others) == [TO_APPROVE, CERTIFIED]
+
+
+@pytest.mark.parametrize("same", [("verifier_id", "approver_id"), ("checker_id", "approver_id")])
+def test_the_database_refuses_a_certificate_of_two_people(desk, lab, same):
+    people = dict(zip(("verifier_id", "checker_id", "approver_id"), (each.staff.id for each in desk), strict=True))
+    certificate(task(CERTIFIED, to=lab), **people)
+    with pytest.raises(IntegrityError, match="three_people"), db.session.begin_nested():
+        certificate(task(CERTIFIED, to=lab), **people | {same[0]: people[same[1]]})
+    with pytest.raises(IntegrityError, match="all_three_or_none"), db.session.begin_nested():
+        certificate(task(CERTIFIED, to=lab), approver_id=people["approver_id"])
+
+
+@pytest.mark.parametrize("as_checker", [False, True])
+def test_an_account_stays_with_the_person_whose_results_wait(desk, lab, as_checker):
+    """With the account of another member of the staff one could go on with one's own results."""
+    verifier, checker, approver = desk
+    one = task(TO_APPROVE if as_checker else TO_CHECK, to=lab)
+    written(one, verifier.staff, checker.staff if as_checker else None)
+    member = (checker if as_checker else verifier).staff
+
+    def unlink():
+        return approver.act("staff", "edit", [member.id], revision="1", name=member.name, account_id="", active="y")
+
+    assert "尚未批准" in problem(unlink())
+    assert approver.act("results", "rework", [one.id], reason="未附原始记录").status_code == 204
+    assert unlink().status_code == 204
+    assert db.session.get_one(StaffMember, member.id).account_id is None
 
 
 def test_what_is_given_back_begins_as_it_was(desk, lab):

@@ -141,7 +141,7 @@ def test_a_code_that_was_scanned_in_finds_its_row_and_for_a_neighbour_nothing(si
 
 
 def test_who_is_nobody_or_has_no_role_finds_nothing(stranger, sign_in, world):
-    assert stranger.get("/search/?q=西溪").status_code == 401
+    assert stranger.get("/search/?q=西溪", headers={"HX-Request": "true"}).status_code == 401
     assert found(sign_in(None, authority("330106")), "西溪") == {}
 
 

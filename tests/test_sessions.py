@@ -8,8 +8,9 @@ from sqlalchemy import select, update
 from app.ciphers import hashed_token
 from app.domain import sessions
 from app.models import AccountSession
+from app.states import REFUSED, UNASSIGNED
 from tests.conftest import Person
-from tests.factories import account, authority
+from tests.factories import account, authority, states, task
 from tests.test_login import PASSWORD, attempt, is_in
 from tests.test_passwords import change, in_english, quick, with_password
 
@@ -331,3 +332,19 @@ def test_what_stands_for_nobodys_password_costs_as_much_as_a_real_one():
     from app import ciphers
 
     assert ciphers._NOBODY.split("$")[0] == ciphers.hashed_password("x").split("$")[0]
+
+
+def test_what_a_page_of_one_account_sends_is_not_done_as_another(sign_in):
+    office = authority("330106")
+    person, other = (sign_in("AssignmentOfficer", office) for _ in range(2))
+    one = task(UNASSIGNED)
+    chosen = {"selection": "ids", "id": str(one.id), "reason": "该器具不在强制检定目录范围内"}
+
+    def sent(by, made_for):
+        return by.post("/assignments/act/refuse", chosen, headers={"HX-Request": "true", "X-Account": made_for})
+
+    refused = sent(other, person.account.username)
+    assert (refused.status_code, person.account.username in refused.text, states(one)) == (409, True, [UNASSIGNED])
+    for url in ("/session/token", f"/assignments/show/{one.id}"):
+        assert other.get(url, headers={"X-Account": person.account.username}).status_code == 409
+    assert (sent(other, other.account.username).status_code, states(one)) == (204, [REFUSED])

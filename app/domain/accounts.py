@@ -146,11 +146,17 @@ def deactivate(chosen: Chosen, by: Principal) -> Outcome:
     return outcome
 
 
+def _locked(chosen: Chosen, by: Principal) -> list[int]:
+    """Lock the chosen accounts in a person's care: which roles they hold is asked afterwards, and stays as it is."""
+    rows = select(Account.id).where(is_chosen(Account.id, chosen), in_care_of(by)).order_by(Account.id)
+    return list(db.session.scalars(rows.with_for_update(of=Account)))
+
+
 def _switched(chosen: Chosen, by: Principal, *, active: bool, action: str) -> Outcome:
-    asked = how_many(chosen)
+    asked, ids = how_many(chosen), _locked(chosen, by)
     changed = (
         update(Account)
-        .where(is_chosen(Account.id, chosen), Account.active.is_not(active), manageable(by))
+        .where(Account.id.in_(ids), Account.active.is_not(active), manageable(by))
         .values(active=active, revision=Account.revision + 1)
         .returning(Account.id, Account.username)
         .execution_options(synchronize_session=False)
@@ -163,8 +169,8 @@ def _switched(chosen: Chosen, by: Principal, *, active: bool, action: str) -> Ou
 
 def unlock(chosen: Chosen, by: Principal) -> Outcome:
     """解锁: forget the failed logins of the accounts."""
-    asked = how_many(chosen)
-    locked = select(Account.id, Account.username).where(is_chosen(Account.id, chosen), is_locked(), manageable(by))
+    asked, ids = how_many(chosen), _locked(chosen, by)
+    locked = select(Account.id, Account.username).where(Account.id.in_(ids), is_locked(), manageable(by))
     rows = db.session.execute(locked).all()
     attempts.clear_accounts(*(row.username for row in rows))
     return _told(asked, rows, "unlock", by)
@@ -173,19 +179,19 @@ def unlock(chosen: Chosen, by: Principal) -> Outcome:
 def give_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     """分配: give the accounts a role, where it fits their organization and joins no duties that are kept apart."""
     _check_grantable(role, by)
-    asked = how_many(chosen)
+    asked, ids = how_many(chosen), _locked(chosen, by)
     what = ROLES[role]
     fitting = (
         select(Account.id, Account.username)
         .join(home, home.id == Account.organization_id)
-        .where(is_chosen(Account.id, chosen), manageable(by), ~holds(role), home.kind == what.kind, home.active)
+        .where(Account.id.in_(ids), manageable(by), ~holds(role), home.kind == what.kind, home.active)
     )
     if what.level is not None:
         fitting = fitting.where(home.level == what.level)
     apart = _of_other_duty(role)
     if apart:
         fitting = fitting.where(~holds(*apart))
-    rows = db.session.execute(fitting.with_for_update(of=Account)).all()
+    rows = db.session.execute(fitting.order_by(Account.id)).all()
     _give(rows, role, by)
     sessions.end([row.id for row in rows], "role")
     notifications.tell([row.id for row in rows], "role_given")
@@ -201,8 +207,8 @@ def appoint(account: Account) -> None:
 def take_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     """删除角色: take a role away from the accounts."""
     _check_grantable(role, by)
-    asked = how_many(chosen)
-    holding = select(Account.id, Account.username).where(is_chosen(Account.id, chosen), manageable(by), holds(role))
+    asked, locked = how_many(chosen), _locked(chosen, by)
+    holding = select(Account.id, Account.username).where(Account.id.in_(locked), manageable(by), holds(role))
     rows = db.session.execute(holding).all()
     ids = [row.id for row in rows]
     strip(ids, [role])
@@ -339,7 +345,10 @@ def reset_second_factor(account_id: int, by: Principal) -> None:
 
 
 def _changeable(account_id: int, by: Principal) -> Account:
+    """An account that a person may change, locked before it is asked which roles it holds."""
+    _locked([account_id], by)
     account = changeable(account_id, by)
     if account is None:
         raise RuleError(_("This account is not yours to change."))
+    db.session.refresh(account)
     return account

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
-from sqlalchemy import delete, exists, func, insert, literal, select
+from sqlalchemy import and_, delete, exists, func, insert, literal, select
 
 from app import audit
 from app.access import Principal
@@ -27,7 +27,7 @@ from app.states import (
     WITHDRAW,
     Step,
 )
-from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
+from app.workflow import Chosen, Outcome, fire, how_many, is_chosen, lock
 
 MOST_IN_ONE = 2000
 FURTHEST_WISH = 365
@@ -80,11 +80,13 @@ def book(chosen: Chosen, order: Order, choices: Mapping[str, int], by: Principal
     goes to the authority's desk. With `submit` false the orders are kept as drafts.
     """
     _refuse_past(order)
-    ids = list(db.session.scalars(chosen_bookable(chosen).limit(MOST_IN_ONE + 1)))
+    wanted = list(db.session.scalars(chosen_bookable(chosen).limit(MOST_IN_ONE + 1)))
+    if len(wanted) > MOST_IN_ONE:
+        raise RuleError(_("At most %(most)s instruments can be booked at once.", most=MOST_IN_ONE))
+    # Who waits here for somebody else finds what that one did: the instruments may be booked, scrapped or moved by now.
+    ids = list(db.session.scalars(chosen_bookable(lock(Instrument, wanted)))) if wanted else []
     if not ids:
         raise RuleError(_("None of these instruments can be booked: they must be filed, in use and not booked yet."))
-    if len(ids) > MOST_IN_ONE:
-        raise RuleError(_("At most %(most)s instruments can be booked at once.", most=MOST_IN_ONE))
     task_ids = [id for region in _regions_of(ids) for id in _draft(ids, region, order, by)]
     if submit:
         submit_drafts(task_ids, choices, by)
@@ -175,7 +177,7 @@ def _place(
     step: Step, unmatched: Step, chosen: Chosen, choices: Mapping[str, int], by: Principal, **values: Any
 ) -> Outcome:
     asked = how_many(chosen)
-    chosen = list(db.session.scalars(select(Task.id).where(is_chosen(Task.id, chosen), Task.state.in_(step.sources))))
+    chosen = _with_usable_instruments(chosen, step)
     if not chosen:
         return Outcome(asked, 0)
     places = [(lot, _place_of(lot, choices)) for lot in matching.lots_of_tasks(chosen)]
@@ -194,6 +196,15 @@ def _place(
         )
     left = fire(unmatched, chosen, by, institution_id=None, **values)
     return Outcome(asked, offered.done + left.done)
+
+
+def _with_usable_instruments(chosen: Chosen, step: Step) -> list[int]:
+    """Those of the tasks whose instruments, locked now, are in use and filed: a draft does not keep them so."""
+    tasks = select(Task.id).where(is_chosen(Task.id, chosen), Task.state.in_(step.sources))
+    lock(Instrument, select(Task.instrument_id).where(is_chosen(Task.id, chosen), Task.state.in_(step.sources)))
+    instrument = and_(Instrument.id == Task.instrument_id, Instrument.city_code == Task.city_code)
+    usable = tasks.join(Instrument, instrument).where(Instrument.use_state == IN_USE, Instrument.filing_state == FILED)
+    return list(db.session.scalars(usable))
 
 
 def _place_of(lot: Lot, choices: Mapping[str, int]) -> int | None:

@@ -16,7 +16,7 @@ from app.access import EVERYTHING, Principal, principal, seeing
 from app.domain import capabilities, deadlines, holidays, issuing_rules, jobs, publications, reasons, scans
 from app.domain.instruments import WARNED_BEFORE
 from app.domain.jobs import Finished
-from app.domain.results import IN_SERVICE, held, myself
+from app.domain.results import IN_SERVICE, acting_member, held, refuse_own
 from app.errors import RuleError
 from app.models import (
     Appointment,
@@ -28,6 +28,7 @@ from app.models import (
     Job,
     Organization,
     Result,
+    StaffMember,
     Task,
     db,
 )
@@ -50,7 +51,7 @@ from app.states import (
     VOID_CERTIFICATE,
     WAITING,
 )
-from app.workflow import Chosen, Outcome, count, fire, how_many, is_chosen
+from app.workflow import Chosen, Outcome, count, fire, how_many, is_chosen, lock
 
 SHORTEST_REASON, LONGEST_REASON = 4, 500
 VERIFICATION_KINDS = {"initial": "首次检定", "subsequent": "后续检定", "in_service": "使用中检查"}
@@ -66,14 +67,14 @@ MOST_LEFT_OVER = 500
 
 def approve(chosen: Chosen, by: Principal) -> Outcome:
     """批准: issue the certificates, in the order of the tasks, and say of each instrument whether it may be used."""
-    me, asked = myself(by), how_many(chosen)
+    me, asked = acting_member(by), how_many(chosen)
     if me is None or not me.approves:
         raise RuleError(_("Only a member of the staff who is named as approver may approve."))
     ids = held(chosen, TO_APPROVE)
     if not ids:
         return Outcome(asked, 0)
-    _refuse_own(ids, me.name)
-    issued = _issue(ids, me.name, by)
+    refuse_own(ids, me)
+    issued = _issue(ids, me, by)
     count("certificate", issued)
     done = fire(APPROVE, ids, by, told=_how_issued, finished_at=func.now()).done
     fire(REPLACE, _replaced(issued), by)
@@ -95,15 +96,7 @@ def _how_issued(task: Any) -> Any:
     return counting.punctuality(task).concat(func.jsonb_build_object(counting.BEYOND, ~able, type_=JSONB))
 
 
-def _refuse_own(ids: Sequence[int], name: str) -> None:
-    own = select(func.count()).where(Result.task_id.in_(ids), Result.verifier == name)
-    number = db.session.scalar(own) or 0
-    if number:
-        text = _("You verified %(number)s of these yourself: somebody else must approve them.", number=number)
-        raise RuleError(text)
-
-
-def _issue(ids: Sequence[int], approver: str, by: Principal) -> list[int]:
+def _issue(ids: Sequence[int], approver: StaffMember, by: Principal) -> list[int]:
     """A certificate for each result. Gives their ids."""
     numbers = issuing_rules.take(by.organization_id or 0, len(ids), holidays.today())
     given = select(
@@ -121,7 +114,8 @@ def _issue(ids: Sequence[int], approver: str, by: Principal) -> list[int]:
         "region_code": Task.region_code,
         "no": given.c.no,
         "kind": case((Result.passed, "verification"), else_="rejection"),
-        "approver": literal(approver),
+        "approver": literal(approver.name),
+        "approver_id": literal(approver.id),
         "replaces_id": replaced,
         "about": particulars(),
         **{name: getattr(Result, name) for name in FOUND},
@@ -139,7 +133,7 @@ def _issue(ids: Sequence[int], approver: str, by: Principal) -> list[int]:
 
 FOUND = (
     "passed", "verification_kind", "verified_on", "valid_until", "regulation", "standards", "temperature", "humidity",
-    "place", "indications", "failures", "verifier", "checker",
+    "place", "indications", "failures", "verifier", "checker", "verifier_id", "checker_id",
 )  # fmt: skip
 
 
@@ -202,6 +196,7 @@ def correct(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     """更正: void certificates of one's own and take their tasks up again; what is then issued replaces them."""
     text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
     asked = how_many(chosen)
+    lock(Instrument, select(Certificate.instrument_id).where(is_chosen(Certificate.id, chosen)))
     rows = db.session.execute(
         select(Certificate.id, Certificate.task_id, Certificate.instrument_id)
         .where(is_chosen(Certificate.id, chosen), Certificate.state == VALID)
@@ -401,6 +396,12 @@ def find(certificate_id: int) -> Certificate | None:
     """A certificate that the acting person sees."""
     found: Certificate | None = db.session.get(Certificate, certificate_id)
     return found
+
+
+def are_of(instrument_id: int) -> bool:
+    """Whether the acting person sees a certificate of an instrument."""
+    found = select(Certificate.id).where(Certificate.instrument_id == instrument_id).limit(1)
+    return db.session.scalar(found) is not None
 
 
 def signature(certificate: Certificate) -> signatures.Signature | None:

@@ -39,7 +39,7 @@ from app.states import (
     UNPLACED,
     Step,
 )
-from app.workflow import Chosen, Outcome, count, fire
+from app.workflow import Chosen, Outcome, count, fire, how_many, lock
 
 MOST_AT_ONCE = 1000
 LARGEST = Decimal(10) ** 11  # what numeric(18, 6) holds
@@ -437,8 +437,10 @@ def scrap(chosen: Chosen, by: Principal) -> Outcome:
 
 
 def _unless_booked(step: Step, chosen: Chosen, by: Principal) -> Outcome:
+    """Take the step with instruments that have no open task; locked first, as whoever books them locks them."""
+    asked, ids = how_many(chosen), lock(Instrument, chosen)
     booked = exists().where(_open.c.instrument_id == Instrument.__table__.c.id, _open.c.state.in_(sorted(OPEN)))
-    return fire(step, chosen, by, only=~booked)
+    return Outcome(asked, fire(step, ids, by, only=~booked).done)
 
 
 _open = Task.__table__.alias("open")

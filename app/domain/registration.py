@@ -73,6 +73,8 @@ def register_for_unit(unit: Unit, person: Person, account_name: str, password: s
     wrong = credit_codes.problem(unit.credit_code) if unit.credit_code else None
     if wrong:
         raise RuleError(wrong, field="credit_code")
+    if unit.credit_code and _is_of_another_kind(unit.credit_code):
+        raise RuleError(_("There is an organization with this credit code already."), field="credit_code")
     return _registered(_known(unit) or _founded(unit, person), person, account_name, password)
 
 
@@ -95,6 +97,11 @@ def _known(unit: Unit) -> Organization | None:
         select(Organization).where(Organization.credit_code == unit.credit_code, Organization.kind == "using_unit")
     )
     return known
+
+
+def _is_of_another_kind(credit_code: str) -> bool:
+    other = select(Organization.id).where(Organization.credit_code == credit_code, Organization.kind != "using_unit")
+    return db.session.scalar(other) is not None
 
 
 def _founded(unit: Unit, person: Person) -> Organization:

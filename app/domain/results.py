@@ -104,13 +104,24 @@ def regulations(chosen: Chosen, by: Principal) -> list[str]:
 
 def myself(by: Principal) -> StaffMember | None:
     """The member of staff that an account is."""
-    mine = select(StaffMember).where(StaffMember.account_id == by.account_id, StaffMember.active)
-    found: StaffMember | None = db.session.scalar(mine.where(StaffMember.institution_id == by.organization_id))
+    found: StaffMember | None = db.session.scalar(_member_of(by))
     return found
 
 
+def acting_member(by: Principal) -> StaffMember | None:
+    """The member of staff that an account is, locked against being linked to another account meanwhile."""
+    locked = _member_of(by).with_for_update(read=True).execution_options(populate_existing=True)
+    found: StaffMember | None = db.session.scalar(locked)
+    return found
+
+
+def _member_of(by: Principal) -> Any:
+    mine = select(StaffMember).where(StaffMember.account_id == by.account_id, StaffMember.active)
+    return mine.where(StaffMember.institution_id == by.organization_id)
+
+
 def _as_staff(by: Principal) -> StaffMember:
-    found = myself(by)
+    found = acting_member(by)
     if found is None:
         raise RuleError(_("Your account is not linked to a member of the staff: the approver does that under Staff."))
     return found
@@ -188,7 +199,7 @@ def _check_day(findings: Findings, ids: Sequence[int]) -> None:
 
 def _check_verifier(findings: Findings, ids: Sequence[int], by: Principal) -> StaffMember:
     """办法 Art 11: who verifies has been examined for it."""
-    found: StaffMember | None = db.session.get(StaffMember, findings.verifier_id)
+    found: StaffMember | None = db.session.get(StaffMember, findings.verifier_id, with_for_update={"read": True})
     if found is None or found.institution_id != by.organization_id or not found.active:
         raise RuleError(_("Please choose a verifier of your institution."), field="verifier_id")
     covering = exists().where(
@@ -376,17 +387,36 @@ def check(chosen: Chosen, by: Principal) -> Outcome:
     """核验: a second person looks over the results; nobody checks what they verified themselves."""
     me, asked = _as_staff(by), how_many(chosen)
     ids = held(chosen, TO_CHECK)
-    own = _of_verifier(ids, me)
-    if own:
-        text = _("You verified %(number)s of these yourself: somebody else must check them.", number=len(own))
-        raise RuleError(text)
+    refuse_own(ids, me)
     db.session.execute(_results_of(ids).values(checker_id=me.id, checker=me.name))
     return Outcome(asked, fire(CHECK, ids, by).done if ids else 0)
 
 
-def _of_verifier(ids: Sequence[int], who: StaffMember) -> list[int]:
-    same = or_(Result.verifier_id == who.id, Result.verifier == who.name)
-    return list(db.session.scalars(select(Result.task_id).where(Result.task_id.in_(ids), same)))
+def refuse_own(ids: Sequence[int], me: StaffMember) -> None:
+    """Refuse to go on with results that this member of the staff has verified or checked.
+
+    Verifier, checker and approver are three different people: by id, since a name can be changed meanwhile. The names
+    that are printed must be three as well, so namesakes count as one.
+    """
+    same_person = or_(Result.verifier_id == me.id, Result.checker_id == me.id)
+    same_name = or_(Result.verifier == me.name, Result.checker == me.name)
+    own = select(func.count()).where(Result.task_id.in_(ids), or_(same_person, same_name))
+    number = db.session.scalar(own) or 0
+    if number:
+        text = _(
+            "You verified or checked %(number)s of these yourself: verifier, checker and approver are three people.",
+            number=number,
+        )
+        raise RuleError(text)
+
+
+def in_work(staff_member_id: int) -> int:
+    """The number of results that somebody has verified or checked and nobody has approved yet."""
+    theirs = or_(Result.verifier_id == staff_member_id, Result.checker_id == staff_member_id)
+    waiting = select(func.count()).join_from(
+        Result, Task, and_(Task.id == Result.task_id, Task.city_code == Result.city_code)
+    )
+    return db.session.scalar(waiting.where(theirs, Task.state.in_((TO_CHECK, TO_APPROVE)))) or 0
 
 
 def _results_of(ids: Sequence[int]) -> Any:

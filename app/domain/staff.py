@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app import audit
 from app.access import Principal
-from app.domain import catalogue
+from app.domain import catalogue, results
 from app.errors import RuleError, Stale
 from app.models import Account, Qualification, StaffMember, db
 
@@ -131,8 +131,14 @@ def _held(staff_member_id: int, revision: str, by: Principal) -> StaffMember | N
 
 def _check_account(person: Person, member: StaffMember | None, by: Principal) -> None:
     """An account is one person's: whoever signs in with it checks and approves as that member of the staff."""
-    unchanged = member is not None and member.account_id == person.account_id
-    if person.account_id is None or unchanged:
+    before = member.account_id if member else None
+    if person.account_id == before:
+        return
+    if member and before and results.in_work(member.id):
+        # With the same account as somebody else on the staff, one could check or approve one's own results.
+        text = _("Results that this person verified or checked are not approved yet: until then the account stays.")
+        raise RuleError(text, field="account_id")
+    if person.account_id is None:
         return
     free = {account.id for account in accounts(by, member.id if member else None)}
     if person.account_id not in free:

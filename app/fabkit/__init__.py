@@ -12,7 +12,15 @@ from flask_appbuilder import AppBuilder
 
 from . import public
 from .admission import FormRequest, limit_body
-from .security import AccountSecurityManager, identify, note_use
+from .security import (
+    AccountSecurityManager,
+    Reasons,
+    guard_routes,
+    hold_gate,
+    identify,
+    note_use,
+    refuse_other_account,
+)
 from .shell import Menu, context
 
 # Nothing is loaded from elsewhere and nothing runs that is not a file of ours; Tabler's CSS draws with data: images.
@@ -36,19 +44,22 @@ def install(app: Flask, session: Any) -> None:
     app.request_class = FormRequest
     app.before_request(identify)
     app.before_request(limit_body)
+    app.before_request(refuse_other_account)
+    app.before_request(hold_gate)
     app.before_request(_refuse_nul)
     app.after_request(note_use)
     _name_static_files(app)
     app.after_request(_protect)
 
 
-def register(app: Flask, pages: tuple[type, ...], menu: Menu) -> None:
-    """Add the pages, and the menu that leads to them."""
+def register(app: Flask, pages: tuple[type, ...], menu: Menu, *, open_to_all: Reasons, for_accounts: Reasons) -> None:
+    """Add the pages and the menu that leads to them; the lists name what asks for no permission, and why."""
     # It complains of columns that its own filters do not know: ours are declared.
     logging.getLogger("flask_appbuilder.models.filters").setLevel(logging.ERROR)
     for page in pages:
         app.extensions["kit"].add_view_no_menu(page)
     public.open_paths(app, pages)
+    guard_routes(app, open_to_all, for_accounts)
     app.context_processor(lambda: context(menu))
 
 

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import abort
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
-from sqlalchemy import Select
+from sqlalchemy import Select, func, select
 from werkzeug.datastructures import MultiDict
 
+from app.access import visible
 from app.errors import RuleError
+from app.models import db
 
 from . import lists
 from .filters import is_number
@@ -24,7 +26,7 @@ MOST_TICKED = 1000
 class Selection:
     """The rows an action is for: ticked ids, or a statement of all that match a filter. Never loaded rows.
 
-    `asked` is the number the person saw and confirmed.
+    `asked` is how many rows were ticked, or match; of all that match, as they were posted, how many were confirmed.
     """
 
     ids: Collection[int] | Select[int]
@@ -34,6 +36,26 @@ class Selection:
     @property
     def is_everything(self) -> bool:
         return isinstance(self.ids, Select)
+
+    def counted(self) -> "Selection":
+        """The selection with the number of rows that match now."""
+        if not isinstance(self.ids, Select):
+            return self
+        number = db.session.scalar(select(func.count()).select_from(self.ids.subquery())) or 0
+        fields = tuple((name, str(number) if name == "expected" else value) for name, value in self.fields)
+        return replace(self, asked=number, fields=fields)
+
+    def at_most(self, confirmed: int, model: Any) -> "Selection":
+        """The selection for a change: no rows at all in any statement that finds more than were confirmed.
+
+        Rows may arrive after they were counted, while the transaction waits for somebody else.
+        """
+        if not isinstance(self.ids, Select):
+            return self
+        # Narrowed here, too: the session does not reach into what a Core statement writes.
+        matching = visible(self.ids, model).limit(confirmed + 1).subquery()
+        found = select(func.count()).select_from(matching)
+        return replace(self, ids=self.ids.where(found.scalar_subquery() <= confirmed))
 
     def only_id(self) -> int:
         """The id of the one chosen row; anything else is not for an action on a single row."""
@@ -45,8 +67,9 @@ class Selection:
 def read_selection(form: MultiDict[str, str], query_of: Callable[[Any], lists.Query]) -> Selection:
     """The posted selection. A filter that cannot be read whole is refused: it would choose too much."""
     if form.get("selection") == "all":
-        query = query_of(lists.parse(form.get("filter", "")))
-        if query.problems:
+        args = lists.parse(form.get("filter", ""))
+        query = query_of(args)
+        if not query.has_all_of(args):
             raise RuleError(_("The filter has changed. Please choose the rows again."))
         expected = form.get("expected", "")
         asked = int(expected) if is_number(expected) else 0

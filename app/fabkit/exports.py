@@ -29,7 +29,7 @@ from .filters import Args
 from .formats import ZONE
 from .lists import Column, Query, Source
 from .saved_views import View
-from .security import permitted
+from .security import permitted, takes_key
 
 SHOWN, ALL, TICKED = "shown", "all", "ticked"
 # Hears what is being done, how many rows are done, and of how many.
@@ -78,6 +78,7 @@ class Exports:
     _back: Callable[[], str]
 
     @expose("/export", methods=["POST"])
+    @takes_key
     @permitted("export")
     def export(self) -> Any:
         """The ticked rows, or all that match, as CSV or XLSX: at once, or by the worker if they are many."""

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from flask import abort
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select, true, tuple_, union_all
 from werkzeug.datastructures import MultiDict
@@ -18,6 +19,9 @@ from .formats import Sheet, Show, in_sheet, plain
 PAGE_SIZES = (20, 50, 100, 200)
 COUNT_CAP = 10_000
 OFFSET_CAP = 10_000
+MOST_FIELDS = 100
+# What an address says of a list beside which rows it holds.
+_OF_THE_PAGE = frozenset({"sort", "size", "page", "after", "before", "view"})
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class Source:
     first: Callable[[], Condition | None] = lambda: None
     descending: bool = False
     spread: tuple[Any, ...] = ()
+
+    def has(self, row_id: int) -> bool:
+        """Whether the acting person finds a row in the list, whatever the filters."""
+        found = select(self.model.id).where(self.model.id == row_id, *self.where()).limit(1)
+        return db.session.scalar(found) is not None
 
     def is_one_of(self, picked: Any) -> ColumnElement[bool]:
         """The condition that a row is one of those that were picked, by its id and where it lies."""
@@ -140,6 +149,11 @@ class Query:
     def ids(self) -> Select[int]:
         """The ids of all rows that match: a statement, not a result."""
         return select(self.source.model.id).where(*self.conditions())
+
+    def has_all_of(self, args: Args) -> bool:
+        """Whether every filter in `args` was understood as it stands there; an unknown one narrows nothing."""
+        given = {pair for pair in args.items(multi=True) if pair[0] not in _OF_THE_PAGE and pair[1]}
+        return not self.problems and given <= set(self.params)
 
 
 def read(source: Source, columns: list[Column], filters: Any, search: Search | None, args: Args) -> Query:
@@ -346,4 +360,7 @@ def url_of(base: str, params: list[tuple[str, str]], **more: Any) -> str:
 
 def parse(text: str) -> Args:
     """The arguments in a query string that was posted back."""
-    return MultiDict(parse_qsl(text, max_num_fields=100))
+    try:
+        return MultiDict(parse_qsl(text, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        abort(400)

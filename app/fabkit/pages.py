@@ -17,6 +17,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.datastructures import CombinedMultiDict
+from wtforms.fields.core import UnboundField
 
 from app.errors import RuleError, Stale, wants_fragment
 from app.models import db
@@ -27,7 +28,7 @@ from .exports import Exports
 from .filters import Search, is_number
 from .lists import Column, Query, Source, Total
 from .saved_views import SavedViews, View, of as views_of, without_view
-from .security import permitted, require
+from .security import asks_permission, permitted, require
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,9 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     # Scripts and style sheets of the page's own, beside those of every list.
     scripts: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
+    # Whether a row can still be looked at when it has left the list, e.g. a task from a queue: notifications and the
+    # search lead to it. Then the rules of access alone say who sees it.
+    shows_what_left = False
     default_view = "index"
 
     def __init__(self, **kwargs: Any):
@@ -122,6 +126,20 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             if hasattr(member, "form_action")
         }
         return [(member.form_action, getattr(self, name)) for name, member in methods.items()]
+
+    def offers(self, url: str) -> bool:
+        """Whether one of its filters or forms gets its options from an address."""
+        members = [getattr(form, name) for form in self._forms() for name in dir(form)]
+        fields = [member for member in members if isinstance(member, UnboundField)]
+        urls = [*(getattr(each, "options_url", "") for each in self.filters),
+                *(field.kwargs.get("options_url", "") for field in fields)]  # fmt: skip
+        return url in urls
+
+    def _forms(self) -> list[type[FlaskForm]]:
+        """The forms of its actions; of some there is one for each kind of row."""
+        named = [declared.form for declared, _method in self.form_actions if declared.form is not None]
+        forms = [getattr(self, form) if isinstance(form, str) else form for form in named]
+        return [each for form in forms for each in (form.values() if isinstance(form, dict) else (form,))]
 
     def details(self, row_id: int) -> Show | None:
         """Everything known of a row; None if it is not there for this person."""
@@ -264,7 +282,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     @expose("/show/<pk>", methods=["GET"])
     @permitted("show")
     def show(self, pk: str) -> Any:
-        show = self.details(int(pk)) if is_number(pk) else None
+        show = self.details(self.listed_id(pk))
         if show is None:
             abort(404)
         self._mask_persons(show)
@@ -272,6 +290,12 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         show.actions = self._buttons(show)
         template = "drawer.html" if wants_fragment() else "show.html"
         return render_template(template, show=show, page=self)
+
+    def listed_id(self, pk: str | int) -> int:
+        """The id of a row of this list; 404 if the acting person does not find it there."""
+        if not is_number(str(pk)) or not (self.shows_what_left or self.source.has(int(pk))):
+            abort(404)
+        return int(pk)
 
     def _mask_persons(self, show: Show) -> None:
         """Mask what tells of persons, unless the person may see them."""
@@ -281,10 +305,11 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     # --- actions
 
     @expose("/dialog/<name>", methods=["POST"])
+    @asks_permission
     def dialog(self, name: str) -> Any:
         """The dialog of an action, for the posted selection."""
         declared, method = self._declared(name)
-        selection = self._selection(declared)
+        selection = self._selection(declared).counted()
         if declared.leads_away:
             return "", 204, {"HX-Redirect": method(selection.only_id())}
         if declared.only_shows:
@@ -296,17 +321,21 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         return self._dialog(declared, selection, form)
 
     @expose("/act/<name>", methods=["POST"])
+    @asks_permission
     def act(self, name: str) -> Any:
         """Do the action to the posted selection, or show its dialog again with what is wrong."""
         declared, method = self._declared(name)
         if declared.only_shows:
             abort(405)
-        selection = self._selection(declared)
+        confirmed = self._selection(declared)
+        selection = confirmed.counted()
         form = self._form(declared)(_posted())
+        if selection.asked > confirmed.asked:
+            return self._dialog(declared, selection, form, problem=_too_many(selection, confirmed)), 422
         if declared.form is not None and not form.validate():
             return self._dialog(declared, selection, form), 422
         try:
-            message = method(selection, form)
+            message = method(selection.at_most(confirmed.asked, self.source.model), form)
         except RuleError as refusal:
             db.session.rollback()
             return self._refused(declared, selection, form, refusal), 422
@@ -339,7 +368,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         if selection.ids == ():
             raise RuleError(_("Please tick at least one row."))
         if declared.single or declared.optional:
-            selection.only_id()
+            self.listed_id(selection.only_id())
         return selection
 
     def _dialog(
@@ -421,7 +450,8 @@ class EditablePage(ModelPage):
     @form_action("delete", _l("Delete"), icon="trash", style="danger", permission="can_delete")
     def delete_rows(self, selection: Selection, _form: Any) -> str:
         model = self.source.model
-        gone = db.session.execute(delete(model).where(model.id.in_(selection.ids)).returning(model.id)).all()
+        chosen = delete(model).where(model.id.in_(selection.ids), *self.source.where())
+        gone = db.session.execute(chosen.returning(model.id)).all()
         self.changed()
         return ngettext("Deleted %(num)s row.", "Deleted %(num)s rows.", len(gone))
 
@@ -446,6 +476,15 @@ class EditablePage(ModelPage):
         except IntegrityError as double:
             raise RuleError(_("There is such a row already.")) from double
         self.changed()
+
+
+def _too_many(selection: Selection, confirmed: Selection) -> str:
+    return _(
+        "%(number)s rows match the filter by now, and you confirmed %(confirmed)s. Nothing was changed: please look "
+        "again and confirm.",
+        number=selection.asked,
+        confirmed=confirmed.asked,
+    )
 
 
 def _posted() -> CombinedMultiDict[str, Any]:

@@ -1,13 +1,14 @@
 """Sessions and permissions over Flask-AppBuilder's security manager: one query for who, one for what they may."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import Any, cast
+from typing import Any, NoReturn, cast
+from urllib.parse import unquote
 
-from flask import Request, Response, abort, current_app, g, redirect, request, session, url_for
+from flask import Flask, Request, Response, abort, current_app, g, redirect, request, session, url_for
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.sqla.models import (
     Permission,
@@ -26,7 +27,7 @@ from sqlalchemy.orm import joinedload
 from app import access
 from app.access import EVERYTHING, NOBODY, Principal
 from app.ciphers import hashed_token
-from app.errors import wants_fragment
+from app.errors import OtherAccount, wants_fragment
 from app.models import AccessKey, Account, AccountSession, Organization, db
 from app.outages import outage_of
 
@@ -233,6 +234,65 @@ class Protection(CSRFProtect):
         super().protect(**options)
 
 
+# Addresses that ask for no permission, by endpoint or page, with the reason why.
+Reasons = Mapping[str, str]
+
+
+def guard_routes(app: Flask, open_to_all: Reasons, for_accounts: Reasons) -> None:
+    """Let every address say who may open it: by a permission of its page, or by standing in one of these lists."""
+    pages = {page.endpoint: page for page in app.extensions["kit"].baseviews}
+    for rule in app.url_map.iter_rules():
+        page, _dot, name = rule.endpoint.rpartition(".")
+        method = getattr(pages.get(page), name, None)
+        listed = _is_listed(rule.endpoint, open_to_all) or _is_listed(rule.endpoint, for_accounts)
+        if not listed and not hasattr(method, "_asks_permission"):
+            raise TypeError(f"{rule.endpoint} does not say who may open it")
+    app.extensions["for_accounts"] = for_accounts
+
+
+def _is_listed(endpoint: str, reasons: Reasons) -> bool:
+    return endpoint in reasons or endpoint.rpartition(".")[0] in reasons
+
+
+def refuse_other_account() -> None:
+    """Before each request: what a page of one account sends is not done as another that has signed in meanwhile.
+
+    Pages say in a header for whom they were made, also when they ask for another form token.
+    """
+    made_for = request.headers.get("X-Account")
+    if made_for is None or g.principal.account_id is None:
+        return
+    if unquote(made_for) != g.user.username:
+        raise OtherAccount(unquote(made_for), g.user.username)
+
+
+def hold_gate() -> None:
+    """Before each request, when it is known who asks: a key opens only what is for keys, an account its own pages."""
+    if "access_key" in g and not _takes_key():
+        abort(403)
+    if _is_listed(request.endpoint or "", current_app.extensions["for_accounts"]) and g.principal.account_id is None:
+        _send_to_login()
+
+
+def _takes_key() -> bool:
+    if request.path.startswith(current_app.extensions["key_paths"]):
+        return True
+    view: Any = current_app.view_functions.get(request.endpoint or "")
+    return hasattr(view, "_takes_key")
+
+
+def asks_permission(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Say of a page's method that it asks itself for the permission that its action needs."""
+    method._asks_permission = True  # type: ignore[attr-defined]
+    return method
+
+
+def takes_key(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Say of a page's method that a program may call it with an access key for the page."""
+    method._takes_key = True  # type: ignore[attr-defined]
+    return method
+
+
 def permitted(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let a page's method run only for who holds the permission; strangers sign in first."""
 
@@ -243,7 +303,7 @@ def permitted(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             return method(self, *args, **kwargs)
 
         guarded._permission_name = name  # type: ignore[attr-defined]  # Flask-AppBuilder collects it
-        return guarded
+        return asks_permission(guarded)
 
     return decorate
 
@@ -255,10 +315,18 @@ def is_permitted(permission: str, page: str) -> bool:
 
 def require(permission: str, page: str) -> None:
     """Stop the request unless the permission is held: 401 or the login page for strangers, 403 otherwise."""
-    if is_permitted(permission, page):
-        return
+    if not is_permitted(permission, page):
+        refuse()
+
+
+def refuse() -> NoReturn:
+    """Stop the request: 401 or the login page for strangers, 403 otherwise."""
     if g.principal.account_id is not None:
         abort(403)
+    _send_to_login()
+
+
+def _send_to_login() -> NoReturn:
     if wants_fragment() or request.method != "GET":
         abort(401)
     abort(redirect(url_for("LoginView.login", next=request.full_path.rstrip("?"))))

@@ -330,7 +330,8 @@ class Certificate(SharedByParties, Findings, Big, Model):
     """Verification certificate or notice of rejection (办法 Art 9). Immutable: a correction voids and reissues.
 
     `code` proves that somebody holds it; `about` is the instrument and its using unit as they were printed; `file`
-    is the hash of the signed document, None until the worker has made it.
+    is the hash of the signed document, None until the worker has made it. Of certificates from before this system
+    only the names of verifier, checker and approver are known, not who they are on the staff.
     """
 
     __tablename__ = "certificate"
@@ -347,6 +348,12 @@ class Certificate(SharedByParties, Findings, Big, Model):
         CheckConstraint(one_of("kind", ("verification", "rejection")), name="known_kind"),
         CheckConstraint("(state = 'valid') = (void_reason IS NULL)", name="reason_if_void"),
         *_FINDINGS,
+        CheckConstraint("num_nonnulls(verifier_id, checker_id, approver_id) IN (0, 3)", name="all_three_or_none"),
+        CheckConstraint(
+            "verifier_id <> checker_id AND verifier_id <> approver_id AND checker_id <> approver_id",
+            name="three_people",
+        ),
+        CheckConstraint("approver_id IS NULL OR approver NOT IN (verifier, checker)", name="three_names"),
         CheckConstraint(one_of("publication", states.PUBLICATION_STATES), name="known_publication"),
         CheckConstraint("(publication = 'published') = (published_at IS NOT NULL)", name="published_has_time"),
         UniqueConstraint("institution_id", "no", "city_code", name="one_certificate_no"),
@@ -383,6 +390,9 @@ class Certificate(SharedByParties, Findings, Big, Model):
     kind: Mapped[str] = mapped_column(String(20))
     checker: Mapped[str] = mapped_column(String(60))
     approver: Mapped[str] = mapped_column(String(60))
+    verifier_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
+    checker_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
+    approver_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
     code: Mapped[str] = mapped_column(String(16), server_default=text(_RANDOM))
     issued_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     about: Mapped[dict[str, Any] | None] = mapped_column(JSONB)

@@ -255,7 +255,7 @@ class Accounts(ModelPage):
             )
 
     def _account(self, pk: str) -> Account:
-        return (accounts.seen(int(pk), g.principal) if is_number(pk) else None) or abort(404)
+        return accounts.seen(self.listed_id(pk), g.principal) or abort(404)
 
     def _require(self, permission: str) -> None:
         if not self.allowed(permission):

@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _l
 
 from app.domain import appointments, scans
 from app.fabkit.actions import page_action
-from app.fabkit.filters import Begins, Dates, Search, in_own, is_number
+from app.fabkit.filters import Begins, Dates, Search, in_own
 from app.fabkit.formats import badge, day, label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -88,9 +88,7 @@ class Appointments(ModelPage):
     @permitted("print")
     def slip(self, pk: str) -> Any:
         """预约送检单: printed, it goes with the instruments; the institution scans it."""
-        found = appointments.find(int(pk)) if is_number(pk) else None
-        if found is None:
-            abort(404)
+        found = appointments.find(self.listed_id(pk)) or abort(404)
         code = segno.make(scans.address(scans.APPOINTMENT, found.id), error="m")
         return render_template(
             "appointments/slip.html",

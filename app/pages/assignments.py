@@ -20,6 +20,7 @@ from app.fabkit.formats import moment
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Query, Source, Total, capped_total
 from app.fabkit.pages import Show
+from app.fabkit.security import asks_permission
 from app.models import Tally, Task
 from app.pages import tasks as task_pages
 from app.states import AWAITING_AUTHORITY, RETURNED, TASK_LABELS, UNASSIGNED
@@ -99,6 +100,7 @@ class Assignments(task_pages.TaskPage):
 
     route_base = "/assignments"
     class_permission_name = "Assignments"
+    shows_what_left = True
     list_title = _l("Task assignment")
     subtitle = _l("Returned and unassigned tasks of the jurisdiction; those at your own desk come first.")
     empty = _l("No task is waiting.")
@@ -196,6 +198,7 @@ class Assignments(task_pages.TaskPage):
         }
 
     @expose("/matching", methods=["POST"])
+    @asks_permission
     def matching_table(self) -> Any:
         """Another page of the matching table, or another search in it."""
         declared, _method = self._declared("assign")

@@ -19,7 +19,7 @@ from app.fabkit.exports import stamp
 from app.fabkit.filters import is_number
 from app.fabkit.formats import ZONE
 from app.fabkit.pages import Page
-from app.fabkit.security import permitted
+from app.fabkit.security import permitted, takes_key
 from app.models import db
 from app.spreadsheet import Layout
 
@@ -49,6 +49,7 @@ class CapabilityGaps(Page):
         )
 
     @expose("/export", methods=["POST"])
+    @takes_key
     @permitted("export")
     def export(self) -> Any:
         """The gaps of a region one by one, as CSV or XLSX."""

@@ -26,7 +26,6 @@ from app.fabkit.filters import (
     Switch,
     among,
     in_own,
-    is_number,
 )
 from app.fabkit.formats import badge, day, moment
 from app.fabkit.forms import reason_field
@@ -174,7 +173,7 @@ class CertificatePage(ModelPage):
     @permitted("show")
     def document(self, pk: str) -> Any:
         """The signed document."""
-        found = certificates.find(int(pk)) if is_number(pk) else None
+        found = certificates.find(self.listed_id(pk))
         if found is None or not self.allowed("download"):
             abort(404)
         name = certificates.document(found, g.principal)

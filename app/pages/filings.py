@@ -34,7 +34,7 @@ class SendBackForm(FlaskForm):
     )
 
 
-class Filings(ModelPage):
+class Filings(instrument_pages.WithPhotos, ModelPage):
     """器具备案审核."""
 
     route_base = "/filings"
@@ -68,7 +68,7 @@ class Filings(ModelPage):
     search = instrument_pages.SEARCH
 
     def details(self, row_id: int) -> Show | None:
-        return instrument_pages.show(row_id, lambda instrument: instrument.filing_state)
+        return instrument_pages.show(row_id, lambda instrument: instrument.filing_state, self.photo_url)
 
     @form_action("pass", _l("Pass"), icon="check", style="primary", states=frozenset({PENDING}))
     def pass_(self, selection: Selection, _form: Any) -> str:

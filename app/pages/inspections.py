@@ -33,7 +33,7 @@ from app.domain.checklists import FOUND, ITEMS
 from app.domain.draws import FEWEST_INSPECTORS, MOST_DRAWN, MOST_INSPECTORS, Conditions
 from app.domain.inspections import LONGEST_REASON, LONGEST_TEXT, SHORTEST_REASON, Record
 from app.fabkit.actions import Selection, form_action, page_action
-from app.fabkit.filters import Begins, Choice, Contains, Dates, Lookup, Search, Switch, in_own, is_number
+from app.fabkit.filters import Begins, Choice, Contains, Dates, Lookup, Search, Switch, in_own
 from app.fabkit.formats import badge, day, due, label, moment
 from app.fabkit.forms import CascadeField, SearchSelectField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
@@ -290,7 +290,7 @@ class InspectionPage(ModelPage):
         return answer
 
     def _seen(self, pk: str) -> Inspection:
-        return (inspections.find(int(pk)) if is_number(pk) else None) or abort(404)
+        return inspections.find(self.listed_id(pk)) or abort(404)
 
     def report_url(self, row_id: int) -> str:
         """Where the report of an inspection is fetched."""

@@ -22,7 +22,7 @@ from app.pages.options import by_institution, by_unit
 Unit = aliased(Organization, name="unit")
 
 
-class InstrumentQueries(NumberLists, ModelPage):
+class InstrumentQueries(instrument_pages.WithPhotos, NumberLists, ModelPage):
     """强检器具查询."""
 
     route_base = "/queries/instruments"
@@ -103,4 +103,4 @@ class InstrumentQueries(NumberLists, ModelPage):
     )
 
     def details(self, row_id: int) -> Show | None:
-        return instrument_pages.show(row_id, state_of)
+        return instrument_pages.show(row_id, state_of, self.photo_url)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import abort, g, send_file, url_for
+from flask import abort, send_file
 from flask_appbuilder import expose
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
@@ -17,8 +17,9 @@ from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.domain.results import CONCLUSIONS
 from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Search, in_own, is_number
 from app.fabkit.formats import badge, day, label
-from app.fabkit.lists import Column
-from app.fabkit.pages import Page, Section, Show, Table
+from app.fabkit.lists import Column, Source
+from app.fabkit.pages import Section, Show, Table
+from app.fabkit.security import permitted
 from app.models import CatalogueItem, Instrument, Region, db
 from app.pages import outcomes
 from app.pages.options import by_item, by_region
@@ -117,8 +118,8 @@ def verification(instrument: Instrument) -> list[tuple[Any, Any]]:
     ]
 
 
-def show(instrument_id: int, state_of: Any) -> Show | None:
-    """Everything about an instrument; None if it is not there for this person."""
+def show(instrument_id: int, state_of: Any, photo_url: str = "") -> Show | None:
+    """Everything about an instrument, with its photos from below `photo_url`; None if it is not there for a person."""
     found = instruments.particulars(instrument_id)
     if found is None:
         return None
@@ -131,7 +132,7 @@ def show(instrument_id: int, state_of: Any) -> Show | None:
         sections=[
             Section(_l("State"), verification(instrument)),
             Section(_l("Instrument as filed"), facts(found)),
-            *_pictures(instrument.id),
+            *(_pictures(instrument.id, photo_url) if photo_url else ()),
         ],
         tables=[_bookings(instrument.id), _certificates(instrument.id)],
         timeline=outcomes.timeline("instrument", instrument.id, EVERY_STATE, _STYLES),
@@ -143,10 +144,8 @@ _PICTURE = Markup(
 )
 
 
-def _pictures(instrument_id: int) -> list[Section]:
-    shown = [
-        _PICTURE.format(url_for("Photos.photo", pk=each.id), _l("Photo")) for each in instruments.photos(instrument_id)
-    ]
+def _pictures(instrument_id: int, photo_url: str) -> list[Section]:
+    shown = [_PICTURE.format(f"{photo_url}/{each.id}", _l("Photo")) for each in instruments.photos(instrument_id)]
     return [Section(_l("Photos"), [("", Markup("").join(shown))])] if shown else []
 
 
@@ -188,17 +187,26 @@ def found(instrument_id: int) -> Instrument:
     return db.session.get(Instrument, instrument_id) or abort(404)
 
 
-class Photos(Page):
-    """The pictures of instruments, for whoever sees the instrument."""
+class WithPhotos:
+    """What a page with the photos of instruments is beside a list."""
 
-    route_base = "/photos"
+    route_base: str
+    source: Source
 
-    @expose("/<pk>", methods=["GET"])
+    @property
+    def photo_url(self) -> str:
+        return f"{self.route_base}/photo"
+
+    def shows_instrument(self, instrument_id: int) -> bool:
+        """Whether the page shows an instrument to the acting person."""
+        return self.source.has(instrument_id)
+
+    @expose("/photo/<pk>", methods=["GET"])
+    @permitted("show")
     def photo(self, pk: str) -> Any:
-        if g.principal.account_id is None:
-            abort(401)
+        """A photo of an instrument that the page shows."""
         found = photos.find(int(pk)) if is_number(pk) else None
-        if found is None:
+        if found is None or not self.shows_instrument(found.instrument_id):
             abort(404)
         answer = send_file(files.path(found.file), mimetype="image/jpeg", max_age=3600)
         answer.cache_control.private = True

@@ -18,7 +18,6 @@ from app.domain import holidays, issuing_rules
 from app.domain.issuing_rules import MOST_BYTES, SEAL_PIXELS, USUAL_PATTERN
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.filters import is_number
 from app.fabkit.forms import trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage
@@ -115,7 +114,7 @@ class IssuingRules(ModelPage):
     @permitted("list")
     def seal(self, pk: str) -> Any:
         """The picture of the seal, for one's own institution alone."""
-        name = issuing_rules.seal_of(int(pk), g.principal) if is_number(pk) else None
+        name = issuing_rules.seal_of(self.listed_id(pk), g.principal)
         if name is None:
             abort(404)
         return send_file(files.path(name), mimetype="image/png")

@@ -12,7 +12,6 @@ from app import files
 from app.domain import jobs
 from app.domain.jobs import UNFINISHED
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.filters import is_number
 from app.fabkit.formats import badge, label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage
@@ -92,8 +91,8 @@ class Jobs(ModelPage):
     @permitted("download")
     def file(self, pk: str) -> Any:
         """The file that came out of a job of one's own."""
-        job = db.session.get(Job, int(pk)) if is_number(pk) else None
-        if job is None or job.account_id != g.principal.account_id or job.file is None:
+        job = db.session.get_one(Job, self.listed_id(pk))
+        if job.file is None:
             abort(404)
         jobs.tell_fetched(job, g.principal)
         db.session.commit()

@@ -190,7 +190,7 @@ def state_of(instrument: Instrument) -> str:
     return instrument.filing_state if instrument.use_state == IN_USE else instrument.use_state
 
 
-class Ledger(ModelPage):
+class Ledger(instrument_pages.WithPhotos, ModelPage):
     """器具台账."""
 
     route_base = "/ledger"
@@ -231,7 +231,7 @@ class Ledger(ModelPage):
     search = instrument_pages.SEARCH
 
     def details(self, row_id: int) -> Show | None:
-        return instrument_pages.show(row_id, state_of)
+        return instrument_pages.show(row_id, state_of, self.photo_url)
 
     # --- entering
 

@@ -1,6 +1,7 @@
 """Choices of forms and filters: regions and the catalogue, level by level or by name; institutions by name."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from flask import abort, g, request
@@ -9,7 +10,8 @@ from flask_babel import lazy_gettext as _l
 
 from app.domain import catalogue, institutions, regions, standards, using_units
 from app.fabkit.filters import Cascade, Condition, Lookup, is_number
-from app.fabkit.pages import Page
+from app.fabkit.pages import ModelPage, Page
+from app.fabkit.security import asks_permission, refuse
 
 PLACES = (_l("Province"), _l("City"), _l("County"))
 
@@ -42,9 +44,21 @@ def by_unit(matches: Callable[[int], Condition]) -> Lookup:
 
 
 class Options(Page):
-    """Public codes, which every signed-in person may read, and regions even who registers; units only who sees them."""
+    """Each for who opens a page that offers it in a filter or a form; regions also for who registers."""
 
     route_base = "/options"
+
+    def _require(self) -> None:
+        """Stop the request unless the person may list a page that offers these options; scripts ask, not people."""
+        if g.principal.account_id is None:
+            abort(401)
+        if not any(page.allowed("can_list") for page in self._pages_offering(request.path)):
+            refuse()
+
+    @cache  # noqa: B019 -- the pages are there as long as the application
+    def _pages_offering(self, url: str) -> list[ModelPage]:
+        pages = self.appbuilder.baseviews
+        return [page for page in pages if isinstance(page, ModelPage) and page.offers(url)]
 
     @expose("/regions", methods=["GET"])
     def regions(self) -> Any:
@@ -54,52 +68,53 @@ class Options(Page):
         return _options([(region.code, region.name, region.code not in above) for region in found])
 
     @expose("/catalogue", methods=["GET"])
+    @asks_permission
     def catalogue(self) -> Any:
-        _signed_in()
+        self._require()
         parent = request.args.get("parent", "")
         known = not parent or (is_number(parent))
         found = catalogue.children(int(parent) if parent else None) if known else []
         return _options([(str(item.id), item.name, item.level == 2) for item in found])
 
     @expose("/places", methods=["GET"])
+    @asks_permission
     def places(self) -> Any:
         """Regions of any level by their name; without one, those around the person."""
-        _signed_in()
+        self._require()
         term = request.args.get("q", "").strip()[:100]
         found = regions.named(term) if term else regions.around(g.principal.region_code)
         return _options([(region.code, region.full_name, True) for region in found])
 
     @expose("/catalogue-items", methods=["GET"])
+    @asks_permission
     def catalogue_items(self) -> Any:
         """Categories and kinds by their name."""
-        _signed_in()
+        self._require()
         found = catalogue.named(request.args.get("q", "").strip()[:100])
         return _options([(id, name, True) for id, name in found.items()])
 
     @expose("/standards", methods=["GET"])
+    @asks_permission
     def standards(self) -> Any:
         """Measurement standards of one's jurisdiction by their name or number."""
-        _signed_in()
+        self._require()
         found = standards.named(request.args.get("q", "").strip()[:100], g.principal)
         return _options([(str(each.id), str(each), True) for each in found])
 
     @expose("/institutions", methods=["GET"])
+    @asks_permission
     def institutions(self) -> Any:
-        _signed_in()
+        self._require()
         term = request.args.get("q", "").strip()[:100]
         return _options([(str(row.id), row.name, True) for row in institutions.named(term)])
 
     @expose("/units", methods=["GET"])
+    @asks_permission
     def units(self) -> Any:
         """Using units by their name, as far as the person sees them."""
-        _signed_in()
+        self._require()
         term = request.args.get("q", "").strip()[:100]
         return _options([(str(row.id), row.name, True) for row in using_units.named(term)])
-
-
-def _signed_in() -> None:
-    if g.principal.account_id is None:
-        abort(401)
 
 
 def _options(rows: list[tuple[str, str, bool]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sqlalchemy import and_, case
 from wtforms import BooleanField, HiddenField
 
 from app.access import within
-from app.domain import publications, regions
+from app.domain import certificates, publications, regions
 from app.domain.publications import DAYS, LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, show_action
 from app.fabkit.filters import Choice, Contains, Search, SearchField, Switch, among
@@ -81,7 +81,7 @@ JOINS_WITH_UNIT = (
 )
 
 
-class Publications(CertificatePage):
+class Publications(instrument_pages.WithPhotos, CertificatePage):
     """强检器具信息."""
 
     route_base = "/publications"
@@ -195,7 +195,10 @@ class Publications(CertificatePage):
     @show_action("instrument", _l("Instrument details"), icon="scale", template="show_dialog.html", size="xl")
     def instrument(self, row_id: int) -> dict[str, Any]:
         found = db.session.get(Certificate, row_id) or abort(404)
-        return {"show": instrument_pages.show(found.instrument_id, lambda _row: "") or abort(404)}
+        return {"show": instrument_pages.show(found.instrument_id, lambda _row: "", self.photo_url) or abort(404)}
+
+    def shows_instrument(self, instrument_id: int) -> bool:
+        return certificates.are_of(instrument_id)
 
     @form_action("automatic", _l("Publish automatically"), icon="refresh", form=AutomaticForm, without=True,
                  template="publications/automatic.html", submit=_l("Save"))  # fmt: skip

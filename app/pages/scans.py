@@ -9,8 +9,10 @@ from flask_babel import gettext as _, lazy_gettext as _l
 from app.domain import scans
 from app.domain.scans import APPOINTMENT, CERTIFICATE, INSTRUMENT, PublicCertificate, PublicInstrument
 from app.fabkit.formats import badge, day
-from app.fabkit.pages import Page
+from app.fabkit.pages import Page, Show
+from app.fabkit.security import is_permitted
 from app.pages import instruments as instrument_pages
+from app.pages.instrument_queries import InstrumentQueries
 from app.pages.instruments import conclusion
 from app.states import CERTIFICATE_LABELS, OVERDUE, USE_LABELS, VERIFICATION_LABELS
 
@@ -39,7 +41,7 @@ class Scans(Page):
         shown = _shown(kind, id)
         if shown is None:
             abort(404)
-        inspected = instrument_pages.show(id, lambda _row: "") if kind == INSTRUMENT and _is_inspector() else None
+        inspected = _inspected(id) if kind == INSTRUMENT and g.principal.kind == "authority" else None
         return render_template("scan.html", **shown, show=inspected, page=self, code=code)
 
     def _own_page(self, kind: str, id: int) -> str | None:
@@ -52,8 +54,11 @@ class Scans(Page):
         return page.format(id) if page and scans.is_visible(kind, id) else None
 
 
-def _is_inspector() -> bool:
-    return bool(g.principal.kind == "authority")
+def _inspected(instrument_id: int) -> Show | None:
+    """Everything about an instrument, for who looks it up in the queries as well."""
+    if not is_permitted("can_show", InstrumentQueries.class_permission_name):
+        return None
+    return instrument_pages.show(instrument_id, lambda _row: "", f"{InstrumentQueries.route_base}/photo")
 
 
 def _shown(kind: str, id: int) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ from app.fabkit.exports import stamp
 from app.fabkit.filters import is_number
 from app.fabkit.formats import ZONE
 from app.fabkit.pages import Page
-from app.fabkit.security import permitted
+from app.fabkit.security import permitted, takes_key
 from app.models import db
 from app.states import USE_LABELS, VERIFICATION_LABELS
 
@@ -180,6 +180,7 @@ class StatisticPage(Page):
         )
 
     @expose("/export", methods=["POST"])
+    @takes_key
     @permitted("export")
     def export(self) -> Any:
         """The ticked lines, or all of them, as a workbook with a chart."""

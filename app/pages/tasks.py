@@ -20,7 +20,6 @@ from app.fabkit.filters import (
     Search,
     SearchField,
     among,
-    is_number,
 )
 from app.fabkit.formats import (
     badge,
@@ -147,7 +146,7 @@ class TaskPage(ModelPage):
     @permitted("reveal")
     def phone(self, pk: str) -> Any:
         """The telephone number behind the mask; that it was shown is recorded."""
-        number = tasks.show_phone(int(pk), g.principal) if is_number(pk) else None
+        number = tasks.show_phone(self.listed_id(pk), g.principal)
         if number is None:
             abort(404)
         db.session.commit()

@@ -68,12 +68,19 @@ function tellProblem(element) {
   if (send("app:problem", { element })) send("app:toast", { element, style });
 }
 
-// The CSRF token
+// The CSRF token. A page belongs to the account that opened it: the server refuses what it sends while another one is signed in.
 
 const tokenMeta = document.querySelector('meta[name="csrf-token"]');
+const madeFor = document.body.dataset.account ? { "X-Account": encodeURIComponent(document.body.dataset.account) } : {};
 
+// Gives null, and tells why, if another account has signed in meanwhile.
 async function renewToken() {
-  const { token } = await (await fetch("/session/token")).json();
+  const answer = await fetch("/session/token", { headers: madeFor });
+  if (!answer.ok) {
+    tellProblem(problemIn(answer.status, await answer.text()));
+    return null;
+  }
+  const { token } = await answer.json();
   tokenMeta.content = token;
   document.querySelectorAll('input[name="csrf_token"]').forEach((field) => (field.value = token));
   return token;
@@ -83,14 +90,13 @@ async function renewToken() {
 async function request(url, options = {}, again = true) {
   let answer;
   try {
-    answer = await fetch(url, { ...options, headers: { "X-CSRFToken": tokenMeta.content, "X-Requested-With": "fetch" } });
+    answer = await fetch(url, { ...options, headers: { "X-CSRFToken": tokenMeta.content, "X-Requested-With": "fetch", ...madeFor } });
   } catch {
     tellProblem(message("message-network"));
     return null;
   }
   if (answer.headers.has("X-CSRF-Error") && again) {
-    await renewToken();
-    return request(url, options, false);
+    return (await renewToken()) && request(url, options, false);
   }
   if (answer.ok) return answer;
   tellProblem(problemIn(answer.status, await answer.text()));
@@ -109,7 +115,7 @@ const progress = document.getElementById("progress");
 let running = 0;
 const count = (step) => progress?.classList.toggle("running", (running = Math.max(0, running + step)) > 0);
 
-document.addEventListener("htmx:configRequest", ({ detail }) => (detail.headers["X-CSRFToken"] = tokenMeta.content));
+document.addEventListener("htmx:configRequest", ({ detail }) => Object.assign(detail.headers, { "X-CSRFToken": tokenMeta.content }, madeFor));
 document.addEventListener("htmx:beforeRequest", () => count(1));
 document.addEventListener("htmx:afterRequest", () => count(-1));
 document.addEventListener("htmx:sendError", () => tellProblem(message("message-network")));
@@ -119,6 +125,7 @@ document.addEventListener("htmx:responseError", async ({ detail: { xhr, requestC
   const { headers, verb, path, target, elt, formData } = requestConfig;
   if (xhr.getResponseHeader("X-CSRF-Error") && !headers["X-CSRF-Retry"]) {
     const token = await renewToken();
+    if (!token) return;
     if (formData.has("csrf_token")) formData.set("csrf_token", token);
     htmx.ajax(verb, path, { source: elt, target, values: formData, headers: { "X-CSRF-Retry": "1" } });
     return;

@@ -66,7 +66,7 @@ dialog.addEventListener("shown.bs.modal", focusFirst);
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-show-id] [data-action]");
   if (!button) return;
-  const values = { selection: "ids", id: button.closest("[data-show-id]").dataset.showId, filter: "", expected: "1" };
+  const values = { selection: "ids", id: button.closest("[data-show-id]").dataset.showId, filter: "" };
   document.dispatchEvent(new CustomEvent("app:dialog", { detail: { url: button.dataset.formUrl, values } }));
 });
 

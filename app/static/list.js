@@ -12,14 +12,13 @@ let everything = false; // "all that match the filter", not only this page
 let cursor = -1;
 let lastTicked = -1;
 
-// The selection as the server wants it, the same four fields everywhere
+// The selection as the server wants it, the same three fields everywhere
 
 function selection() {
   return {
     selection: everything ? "all" : "ids",
     id: everything ? [] : ticked().map((row) => row.dataset.id),
     filter: text.query,
-    expected: text.expected,
   };
 }
 

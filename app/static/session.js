@@ -56,7 +56,9 @@ async function stay() {
   const extend = () => ask("/session/extend", { method: "POST", headers: { "X-CSRFToken": meta.content } });
   let answer = await extend();
   if (answer?.headers.has("X-CSRF-Error")) {
-    meta.content = (await (await fetch("/session/token")).json()).token;
+    const renewed = await fetch("/session/token", { headers: { "X-Account": encodeURIComponent(document.body.dataset.account) } });
+    if (!renewed.ok) return warning.close(); // another account has signed in: its own pages keep its session
+    meta.content = (await renewed.json()).token;
     answer = await extend();
   }
   part("final").hidden = !answer?.ok || left() > lead;

@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pyotp.totp import TOTP
 from sqlalchemy import select, update
+from werkzeug.security import generate_password_hash
 
 from app.domain import tallies
 from app.models import AccountSession, Captcha, Task, db
 from app.states import UNASSIGNED
 from tests.browser.conftest import PASSWORD, PHONE
-from tests.factories import authority, task
+from tests.factories import account, authority, task
 
 REASON = "该器具不在强制检定目录范围内，请核实后重新填报"
 
@@ -53,7 +54,10 @@ def captcha(page):
 
 
 def sign_in_again(officer, username):
-    page = officer.page
+    sign_in_on(officer.page, username)
+
+
+def sign_in_on(page, username):
     page.fill("[name=username]", username)
     page.fill("[name=password]", PASSWORD)
     page.fill("[name=captcha]", captcha(page))
@@ -331,6 +335,68 @@ def test_the_whole_way_of_the_second_factor_on_a_phone(clerk, county):
     page.fill("[name=code]", codes[0])
     page.press("[name=code]", "Enter")
     page.wait_for_selector(".home")
+
+
+def enter_as_another(officer, county):
+    """Somebody else signs in in another tab of the same browser."""
+    other = account(
+        "AssignmentOfficer",
+        county,
+        first_name="王五",
+        password=generate_password_hash(PASSWORD, method="scrypt:1024:8:1"),
+    )
+    name = other.username
+    db.session.commit()
+    page = officer.page.context.new_page()
+    officer.page.context.clear_cookies()
+    page.goto(officer.address + "/login/")
+    sign_in_on(page, name)
+    return name
+
+
+def test_nothing_that_one_began_is_done_as_another(officer, county):
+    """The dialog of one account was carried out and recorded as the other, who had signed in in the same browser."""
+    page, first = officer.page, username_of(officer)
+    refuse(officer)
+    other = enter_as_another(officer, county)
+
+    page.click("#dialog .btn-submit")
+
+    page.wait_for_selector("#dialog .alert-warning")
+    told = page.locator("#dialog .alert-warning").inner_text()
+    assert (first in told, other in told, "未执行任何操作" in told) == (True, True, True)
+    assert page.input_value("#dialog textarea") == REASON
+    db.session.rollback()
+    assert set(db.session.scalars(select(Task.state))) == {UNASSIGNED}
+    page.click("#dialog [data-bs-dismiss=modal]")
+    page.click("#dialog [data-discard]")
+    page.wait_for_selector("#dialog.show", state="detached")
+    page.click("tbody tr:nth-child(2) td:nth-child(3)")
+    page.wait_for_selector(".toast-warning")
+
+    page.reload()
+    assert (username_of(officer), drafts(page)) == (other, 0)
+    officer.tick(1)
+    officer.press("refuse")
+    assert page.input_value("#dialog textarea") == ""
+
+
+def test_what_was_typed_waits_for_who_typed_it(officer, county):
+    page, first = officer.page, username_of(officer)
+    refuse(officer)
+    enter_as_another(officer, county)
+    page.reload()
+    officer.tick(1)
+    officer.press("refuse")
+    assert page.input_value("#dialog textarea") == ""
+
+    page.context.clear_cookies()
+    page.goto(officer.address + "/login/")
+    sign_in_on(page, first)
+    officer.open("/assignments/")
+    officer.tick(1)
+    officer.press("refuse")
+    assert page.input_value("#dialog textarea") == REASON
 
 
 def test_a_key_is_revoked_after_asking(officer):
