@@ -277,7 +277,7 @@ class Assignments(task_pages.TaskPage):
     def returns(self, row_id: int) -> dict[str, Any]:
         self._seen(row_id)
         rows = [[name, moment(event.at), event.reason, event.by_name] for event, name in tasks.returns(row_id)]
-        heads = [_("Institution"), _("Returned at"), _("Reason"), _("Person")]
+        heads = [_("Returned by"), _("Returned at"), _("Reason for returning"), _("Person")]
         return {"table": {"columns": heads, "rows": rows, "empty": _("This task was never returned.")}}
 
     @show_action("appointment", _l("Appointment"), icon="file-text", template="show_dialog.html", size="lg")

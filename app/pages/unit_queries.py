@@ -9,11 +9,12 @@ from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Choice, Condition, ContainsChinese, Search, SearchField, Switch, in_own
 from app.fabkit.formats import label, mask_name, mask_phone, yes_no
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import ModelPage, Show
+from app.fabkit.pages import Show
 from app.models import Organization, Region, UsingUnit
 from app.pages import organizations as organization_pages
 from app.pages.options import by_item, by_region
 from app.pages.organizations import FACTS, NATURES, in_code
+from app.pages.queries import QueryPage
 
 OVERDUE = {"overdue": _l("Has overdue instruments"), "none": _l("Has no overdue instrument")}
 ACTIVE = {"yes": _l("In service"), "no": _l("Out of service")}
@@ -29,7 +30,7 @@ def _unit(condition: Condition) -> Condition:
     return exists().where(UsingUnit.organization_id == Organization.id, condition)
 
 
-class UnitQueries(ModelPage):
+class UnitQueries(QueryPage):
     """使用单位查询."""
 
     route_base = "/queries/units"
