@@ -22,7 +22,7 @@ from app.models import Capability, Institution, Organization, Region
 from app.pages import outcomes
 from app.pages.capability_reviews import REASONS_TO_REJECT, warning
 from app.pages.options import by_region
-from app.pages.organizations import DESIGNATIONS, LEVELS
+from app.pages.organizations import DESIGNATIONS, FACTS, LEVELS
 from app.pages.publications import PUBLICATION_STYLES, RevokeForm, told
 from app.states import CAPABILITY_LABELS, EFFECTIVE, PENDING, PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
 
@@ -97,9 +97,9 @@ class Institutions(ModelPage):
         Column("authorization_no", _l("Authorization no."), Institution.authorization_no, css="nowrap"),
         Column("authorized_until", _l("Authorized until"), Institution.authorized_until, due(near=180), css="nowrap"),
         Column("published_at", _l("Published at"), Institution.published_at, moment, css="nowrap"),
-        Column("contact", _l("Contact"), Institution.contact, masked=mask_name, hidden=True),
-        Column("phone", _l("Telephone"), Institution.phone, css="nowrap", masked=office_phone, hidden=True),
-        Column("address", _l("Address"), Institution.address, hidden=True),
+        Column("contact", FACTS["contact"], Institution.contact, masked=mask_name, hidden=True),
+        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", masked=office_phone, hidden=True),
+        Column("address", FACTS["address"], Institution.address, hidden=True),
     )  # fmt: skip
     extra = {"state": Institution.publication}  # noqa: RUF012
     filters = (
@@ -123,9 +123,9 @@ class Institutions(ModelPage):
             (_l("Authorization no."), house.authorization_no),
             (_l("Authorized by"), house.authorized_by),
             (_l("Authorized until"), due(near=180)(house.authorized_until)),
-            (_l("Contact"), house.contact),
-            (_l("Telephone"), house.phone),
-            (_l("Address"), house.address),
+            (FACTS["contact"], house.contact),
+            (FACTS["phone"], house.phone),
+            (FACTS["address"], house.address),
             (_l("Mean days"), house.mean_days),
             (_l("Published at"), moment(house.published_at)),
         ]
@@ -167,9 +167,9 @@ class Institutions(ModelPage):
 
     def declared(self, selection: Selection, form: ReviewForm) -> dict[str, Any]:
         row_id = selection.only_id()
-        if institutions.particulars(row_id, g.principal) is None:
-            abort(404)
+        found = institutions.particulars(row_id, g.principal) or abort(404)
         return {
+            "dialog": {"summary": found[1].name},
             "rows": [_declared(each, form.chosen()) for each in capabilities.of_institution(row_id)],
             "decisions": [(name, word) for name, word in DECISIONS.items() if is_permitted(name, REVIEWS)],
             "reviews_url": f"/capability-reviews/?institution={row_id}" if is_permitted("can_list", REVIEWS) else None,

@@ -14,4 +14,5 @@ class QueryPage(ModelPage):
 
     @show_action("details", _l("Details"), icon="info-circle", template="show_dialog.html", size="xl")
     def all_details(self, row_id: int) -> dict[str, Any]:
-        return {"show": self.details(row_id) or abort(404)}
+        show = self.details(row_id) or abort(404)
+        return {"show": show, "dialog": {"summary": show.title}}

@@ -339,7 +339,8 @@ class Standards(ModelPage):
 
     @show_action("view", _l("Show"), icon="eye", template="show_dialog.html", size="xl")
     def view(self, row_id: int) -> dict[str, Any]:
-        return {"show": self.details(row_id) or abort(404)}
+        found = show(standards.find(row_id, g.principal) or abort(404))
+        return {"show": found, "dialog": {"summary": found.title}}
 
     @show_action("reviews", _l("Review record"), icon="history", template="table_dialog.html", size="lg")
     def reviews(self, row_id: int) -> dict[str, Any]:
@@ -349,7 +350,7 @@ class Standards(ModelPage):
             for event in standards.reviews(found)
         ]
         heads = [_("Step"), _("Time"), DONE_BY, _("Organization of the person"), _("Opinion")]
-        return {"table": {"columns": heads, "rows": rows, "empty": _("It has not been submitted yet.")}}
+        return {"table": {"columns": heads, "rows": rows, "empty": _("No review is on record.")}}
 
     @page_action("trace", _l("Trace its certificates"), icon="certificate", permission="can_show")
     def trace(self, row_id: int) -> str:
