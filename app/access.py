@@ -661,7 +661,7 @@ ROLES = {
             Inbox="can_list can_show can_export can_reveal accept return plan receive start",
             Results="can_list can_show can_export check rework approve",
             Certificates=f"{_TAKES_AWAY} correct",
-            Capabilities="can_list can_show can_export can_add can_edit can_delete declare recall",
+            Capabilities="can_list can_show can_export can_add can_edit can_delete declare recall capacity",
             Staff="can_list can_show can_export can_add can_edit qualify",
             IssuingRules="can_list can_edit",
             **_INSPECTED,

@@ -163,7 +163,10 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
         ),
         Subject(
             "load",
-            lambda row: {**_city(row), "institution_id": row.institution_id, "state": row.state},
+            lambda row: {
+                **_city(row), "institution_id": row.institution_id, "catalogue_item_id": row.catalogue_item_id,
+                "state": row.state,
+            },
             lambda row: and_(_not_drafted(row), row.institution_id.is_not(None)),
         ),
         # What waits for an authority, by the day of its application: the only ones whose `month` is a day.

@@ -38,6 +38,7 @@ from app.domain import (
     notifications,
     sessions,
     tallies,
+    workloads,
 )
 from app.domain.jobs import Finished
 from app.errors import RuleError
@@ -111,6 +112,7 @@ def make_queue(app: Flask) -> App:
     periodic("* * * * *", tallies.fold)
     periodic("0 3 * * *", tallies.compact)
     periodic("20 3 * * *", institutions.refresh_mean_days)
+    periodic("25 3 * * *", workloads.learn_capacities)
     periodic("40 3 * * *", history.make_partitions)
     periodic("0 4 * * *", attempts.drop_stale)
     periodic("10 4 * * *", sessions.drop_ended)

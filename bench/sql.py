@@ -230,8 +230,8 @@ def assign(connection: Any, chosen: str, area: Area, institution_id: int) -> int
     SELECT 'kind', city_code, region_code, catalogue_item_id, NULL::bigint, {state}, {sign} count(*)
       FROM moved GROUP BY city_code, region_code, catalogue_item_id, {state}"""
     by_institution = """
-    SELECT 'load', city_code, city_code, NULL, {institution}, {state}, {sign} count(*)
-      FROM moved WHERE {institution} IS NOT NULL GROUP BY city_code, {institution}, {state}"""
+    SELECT 'load', city_code, city_code, catalogue_item_id, {institution}, {state}, {sign} count(*)
+      FROM moved WHERE {institution} IS NOT NULL GROUP BY city_code, catalogue_item_id, {institution}, {state}"""
     left = {"state": "previous_state", "institution": "previous_institution_id", "sign": "-"}
     entered = {"state": "state", "institution": "institution_id", "sign": ""}
     tallies = " UNION ALL ".join(

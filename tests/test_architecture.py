@@ -54,6 +54,8 @@ BEYOND_THE_SESSION = {
     "domain/standards.py": "asks of a standard, in the statement that moves it, whose institution it is",
     "domain/publications.py": "asks of a certificate its state, and the rule of the nearest authority",
     "domain/certificates.py": "an instrument stands as its newest certificate says, whoever issued it",
+    "domain/using_units.py": "counts the instruments of a using unit, wherever they are",
+    "domain/workloads.py": "tells of an institution what it has open, the same to every reader",
     "domain/jobs.py": "speaks to the worker's queue",
     "domain/deadlines.py": "gives the value of a column, from what the provinces have settled for everybody",
     "domain/holidays.py": "counts the calendar, which is for everybody",

@@ -56,8 +56,8 @@ def test_the_worker_folds_the_tallies(queue):
 
 
 def test_every_job_runs(queue):
-    names = ("fold", "refresh_mean_days", "make_partitions", "drop_stale", "drop_ended", "drop_old", "prove", "mail",
-             "ask_for_due", "mail_reports", "begin_day")  # fmt: skip
+    names = ("fold", "refresh_mean_days", "learn_capacities", "make_partitions", "drop_stale", "drop_ended", "drop_old",
+             "prove", "mail", "ask_for_due", "mail_reports", "begin_day")  # fmt: skip
 
     assert worked(queue, *names) == dict.fromkeys(names, "succeeded")
 

@@ -1,22 +1,31 @@
 """检定机构匹配: who is able and why not, in which order, and what 智能分配 proposes and does."""
 
+import re
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
-from app.domain import holidays, matching, tallies
+from app.access import EVERYTHING, seeing
+from app.domain import assignments, holidays, matching, tallies, workloads
 from app.domain.matching import ABLE, NO_ACCURACY, NO_KIND, NO_PLACE, NO_RANGE, NOT_VALID
-from app.models import Institution, MeasurementStandard
-from app.states import OFFERED, PENDING, UNASSIGNED
+from app.fabkit.security import principal_of
+from app.models import Institution, MeasurementStandard, WeeklyCapacity, db
+from app.states import ASSIGN, CERTIFIED, OFFERED, PENDING, RETURN, TIME_OUT, UNASSIGNED
+from app.workflow import fire
 from tests.factories import (
     BLOOD_PRESSURE,
     FAR,
+    WATER_METER,
+    account,
     appointment,
     authority,
     capability,
     history,
     institution,
     instrument,
+    kind,
     states,
     task,
 )
@@ -157,6 +166,188 @@ def test_pages_and_search_of_the_table(rows):
     assert nothing == []
 
 
+# --- Returns, and what is free -------------------------------------------------------------------
+
+
+def give_back(one, lab, step=RETURN, reason="量程超出本机构授权范围"):
+    """Let an institution have had a task, and return it or leave it unanswered."""
+    fire(ASSIGN, [one.id], EVERYTHING, institution_id=lab.id)
+    fire(step, [one.id], EVERYTHING, reason=reason if step is RETURN else None, institution_id=None)
+    db.session.expire_all()
+
+
+def capacity(lab, stated=None, learned=None, of=WATER_METER):
+    db.session.add(WeeklyCapacity(institution_id=lab.id, catalogue_item_id=kind(of).id, stated=stated, learned=learned))
+    db.session.flush()
+
+
+@pytest.mark.parametrize("step", [RETURN, TIME_OUT])
+def test_who_returned_a_task_or_let_it_time_out_comes_after_the_others_and_is_marked(rows, step):
+    near, far = institution("330106", "西湖所"), institution("330203", "宁波所")
+    for lab in (near, far):
+        capability(lab, "000000")
+    one, other = task(UNASSIGNED), task(UNASSIGNED)
+    give_back(one, near, step)
+
+    found, _more = matching.candidates([one.id])
+    [share] = matching.proposal([one.id]).shares
+    untouched = matching.proposal([other.id])
+
+    assert [(each.name, each.returned and each.returned.reason) for each in found] == [
+        ("宁波所", None),
+        ("西湖所", "量程超出本机构授权范围" if step is RETURN else None),
+    ]
+    assert (found[1].returned.tasks, found[1].returned.step) == (1, step.name)
+    assert (share.institution_id, share.returned) == (far.id, False)
+    assert [each.institution_id for each in untouched.shares] == [near.id]
+
+
+def test_the_only_able_one_is_proposed_again_but_never_without_saying_that_it_had_the_task(officer, rows):
+    lab = institution(name="西湖所")
+    capability(lab)
+    one = task(UNASSIGNED)
+    give_back(one, lab)
+
+    proposal = matching.proposal([one.id])
+    dialog = officer.open("assignments", "assign_best", [one.id]).text
+    matched = officer.open("assignments", "assign", [one.id]).text
+
+    assert [(share.institution_id, share.returned) for share in proposal.shares] == [(lab.id, True)]
+    assert dialog.count("退回：量程超出本机构授权范围") == matched.count("退回：量程超出本机构授权范围") == 1
+
+
+def test_tasks_of_one_institution_that_another_returned_are_told_apart_within_a_batch(rows):
+    first, second = institution("330106"), institution("330106")
+    for lab in (first, second):
+        capability(lab)
+    back, fresh = [task(UNASSIGNED) for _ in range(3)], [task(UNASSIGNED) for _ in range(3)]
+    for one in back:
+        give_back(one, first)
+
+    proposal = matching.proposal([one.id for one in (*back, *fresh)])
+    fire_shares(proposal, [*back, *fresh])
+
+    assert {one.institution_id for one in back} == {second.id}
+    assert [group.count for group in proposal.groups] == [3, 3]
+
+
+def fire_shares(proposal, tasks):
+    by = principal_of(account("Supervisor", authority("3301")), frozenset({"Supervisor"}))
+    assignments.assign_best([one.id for one in tasks], proposal.digest, by)
+    db.session.expire_all()
+
+
+def test_equal_tasks_are_shared_by_what_is_free_and_the_load_grows_within_the_batch(rows):
+    """Three weeks of work for each: 30 of 10 a week, 60 of 20 a week; the busy one has two weeks already."""
+    small, large, busy = (institution("330106") for _ in range(3))
+    for lab, weekly in ((small, 10), (large, 20), (busy, 10)):
+        capability(lab)
+        capacity(lab, stated=weekly)
+    for _ in range(20):
+        task(OFFERED, to=busy)
+    tallies.rebuild()
+    order = appointment()
+    tasks = [task(UNASSIGNED, order=order) for _ in range(100)]
+
+    proposal = matching.proposal([one.id for one in tasks])
+    fire_shares(proposal, tasks)
+
+    counts = {share.institution_id: share.count for share in proposal.shares}
+    assert counts == {small.id: 30, large.id: 60, busy.id: 10}
+    assert Counter(one.institution_id for one in tasks) == counts
+
+
+def test_what_the_batch_gives_in_one_need_counts_in_the_next(rows):
+    first, second = institution("330106"), institution("330106")
+    for lab in (first, second):
+        capability(lab)
+        capacity(lab, stated=10)
+    tasks = [task(UNASSIGNED, what=instrument(range_low=size, range_high=size)) for size in range(1, 7)]
+
+    groups = matching.proposal([one.id for one in tasks]).groups
+
+    assert [group.count for group in groups] == [3, 3]
+
+
+def test_the_nearest_comes_first_however_busy_it_is(rows):
+    labs = [institution(region) for region in ("330106", "330105", "330203", "510104")]
+    for lab in labs:
+        capability(lab, "000000")
+    for _ in range(3):
+        task(OFFERED, to=labs[0])
+    tallies.rebuild()
+    one = task(UNASSIGNED)
+
+    proposed = []
+    for lab in labs:
+        [share] = matching.proposal([one.id]).shares
+        proposed.append(share.institution_id)
+        house = rows.get(Institution, lab.id)
+        house.standing, house.standing_reason = "suspended", "实验室搬迁"
+        rows.flush()
+
+    assert proposed == [lab.id for lab in labs]
+
+
+def test_capacity_is_what_is_stated_else_what_was_certified_in_ninety_days(rows):
+    stated, learning, silent = (institution("330106") for _ in range(3))
+    for lab in (stated, learning, silent):
+        capability(lab)
+    capacity(stated, stated=7)
+    for lab in (stated, learning):
+        for _ in range(27):
+            task(CERTIFIED, to=lab)
+        task(CERTIFIED, to=lab, finished_at=datetime.now(UTC) - timedelta(days=91))
+    assert workloads.learn_capacities() == 2
+
+    found, _more = matching.candidates([task(UNASSIGNED).id])
+
+    assert {each.id: each.weekly for each in found} == {stated.id: 7, learning.id: Decimal("2.1"), silent.id: None}
+
+
+@pytest.mark.parametrize(("sort", "expected"), [("load", [1, 2, 0]), ("days", [2, 0, 1]), ("distance", [0, 1, 2])])
+def test_the_table_is_sorted_by_load_days_or_distance(officer, rows, sort, expected):
+    labs = [
+        institution(region, name, mean_days=days)
+        for region, name, days in (("330106", "甲所", 5), ("330105", "乙所", 9), ("330203", "丙所", 1))
+    ]
+    for lab in labs:
+        capability(lab, "000000")
+    for lab, number in ((labs[0], 2), (labs[2], 1)):
+        for _ in range(number):
+            task(OFFERED, to=lab)
+    tallies.rebuild()
+    chosen = {"selection": "ids", "id": str(task(UNASSIGNED).id), "sort": sort}
+
+    table = officer.post("/assignments/matching", chosen, headers={"HX-Request": "true"}).text
+
+    names = sorted((lab.name for lab in labs), key=table.index)
+    assert names == [labs[place].name for place in expected]
+
+
+@pytest.mark.parametrize("jurisdiction", ["330106", "3301", "33", ""])
+def test_what_an_institution_has_to_do_is_the_same_for_every_reader(sign_in, rows, jurisdiction):
+    """Its tasks lie in two counties, in another city and in another province."""
+    lab = institution(name="省计量院", region="330102")
+    capability(lab, "000000")
+    capacity(lab, stated=12)
+    for place in ("330106", "330108", "330203", "510104"):
+        task(OFFERED, place, to=lab)
+    tallies.rebuild()
+    one = task(UNASSIGNED)
+    reader = sign_in("Supervisor", authority(jurisdiction))
+
+    with seeing(principal_of(reader.account, frozenset({"Supervisor"}))):
+        [candidate] = matching.candidates([one.id])[0]
+        proposal = matching.proposal([one.id])
+    table = reader.open("assignments", "assign", [one.id]).text
+    cells = dict(re.findall(r'<td data-label="([^"]+)" class="text-end">([^<]*)</td>', table))
+
+    assert (candidate.load, candidate.open, candidate.weekly, candidate.free) == (4, 4, 12, 8)
+    assert [group.load for group in proposal.groups] == [share.open for share in proposal.shares] == [4]
+    assert (cells["在办任务"], cells["每周可检 / 空余"]) == ("4", "12 / 8")
+
+
 # --- 智能分配 ------------------------------------------------------------------------------------
 
 
@@ -200,6 +391,38 @@ def test_what_is_proposed_is_shown_and_then_done(officer, mixed):
     assert [one.institution_id for one in tasks] == [xihu.id, xihu.id, binjiang.id, None]
     assert officer.messages() == ["已分配 3 条。 1 条状态或办理层级已变，未作改动。"]
     assert history(tasks[3]) == []
+
+
+def test_each_row_of_the_proposal_can_be_given_to_another_or_left_and_says_why(officer, mixed, rows):
+    xihu, binjiang, tasks = mixed
+    city = institution("330105", "市级院")
+    capability(city, "330100")
+    ids = [one.id for one in tasks]
+    proposal = matching.proposal(ids)
+    of = {share.institution_id: share for share in proposal.shares}
+
+    dialog = officer.open("assignments", "assign_best", ids).text
+    chosen = {f"share-{of[xihu.id].key}": str(city.id), f"share-{of[binjiang.id].key}": "none"}
+    answer = officer.act("assignments", "assign_best", ids, digest=proposal.digest, **chosen)
+
+    assert dialog.count("2 家可检机构中最近：本县（区）") == 2
+    assert answer.status_code == 204
+    assert [one.institution_id for one in tasks] == [city.id, city.id, None, None]
+    assert states(*tasks) == [OFFERED, OFFERED, UNASSIGNED, UNASSIGNED]
+    assert all(one.due_on > holidays.today() for one in tasks[:2])
+
+
+def test_a_row_is_given_to_nobody_who_is_not_able(officer, mixed):
+    xihu, binjiang, tasks = mixed
+    ids = [one.id for one in tasks]
+    proposal = matching.proposal(ids)
+    [share] = [share for share in proposal.shares if share.institution_id == xihu.id]
+
+    answer = officer.act(
+        "assignments", "assign_best", ids, digest=proposal.digest, **{f"share-{share.key}": str(binjiang.id)}
+    )
+
+    assert (answer.status_code, states(*tasks)) == (422, [UNASSIGNED] * 4)
 
 
 def test_a_proposal_that_has_changed_is_shown_again_and_nothing_is_done(officer, mixed, rows):

@@ -821,6 +821,7 @@ def test_a_merge_forgets_no_column_that_names_an_organization():
         ("tally", "using_unit_id"): "always empty",
         ("month_end", "using_unit_id"): "always empty",
         ("month_end", "institution_id"): "always empty",
+        ("weekly_capacity", "institution_id"): "follows where the heir has none",
         ("tally", "institution_id"): "follows beside the others, past the jurisdiction",
     }
     names = ("organization_id", "institution_id", "using_unit_id", "authority_id", "merged_into_id")

@@ -310,19 +310,45 @@ def test_institutions_are_published_by_the_offices_they_are_at_home_with(sign_in
     assert (f'data-id="{lab.id}"' in person.get("/institutions/").text) == (where != "330105")
 
 
-def test_the_way_to_the_capabilities_of_an_institution(office):
-    from tests.factories import capability
+def test_what_an_institution_can_verify_is_passed_and_rejected_in_its_dialog(office):
+    from tests.factories import capability, measurement_standard
 
     lab, other = institution(), institution("330105")
-    mine, theirs = capability(lab, state="pending"), capability(other, state="pending")
+    good = capability(lab, state="pending", standard_id=measurement_standard(lab).id, valid_until=holidays.today())
+    bad, theirs = capability(lab, state="pending"), capability(other, state="pending")
 
-    answer = office.open("institutions", "capabilities", [lab.id])
+    dialog = office.open("institutions", "capabilities", [lab.id]).text
+    chosen = {"capability": [str(good.id)]}
+    short = office.act("institutions", "capabilities", [lab.id], decision="reject", reason="", **chosen)
+    nothing = office.act("institutions", "capabilities", [lab.id], decision="pass", capability=[str(theirs.id)])
+    passed = office.act("institutions", "capabilities", [lab.id], decision="pass", **chosen)
+    rejected = office.act(
+        "institutions", "capabilities", [lab.id], decision="reject", capability=[str(bad.id)], reason="范围超出标准"
+    )
 
-    assert answer.headers["HX-Redirect"] == f"/capability-reviews/?institution={lab.id}"
-    page = office.get(answer.headers["HX-Redirect"]).text
-    assert (f'data-id="{mine.id}"' in page, "未填写所依据的计量标准" in page or "计量标准" in page) == (True, True)
-    assert f'data-id="{theirs.id}"' not in office.get("/capability-reviews/").text
+    assert [f'value="{each.id}"' in dialog for each in (good, bad, theirs)] == [True, True, False]
+    assert f'href="/capability-reviews/?institution={lab.id}"' in dialog
+    assert [answer.status_code for answer in (short, nothing, passed, rejected)] == [422, 422, 204, 204]
+    assert f'value="{good.id}" aria-label="水表 (0～50)mm" checked' in short.text
+    db.session.expire_all()
+    assert [each.state for each in (good, bad, theirs)] == ["effective", "rejected", "pending"]
     assert office.open("institutions", "capabilities", [other.id]).status_code == 404
+
+
+def test_who_only_looks_cannot_pass_or_reject_in_the_dialog(sign_in, rows):
+    from tests.factories import capability
+
+    lab = institution()
+    one = capability(lab, state="pending")
+    analyst = sign_in("Analyst", authority("330106"))
+
+    dialog = analyst.open("institutions", "capabilities", [lab.id]).text
+    answer = analyst.act("institutions", "capabilities", [lab.id], decision="reject", capability=[str(one.id)],
+                         reason="范围超出标准")  # fmt: skip
+
+    assert ("水表" in dialog, 'name="decision"' in dialog, 'name="capability"' in dialog) == (True, False, False)
+    db.session.expire_all()
+    assert (answer.status_code, one.state) == (403, "pending")
 
 
 def test_a_capability_is_passed_or_rejected_on_the_page(office):

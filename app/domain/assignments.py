@@ -1,5 +1,7 @@
 """检定任务分配: what an authority does with tasks that were returned or that nobody was found for."""
 
+from collections.abc import Mapping
+
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import aliased
@@ -9,7 +11,7 @@ from app.domain import deadlines, institutions, matching, reasons
 from app.errors import RuleError
 from app.models import Organization, Task
 from app.states import ASSIGN, ESCALATE, IN_SERVICE, REFUSE
-from app.workflow import Chosen, Outcome, fire
+from app.workflow import Chosen, Outcome, fire, how_many
 
 SHORTEST_REASON, LONGEST_REASON = 10, 500
 
@@ -45,12 +47,20 @@ def assign(chosen: Chosen, institution_id: int, by: Principal, reason: str = "")
     )
 
 
-def assign_best(chosen: Chosen, digest: str, by: Principal) -> Outcome:
-    """智能分配: offer each task to the institution proposed for it, if the proposal is still the one shown."""
+def assign_best(chosen: Chosen, digest: str, by: Principal, changes: Mapping[str, int | None] | None = None) -> Outcome:
+    """智能分配: offer each task to the institution proposed for it, if the proposal is still the one shown.
+
+    `changes` name another institution for shares of it, by their keys; None leaves the tasks of a share as they are.
+    """
     shown = matching.proposal(chosen)
-    if shown.digest != digest or not institutions.hold_in_service([group.institution_id for group in shown.groups]):
+    if shown.digest != digest:
         raise RuleError(_("The proposal has changed meanwhile. This is the new one; please look at it again."))
-    proposal = matching.best_for_tasks(chosen)
+    shares = matching.changed(chosen, shown, changes or {})
+    if not institutions.hold_in_service({share.institution_id for share in shares}):
+        raise RuleError(_("The proposal has changed meanwhile. This is the new one; please look at it again."))
+    if not shares:
+        return Outcome(how_many(chosen), 0)
+    proposal = matching.placed_shares(chosen, shares)
     return fire(
         ASSIGN,
         chosen,

@@ -3,6 +3,7 @@
 What is effective is never edited: another declaration takes its place.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -29,12 +30,13 @@ from app.models import (
     ServiceRegion,
     db,
 )
-from app.states import APPROVED, DECLARE, DRAFT, EXPIRED, PASS_CAPABILITY, PENDING, RECALL, REJECT_CAPABILITY
+from app.states import APPROVED, DECLARE, DRAFT, EFFECTIVE, EXPIRED, PASS_CAPABILITY, PENDING, RECALL, REJECT_CAPABILITY
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500
 MOST_PLACES = 100
 MOST_NAMED = 5
+MOST_DECLARED = 200
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,31 @@ def particulars(capability_id: int) -> Particulars | None:
         .where(Capability.id == capability_id)
     ).one_or_none()
     return Particulars(*found) if found else None
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A capability of an institution with the names of what it refers to, and what it lacks."""
+
+    capability: Capability
+    kind: str
+    standard: str | None
+    lacks: str | None
+
+
+def of_institution(institution_id: int) -> list[Declared]:
+    """项目详情: what an institution declares that it can verify, what is under review first; at most 200."""
+    lacking = case((Capability.state.in_((PENDING, EFFECTIVE)), lacks()))
+    rows = (
+        select(Capability, CatalogueItem.name, MeasurementStandard.name, lacking)
+        .join(CatalogueItem, CatalogueItem.id == Capability.catalogue_item_id)
+        .outerjoin(MeasurementStandard, MeasurementStandard.id == Capability.standard_id)
+        .outerjoin(Institution, Institution.organization_id == Capability.institution_id)
+        .where(Capability.institution_id == institution_id)
+        .order_by(Capability.state != PENDING, CatalogueItem.number, Capability.id)
+        .limit(MOST_DECLARED)
+    )
+    return [Declared(*row) for row in db.session.execute(rows)]
 
 
 def standards(by: Principal) -> list[MeasurementStandard]:
@@ -238,6 +265,15 @@ def declare(chosen: Chosen, by: Principal) -> Outcome:
 def recall(chosen: Chosen, by: Principal) -> Outcome:
     """收回: take what is under review back, to be a draft again."""
     return fire(RECALL, chosen, by, only=Capability.institution_id == by.organization_id)
+
+
+def among(ids: Collection[int], institution_id: int) -> list[int]:
+    """Those of the capabilities that an institution has; at least one."""
+    own = select(Capability.id).where(Capability.id.in_(ids), Capability.institution_id == institution_id)
+    found = list(db.session.scalars(own.order_by(Capability.id)))
+    if not found:
+        raise RuleError(_("Please tick at least one row."))
+    return found
 
 
 def pass_(chosen: Chosen, by: Principal) -> Outcome:

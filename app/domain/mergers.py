@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 
 from app import access, audit
 from app.access import EVERYTHING, ROLES, Principal, covers, seeing
-from app.domain import accounts, organizations, reasons, sessions
+from app.domain import accounts, organizations, reasons, sessions, workloads
 from app.domain.organizations import LONGEST_REASON, SHORTEST_REASON
 from app.errors import RuleError
 from app.models import (
@@ -138,6 +138,7 @@ def _hand_over(gone: Organization, heir: Organization) -> None:
     if gone.kind == "institution":
         with seeing(EVERYTHING):  # tallies are nobody's: they are counted by city, and follow the tasks they count
             _rename(Tally.institution_id, gone, heir)
+        workloads.hand_over(gone.id, heir.id)
     organizations.follow(gone.path, heir.path, but=gone.id)  # its own place in the tree is history
     # As when an account changes its organization: roles that are not known at the heir's level end.
     accounts.strip(people, [name for name in ROLES if not access.fits(name, heir.kind, heir.level)])

@@ -133,6 +133,23 @@ def in_force(version: MeasurementStandard) -> MeasurementStandard | None:
     return found
 
 
+_REVIEWED = (SUBMIT_STANDARD, RECALL_STANDARD, PASS_STANDARD, PASS_CHANGE, CHANGE_STANDARD, SEND_BACK_STANDARD)
+
+
+def reviews(of: MeasurementStandard) -> list[Event]:
+    """审核记录: every submission and review of a standard and of the changes of it, in order."""
+    root = of.replaces_id or of.id
+    same = select(MeasurementStandard.id).where(
+        or_(MeasurementStandard.id == root, MeasurementStandard.replaces_id == root)
+    )
+    found = select(Event).where(
+        Event.subject == MeasurementStandard.__tablename__,
+        Event.subject_id.in_(same),
+        Event.step.in_({step.name for step in _REVIEWED}),
+    )
+    return list(db.session.scalars(found.order_by(Event.at, Event.id)))
+
+
 def versions(standard_id: int) -> list[MeasurementStandard]:
     """What a standard said before, the latest first."""
     earlier = select(MeasurementStandard).where(

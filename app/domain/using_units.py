@@ -1,8 +1,9 @@
 """Using units (使用单位): finding one by its name, and what they have, for who sees them."""
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, true
 
 from app import access
 from app.access import Principal
@@ -56,21 +57,28 @@ def _units() -> Select[Any]:
 # --- SQL, for a unit in a list -------------------------------------------------------------------
 
 
-def instruments(*conditions: ColumnElement[bool]) -> Any:
-    """How many instruments it has, scrapped ones left out, that the acting person sees."""
-    own = select(func.count()).where(Instrument.using_unit_id == Organization.id, _is_kept(), *conditions)
+# How many instruments a unit has is a figure about the unit: the plain table tells it the same to every reader,
+# wherever the instruments are.
+_instrument = Instrument.__table__.c
+Of = Callable[[Any], ColumnElement[bool]]
+
+
+def instruments(of: Of = lambda _instrument: true()) -> Any:
+    """How many instruments it has, scrapped ones left out; perhaps only those of which a condition holds."""
+    own = select(func.count()).where(_instrument.using_unit_id == Organization.id, _is_kept(), of(_instrument))
     return own.correlate(Organization).scalar_subquery()
 
 
-def has_instruments(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The condition that it has such an instrument."""
-    return exists().where(Instrument.using_unit_id == Organization.id, _is_kept(), *conditions)
+def has_instruments(of: Of) -> ColumnElement[bool]:
+    """The condition that it has an instrument of which a condition holds."""
+    return exists().where(_instrument.using_unit_id == Organization.id, _is_kept(), of(_instrument))
 
 
 def _is_kept() -> ColumnElement[bool]:
-    return Instrument.use_state != SCRAPPED
+    kept: ColumnElement[bool] = _instrument.use_state != SCRAPPED
+    return kept
 
 
-def is_overdue() -> ColumnElement[bool]:
+def is_overdue(instrument: Any) -> ColumnElement[bool]:
     """The condition that an instrument in use should have been verified again."""
-    return (Instrument.verification_state == OVERDUE) & (Instrument.use_state == IN_USE)
+    return and_(instrument.verification_state == OVERDUE, instrument.use_state == IN_USE)

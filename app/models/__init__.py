@@ -44,6 +44,7 @@ from app.models.institutions import (
     ServiceRegion as ServiceRegion,
     StaffMember as StaffMember,
     StandardDocument as StandardDocument,
+    WeeklyCapacity as WeeklyCapacity,
 )
 from app.models.operation import (
     AuditChain as AuditChain,

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Numeric,
+    PrimaryKeyConstraint,
     String,
     UniqueConstraint,
     text,
@@ -168,6 +169,24 @@ class ServiceRegion(Model):
 
     capability_id: Mapped[int] = mapped_column(ForeignKey("capability.id", ondelete="CASCADE"), primary_key=True)
     region_code: Mapped[str] = mapped_column(ForeignKey("region.code"), primary_key=True)
+
+
+class WeeklyCapacity(OwnedByInstitution, Model):
+    """How many instruments of a kind an institution can verify in a week (每周可检数).
+
+    `stated` is what the institution says; `learned` is what it certified a week over the last 90 days.
+    """
+
+    __tablename__ = "weekly_capacity"
+    __table_args__ = (
+        PrimaryKeyConstraint("institution_id", "catalogue_item_id"),
+        CheckConstraint("stated > 0", name="stated_is_positive"),
+        CheckConstraint("learned > 0", name="learned_is_positive"),
+    )
+
+    catalogue_item_id: Mapped[int] = mapped_column(ForeignKey("catalogue_item.id"))
+    stated: Mapped[int | None]
+    learned: Mapped[Decimal | None] = mapped_column(Numeric(8, 1))
 
 
 class StaffMember(OwnedByInstitution, Model):

@@ -11,11 +11,12 @@ from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Begins, Choice, ContainsChinese, Dates, Search, Switch, in_large, in_own
 from app.fabkit.formats import badge, day, label, mask_name, mask_phone, moment
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import ModelPage, Show
+from app.fabkit.pages import Show
 from app.models import Appointment, Region, Task
 from app.pages import appointments as appointment_pages
 from app.pages.instruments import DELIVERIES
 from app.pages.options import by_institution, by_item, by_region, by_unit
+from app.pages.queries import QueryPage
 from app.states import AT_INSTITUTION, DRAFT, TASK_LABELS
 
 PROGRESS = {
@@ -30,7 +31,7 @@ def _is_late(_value: str) -> Any:
     return appointments.has_task(Task.state.in_(sorted(AT_INSTITUTION)), Task.due_on < holidays.today())
 
 
-class AppointmentQueries(ModelPage):
+class AppointmentQueries(QueryPage):
     """预约单查询."""
 
     route_base = "/queries/appointments"

@@ -1,5 +1,6 @@
 """检定任务分配: the authority's queue of returned and unassigned tasks."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from wtforms.validators import InputRequired, Length, ValidationError
 from app.access import within
 from app.domain import assignments, catalogue, matching, regions, tallies, tasks
 from app.domain.assignments import LONGEST_REASON, SHORTEST_REASON
+from app.domain.ledger import range_text
 from app.domain.matching import NO_ACCURACY, NO_KIND, NO_PLACE, NO_RANGE, NOT_VALID
 from app.fabkit.actions import Selection, form_action, show_action
 from app.fabkit.filters import Choice, Switch, is_number
@@ -23,7 +25,8 @@ from app.fabkit.pages import Show
 from app.fabkit.security import asks_permission
 from app.models import Tally, Task
 from app.pages import tasks as task_pages
-from app.states import AWAITING_AUTHORITY, RETURNED, TASK_LABELS, UNASSIGNED
+from app.pages.lots import PROXIMITY
+from app.states import AWAITING_AUTHORITY, RETURNED, STEP_LABELS, TASK_LABELS, UNASSIGNED
 
 LACKING = {
     NO_KIND: _l("kind not authorized"),
@@ -32,11 +35,11 @@ LACKING = {
     NO_PLACE: _l("place not served"),
     NOT_VALID: _l("not valid today"),
 }
-PROXIMITY = {
-    matching.SAME_COUNTY: _l("Same county"),
-    matching.SAME_CITY: _l("Same city"),
-    matching.SAME_PROVINCE: _l("Same province"),
-    matching.ELSEWHERE: _l("Elsewhere"),
+
+SORTS = {
+    matching.BY_DISTANCE: _l("Nearness"),
+    matching.BY_LOAD: _l("Open tasks"),
+    matching.BY_DAYS: _l("Mean days"),
 }
 
 
@@ -51,10 +54,22 @@ class AssignForm(FlaskForm):
             raise ValidationError(_("Please choose an institution."))
 
 
+NOBODY = "none"
+
+
 class ProposalForm(FlaskForm):
-    """The proposal that was shown."""
+    """The proposal that was shown; the institution chosen for a share of it comes under the key of the share."""
 
     digest = HiddenField(validators=[InputRequired(), Length(max=64)])
+
+    def changes(self) -> dict[str, int | None]:
+        """What was chosen for the shares; whether it is able is for the verb to see."""
+        chosen = {key.removeprefix("share-"): value for key, value in request.form.items() if key.startswith("share-")}
+        return {
+            key: None if value == NOBODY else int(value)
+            for key, value in chosen.items()
+            if value == NOBODY or is_number(value)
+        }
 
 
 class RefuseForm(FlaskForm):
@@ -182,13 +197,16 @@ class Assignments(task_pages.TaskPage):
 
     def matching(self, selection: Selection, form: AssignForm) -> dict[str, Any]:
         search = request.form.get("q", "").strip()[:100]
-        page = _page_number(request.form.get("page", ""))
-        rows, more = matching.candidates(selection.ids, search=search, page=page)
+        page, sort = _page_number(request.form.get("page", "")), request.form.get("sort", "")
+        sort = sort if sort in SORTS else ""
+        rows, more = matching.candidates(selection.ids, search=search, sort=sort, page=page)
         return {
             "matching": {
                 "total": rows[0].total if rows else 0,
                 "rows": [_candidate(row, form.institution_id.data) for row in rows],
                 "query": search,
+                "sort": sort,
+                "sorts": SORTS,
                 "page": page,
                 "has_previous": page > 1,
                 "has_next": more,
@@ -212,20 +230,29 @@ class Assignments(task_pages.TaskPage):
         form=ProposalForm,
         states=AWAITING_AUTHORITY,
         template="assignments/proposal.html",
-        size="lg",
+        size="xl",
         submit=_l("Assign as proposed"),
         context="proposal",
     )
     def assign_best(self, selection: Selection, form: ProposalForm) -> str:
-        outcome = assignments.assign_best(selection.ids, form.digest.data or "", g.principal)
+        outcome = assignments.assign_best(selection.ids, form.digest.data or "", g.principal, form.changes())
         return task_pages.told(_("Assigned %(done)s tasks.", done=outcome.done), outcome)
 
     def proposal(self, selection: Selection, form: ProposalForm) -> dict[str, Any]:
         proposal = matching.proposal(selection.ids)
+        again = form.digest.data in (None, proposal.digest)  # of another proposal nothing was chosen
         form.digest.data = proposal.digest
+        listed = proposal.shares[: matching.MOST_ROWS]
+        options = matching.options_of(selection.ids, listed)
+        returned = matching.returned_shares(selection.ids, listed)
+        changes = form.changes() if again else {}
         reasons = [(LACKING[stage], count) for stage, count in sorted(proposal.lacking.items())]
         shown = {
             "groups": proposal.groups,
+            "shares": [
+                _share(share, options.get(share.facts, []), returned.get(share.key), changes) for share in listed
+            ],
+            "unlisted": sum(share.count for share in proposal.shares[matching.MOST_ROWS :]),
             "unmatched": proposal.unmatched,
             "total": proposal.total,
             "reasons": reasons,
@@ -253,7 +280,7 @@ class Assignments(task_pages.TaskPage):
     def returns(self, row_id: int) -> dict[str, Any]:
         self._seen(row_id)
         rows = [[name, moment(event.at), event.reason, event.by_name] for event, name in tasks.returns(row_id)]
-        heads = [_("Institution"), _("Returned at"), _("Reason"), _("Person")]
+        heads = [_("Returned by"), _("Returned at"), _("Reason for returning"), _("Person")]
         return {"table": {"columns": heads, "rows": rows, "empty": _("This task was never returned.")}}
 
     @show_action("appointment", _l("Appointment"), icon="file-text", template="show_dialog.html", size="lg")
@@ -279,10 +306,66 @@ def _candidate(row: matching.Candidate, chosen: Any) -> dict[str, Any]:
         "able": row.able,
         "proximity": PROXIMITY[row.proximity],
         "load": row.load,
+        "weekly": row.weekly,
+        "free": row.free,
         "mean_days": row.mean_days,
+        "returned": row.returned and _returned(row.returned),
         "reasons": [(LACKING[stage], count) for stage, count in sorted(row.lacking.items())],
         "checked": str(row.id) == str(chosen or ""),
     }
+
+
+def _returned(last: matching.Return) -> str:
+    """When an institution gave tasks back, and why."""
+    why = last.reason or STEP_LABELS[last.step]
+    told = {"day": moment(last.at), "reason": why}
+    if last.tasks == 1:
+        return _("Returned on %(day)s: %(reason)s", **told)
+    return _("Returned %(number)s of them, last on %(day)s: %(reason)s", number=last.tasks, **told)
+
+
+def _share(
+    share: matching.Share, options: list[matching.Option], returned: matching.Return | None,
+    changes: Mapping[str, int | None],
+) -> dict[str, Any]:  # fmt: skip
+    chosen = changes.get(share.key, share.institution_id)
+    low, high, unit = share.facts[3:6]
+    return {
+        "name": f"share-{share.key}",
+        "kind": share.kind,
+        "range": range_text(low, high, unit),
+        "place": share.place,
+        "count": share.count,
+        "options": [
+            (option.institution_id, option.institution, PROXIMITY[option.proximity], option.returned)
+            for option in options
+        ],
+        "chosen": NOBODY if chosen is None else chosen,
+        "why": _why(share),
+        "workload": _workload(share),
+        "returned": returned and _returned(returned),
+    }  # fmt: skip
+
+
+def _why(share: matching.Share) -> str:
+    """Why this institution was chosen among those that are able."""
+    if share.able == 1:
+        return _("The only one that is able")
+    near = PROXIMITY[share.proximity]
+    if share.returned:
+        return _("All %(able)s that are able have had it; the nearest of them: %(near)s", able=share.able, near=near)
+    if share.equals == 1:
+        return _("The nearest of %(number)s: %(near)s", number=share.able, near=near)
+    return _("%(near)s; the least busy of %(number)s equally near", near=near, number=share.equals)
+
+
+def _workload(share: matching.Share) -> str:
+    """What the institution has to do in the kind, with what the proposal gives it before this."""
+    busy = share.open + share.before
+    if share.weekly is None:
+        return _("%(open)s open of this kind; what it can do in a week is not known", open=busy)
+    free = max(share.weekly - busy, 0)
+    return _("%(open)s open of this kind, %(weekly)s a week, %(free)s free", open=busy, weekly=share.weekly, free=free)
 
 
 def _page_number(given: str) -> int:

@@ -51,6 +51,7 @@ ACTIONS = {
     "verify": _l("Audit log verified"),
     "delete": _l("Deleted"),
     "qualify": _l("Qualification recorded"),
+    "state_capacity": _l("Weekly capacity stated"),
     "change_seal": _l("Seal of the institution changed"),
     "add_documents": _l("Scans added"),
     "add_photos": _l("Photos added"),

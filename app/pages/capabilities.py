@@ -10,11 +10,11 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import aliased
-from wtforms import DateField, DecimalField, HiddenField, RadioField, SelectField, StringField
+from wtforms import DateField, DecimalField, HiddenField, IntegerField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
-from wtforms.validators import DataRequired, InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app.domain import capabilities, catalogue, holidays, regions
+from app.domain import capabilities, catalogue, holidays, regions, workloads
 from app.domain.capabilities import Offer, Particulars
 from app.domain.instruments import WARNED_BEFORE
 from app.domain.ledger import range_text
@@ -117,6 +117,19 @@ class CapabilityForm(FlaskForm):
         return catalogue.kind(int(chosen)) if is_number(chosen) else None
 
 
+class CapacityForm(FlaskForm):
+    """How many instruments of a kind can be verified in a week."""
+
+    stated = IntegerField(
+        _l("Instruments a week"),
+        [Optional(), NumberRange(1, workloads.MOST_A_WEEK)],
+        description=_l(
+            "Of this kind, in all ranges. Tasks that are assigned automatically are shared by it. Empty: what you"
+            " certified a week in the last 90 days counts."
+        ),
+    )
+
+
 def _expiring(value: str) -> Any:
     today = holidays.today()
     if value == "over":
@@ -171,6 +184,7 @@ class Capabilities(ModelPage):
             due(near=WARNED_BEFORE.days),
             css="nowrap",
         ),
+        Column("weekly", _l("Weekly capacity"), workloads.of_capability(workloads.a_week()), css="number"),
         Column("reason", _l("Reason"), Capability.reason, css="wide"),
     )
     extra = {"state": Capability.state}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
@@ -253,6 +267,8 @@ class Capabilities(ModelPage):
         if declared.name == "add":
             until = capabilities.authorized_until(g.principal)
             return SimpleNamespace(valid_from=holidays.today(), valid_until=until, places=[g.principal.region_code])
+        if declared.name == "capacity":
+            return workloads.stated(selection.only_id())
         if declared.name not in ("copy", "edit"):
             return None
         found = capabilities.particulars(selection.only_id())
@@ -279,6 +295,16 @@ class Capabilities(ModelPage):
         if item is None:
             abort(404)
         return {"units": item.range_units, "classes": item.accuracy_classes}
+
+    # --- how much
+
+    @form_action("capacity", _l("Weekly capacity"), icon="gauge", form=CapacityForm, single=True, submit=_l("Save"))
+    def capacity(self, selection: Selection, form: CapacityForm) -> str:
+        number = form.stated.data
+        kind = workloads.state(selection.only_id(), number, g.principal) or abort(404)
+        if number is None:
+            return _("For %(kind)s what you certified in the last 90 days counts.", kind=kind)
+        return _("%(kind)s: %(number)s a week.", kind=kind, number=number)
 
     # --- declaring
 

@@ -21,24 +21,21 @@ from app.pages.capabilities import Capabilities, Item, Kind
 from app.pages.options import by_institution
 from app.states import EFFECTIVE, PENDING
 
+REASONS_TO_REJECT = (
+    _l("The range or accuracy goes beyond the measurement standard."),
+    _l("The regulation is not in force."),
+    _l("The documents of the measurement standard are missing."),
+)
+
 
 class RejectForm(FlaskForm):
-    reason = reason_field(
-        _l("Reason for rejecting"),
-        SHORTEST_REASON,
-        LONGEST_REASON,
-        (
-            _l("The range or accuracy goes beyond the measurement standard."),
-            _l("The regulation is not in force."),
-            _l("The documents of the measurement standard are missing."),
-        ),
-    )
+    reason = reason_field(_l("Reason for rejecting"), SHORTEST_REASON, LONGEST_REASON, REASONS_TO_REJECT)
 
 
 _LACKING = case((Capability.state.in_((PENDING, EFFECTIVE)), capabilities.lacks()))
 
 
-def _warning(code: str | None) -> Any:
+def warning(code: str | None) -> Any:
     return Markup('<span class="overdue">{}</span>').format(LACKS[code]) if code else ""
 
 
@@ -77,7 +74,7 @@ class CapabilityReviews(ModelPage):
         _OWN["accuracy"],
         _OWN["regulation"],
         _OWN["standard"],
-        Column("lacks", _l("Warning"), _LACKING, _warning, sheet=lambda value: words_in_sheet(LACKS, value)),
+        Column("lacks", _l("Warning"), _LACKING, warning, sheet=lambda value: words_in_sheet(LACKS, value)),
         _OWN["delivery"],
         _OWN["places"],
         _OWN["valid_until"],

@@ -21,6 +21,7 @@ from app.pages.certificates import DOCUMENTS, INSTRUMENT_OF, CertificatePage
 from app.pages.instruments import PURPOSES
 from app.pages.options import by_region, by_unit
 from app.pages.publications import JOINS_WITH_UNIT
+from app.pages.queries import QueryPage
 from app.states import PUBLICATION_LABELS
 
 
@@ -36,7 +37,7 @@ def _instrument(condition: Condition) -> Condition:
     return exists().where(INSTRUMENT_OF, condition)
 
 
-class CertificateQueries(NumberLists, CertificatePage):
+class CertificateQueries(NumberLists, QueryPage, CertificatePage):
     """检定结果（证书）查询."""
 
     route_base = "/queries/certificates"

@@ -12,11 +12,12 @@ from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Choice, Condition, ContainsChinese, Dates, Search, SearchField, in_own
 from app.fabkit.formats import badge, day, due, label, mask_name, moment, office_phone
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import ModelPage, Show
+from app.fabkit.pages import Show
 from app.models import Capability, Institution, MeasurementStandard, Organization, Region, StaffMember
 from app.pages import local_institutions as institution_pages
 from app.pages.options import by_item, by_region
 from app.pages.organizations import DESIGNATIONS, FACTS, LEVELS, in_code
+from app.pages.queries import QueryPage
 from app.states import EFFECTIVE, PENDING, PUBLICATION_LABELS, STANDING_LABELS
 
 
@@ -37,7 +38,7 @@ def _service_regions() -> Any:
     return names.correlate(Institution).scalar_subquery()
 
 
-class InstitutionQueries(ModelPage):
+class InstitutionQueries(QueryPage):
     """检定机构查询."""
 
     route_base = "/queries/institutions"

@@ -2,25 +2,70 @@
 
 from typing import Any
 
-from flask import abort, g
+from flask import abort, g, request
 from flask_babel import gettext as _, lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms.validators import Length
 
-from app.domain import institutions, local_institutions, publications, regions
-from app.fabkit.actions import Selection, form_action, page_action, show_action
-from app.fabkit.filters import Choice, ContainsChinese, Search, in_own
+from app.domain import capabilities, institutions, local_institutions, publications, regions
+from app.domain.capabilities import LONGEST_REASON
+from app.domain.instruments import WARNED_BEFORE
+from app.domain.ledger import range_text
+from app.fabkit.actions import Selection, form_action, show_action
+from app.fabkit.filters import Choice, ContainsChinese, Search, in_own, is_number
 from app.fabkit.formats import badge, due, label, mask_name, moment, office_phone
+from app.fabkit.forms import SuggestingTextArea, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
+from app.fabkit.security import is_permitted, require
 from app.models import Capability, Institution, Organization, Region
 from app.pages import outcomes
+from app.pages.capability_reviews import REASONS_TO_REJECT, warning
 from app.pages.options import by_region
-from app.pages.organizations import DESIGNATIONS, LEVELS
+from app.pages.organizations import DESIGNATIONS, FACTS, LEVELS
 from app.pages.publications import PUBLICATION_STYLES, RevokeForm, told
-from app.states import EFFECTIVE, PENDING, PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
+from app.states import CAPABILITY_LABELS, EFFECTIVE, PENDING, PUBLICATION_LABELS, PUBLISHED, UNPUBLISHED
 
 
 def _capabilities(state: str) -> Any:
     return local_institutions.count(Capability, Capability.state == state)
+
+
+REVIEWS = "CapabilityReviews"
+DECISIONS = {"pass": _l("Pass the review"), "reject": _l("Reject")}
+
+
+class ReviewForm(FlaskForm):
+    """Which capabilities of an institution are passed or rejected, and why they are rejected."""
+
+    reason = SuggestingTextArea(
+        _l("Reason for rejecting"),
+        validators=[Length(max=LONGEST_REASON)],
+        suggestions=REASONS_TO_REJECT,
+        filters=[trimmed],
+    )
+
+    def chosen(self) -> list[int]:
+        return [int(id) for id in request.form.getlist("capability") if is_number(id)]
+
+
+def _declared(each: capabilities.Declared, chosen: list[int]) -> dict[str, Any]:
+    found = each.capability
+    return {
+        "id": found.id,
+        "pending": found.state == PENDING,
+        "chosen": found.id in chosen,
+        "cells": [
+            (_("State"), badge(CAPABILITY_LABELS)(found.state)),
+            (_("Kind"), each.kind),
+            (_("Measuring range"), range_text(found.range_low, found.range_high, found.range_unit)),
+            (_("Accuracy class"), found.accuracy_class),
+            (_("Regulation"), found.regulation),
+            (_("Measurement standard"), each.standard or "—"),
+            (_("Valid until"), due(near=WARNED_BEFORE.days)(found.valid_until)),
+            (_("Warning"), warning(each.lacks) or "—"),
+        ],
+    }
 
 
 class Institutions(ModelPage):
@@ -52,9 +97,9 @@ class Institutions(ModelPage):
         Column("authorization_no", _l("Authorization no."), Institution.authorization_no, css="nowrap"),
         Column("authorized_until", _l("Authorized until"), Institution.authorized_until, due(near=180), css="nowrap"),
         Column("published_at", _l("Published at"), Institution.published_at, moment, css="nowrap"),
-        Column("contact", _l("Contact"), Institution.contact, masked=mask_name, hidden=True),
-        Column("phone", _l("Telephone"), Institution.phone, css="nowrap", masked=office_phone, hidden=True),
-        Column("address", _l("Address"), Institution.address, hidden=True),
+        Column("contact", FACTS["contact"], Institution.contact, masked=mask_name, hidden=True),
+        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", masked=office_phone, hidden=True),
+        Column("address", FACTS["address"], Institution.address, hidden=True),
     )  # fmt: skip
     extra = {"state": Institution.publication}  # noqa: RUF012
     filters = (
@@ -78,9 +123,9 @@ class Institutions(ModelPage):
             (_l("Authorization no."), house.authorization_no),
             (_l("Authorized by"), house.authorized_by),
             (_l("Authorized until"), due(near=180)(house.authorized_until)),
-            (_l("Contact"), house.contact),
-            (_l("Telephone"), house.phone),
-            (_l("Address"), house.address),
+            (FACTS["contact"], house.contact),
+            (FACTS["phone"], house.phone),
+            (FACTS["address"], house.address),
             (_l("Mean days"), house.mean_days),
             (_l("Published at"), moment(house.published_at)),
         ]
@@ -104,11 +149,31 @@ class Institutions(ModelPage):
         outcome = publications.revoke_institutions(selection.ids, form.reason.data or "", g.principal)
         return told(_("Revoked the publication of %(done)s institutions.", done=outcome.done), outcome)
 
-    @page_action("capabilities", _l("Capabilities"), icon="rosette-discount-check", permission="can_show")
-    def capabilities(self, row_id: int) -> str:
-        if institutions.particulars(row_id, g.principal) is None:
-            abort(404)
-        return f"/capability-reviews/?institution={row_id}"
+    @form_action("capabilities", _l("Capability details"), icon="rosette-discount-check", form=ReviewForm, single=True,
+                 permission="can_show", template="institutions/capabilities.html", size="xl",
+                 context="declared")  # fmt: skip
+    def capabilities(self, selection: Selection, form: ReviewForm) -> str:
+        """项目详情, with 审核通过 and 审核拒绝 of the ticked ones."""
+        decision = request.form.get("decision", "")
+        if decision not in DECISIONS:
+            abort(400)
+        require(decision, REVIEWS)
+        chosen = capabilities.among(form.chosen(), selection.only_id())
+        if decision == "pass":
+            outcome = capabilities.pass_(chosen, g.principal)
+            return outcomes.told(_("Passed %(done)s capabilities.", done=outcome.done), outcome)
+        outcome = capabilities.reject(chosen, form.reason.data or "", g.principal)
+        return outcomes.told(_("Rejected %(done)s capabilities.", done=outcome.done), outcome)
+
+    def declared(self, selection: Selection, form: ReviewForm) -> dict[str, Any]:
+        row_id = selection.only_id()
+        found = institutions.particulars(row_id, g.principal) or abort(404)
+        return {
+            "dialog": {"summary": found[1].name},
+            "rows": [_declared(each, form.chosen()) for each in capabilities.of_institution(row_id)],
+            "decisions": [(name, word) for name, word in DECISIONS.items() if is_permitted(name, REVIEWS)],
+            "reviews_url": f"/capability-reviews/?institution={row_id}" if is_permitted("can_list", REVIEWS) else None,
+        }
 
     @show_action("details", _l("Institution details"), icon="info-circle", template="show_dialog.html", size="lg")
     def all_details(self, row_id: int) -> dict[str, Any]:

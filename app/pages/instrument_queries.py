@@ -12,17 +12,18 @@ from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Dates,
 from app.fabkit.formats import day, due, label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.number_lists import NumberLists, Numbers
-from app.fabkit.pages import ModelPage, Show
+from app.fabkit.pages import Show
 from app.models import Instrument, Organization, Task
 from app.pages import instruments as instrument_pages
 from app.pages.instruments import DELIVERIES, ORIGINS, PURPOSES
 from app.pages.ledger import DUE, is_due, state_of
 from app.pages.options import by_institution, by_unit
+from app.pages.queries import QueryPage
 
 Unit = aliased(Organization, name="unit")
 
 
-class InstrumentQueries(instrument_pages.WithPhotos, NumberLists, ModelPage):
+class InstrumentQueries(instrument_pages.WithPhotos, NumberLists, QueryPage):
     """强检器具查询."""
 
     route_base = "/queries/instruments"

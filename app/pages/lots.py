@@ -41,8 +41,8 @@ def shown(found: Sequence[Lot], form: LotsForm) -> dict[str, Any]:
                 "region": lot.region,
                 "count": lot.count,
                 "options": [
-                    (option.institution_id, option.institution, PROXIMITY[option.proximity], option.mean_days)
-                    for option in lot.options
+                    (each.institution_id, each.institution, PROXIMITY[each.proximity], each.mean_days, each.returned)
+                    for each in lot.options
                 ],
                 "chosen": chosen.get(lot.key),
             }

@@ -12,10 +12,11 @@ from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Dates
 from app.fabkit.formats import day
 from app.fabkit.lists import Column
-from app.fabkit.pages import ModelPage, Show
+from app.fabkit.pages import Show
 from app.models import CatalogueItem, MeasurementStandard
 from app.pages import standards as standard_pages
 from app.pages.options import by_item
+from app.pages.queries import QueryPage
 from app.pages.standards import TITLES, Standards
 
 
@@ -41,7 +42,7 @@ def _column(name: str, show: Any = None, **how: Any) -> Column:
 _ENTERED = {column.name: column for column in Standards.columns}
 
 
-class StandardQueries(ModelPage):
+class StandardQueries(QueryPage):
     """社会公用计量标准查询."""
 
     route_base = "/queries/standards"

@@ -35,21 +35,23 @@ from app.domain.ledger import range_text
 from app.domain.standard_documents import MOST, MOST_BYTES
 from app.domain.standards import HIGHEST, LONGEST, LONGEST_REASON, OTHER, SHORTEST_REASON, TOLD, Entry
 from app.domain.traces import MOST_CERTIFICATES
-from app.fabkit.actions import Selection, download, form_action, page_action
+from app.fabkit.actions import Selection, download, form_action, page_action, show_action
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
-from app.fabkit.formats import badge, due, label, mask_name
+from app.fabkit.formats import badge, due, label, mask_name, moment
 from app.fabkit.forms import SearchSelectField, SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import ModelPage, Section, Show, Table
+from app.fabkit.pages import DONE_BY, ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import MeasurementStandard, Organization, db
 from app.pages import outcomes, sheets
 from app.pages.options import by_institution, by_region
+from app.pages.outcomes import WHO
 from app.states import (
     ABOLISH,
     CHANGE_STANDARD,
     SEAL,
     STANDARD_LABELS,
+    STEP_LABELS,
     SUBMIT_STANDARD,
     SUBMITTED,
     SUPERSEDED,
@@ -315,7 +317,7 @@ class Standards(ModelPage):
         count = standards.delete_unapproved(selection.ids, g.principal)
         return ngettext("Deleted %(num)s row.", "Deleted %(num)s rows.", count)
 
-    @form_action("submit", _l("Submit for review"), icon="send", states=SUBMIT_STANDARD.sources)
+    @form_action("submit", _l("Submit"), icon="send", states=SUBMIT_STANDARD.sources)
     def submit(self, selection: Selection, _form: Any) -> str:
         outcome = standards.submit(selection.ids, g.principal)
         return told(_("Submitted %(done)s measurement standards.", done=outcome.done), outcome)
@@ -334,6 +336,21 @@ class Standards(ModelPage):
     def abolish(self, selection: Selection, form: SealForm) -> str:
         outcome = standards.abolish(selection.ids, form.reason.data or "", g.principal)
         return told(_("Abolished %(done)s measurement standards.", done=outcome.done), outcome)
+
+    @show_action("view", _l("Show"), icon="eye", template="show_dialog.html", size="xl")
+    def view(self, row_id: int) -> dict[str, Any]:
+        found = show(standards.find(row_id, g.principal) or abort(404))
+        return {"show": found, "dialog": {"summary": found.title}}
+
+    @show_action("reviews", _l("Review record"), icon="history", template="table_dialog.html", size="lg")
+    def reviews(self, row_id: int) -> dict[str, Any]:
+        found = standards.find(row_id, g.principal) or abort(404)
+        rows = [
+            [STEP_LABELS[event.step], moment(event.at), WHO(event.by_name), event.by_organization, event.reason]
+            for event in standards.reviews(found)
+        ]
+        heads = [_("Step"), _("Time"), DONE_BY, _("Organization of the person"), _("Opinion")]
+        return {"table": {"columns": heads, "rows": rows, "empty": _("No review is on record.")}}
 
     @page_action("trace", _l("Trace its certificates"), icon="certificate", permission="can_show")
     def trace(self, row_id: int) -> str:

@@ -15,10 +15,11 @@ from app.domain import regions, tasks
 from app.fabkit.filters import Choice, Condition, Dates, Switch
 from app.fabkit.formats import badge, label, mask_name, moment
 from app.fabkit.lists import Column, Lanes, Query, Source
-from app.fabkit.pages import DONE_BY, ModelPage, Section, Show
+from app.fabkit.pages import DONE_BY, Section, Show
 from app.models import Appointment, Event, Instrument, Organization, Region, Task
 from app.pages import outcomes, tasks as task_pages
 from app.pages.options import by_institution, by_item, by_region, by_unit
+from app.pages.queries import QueryPage
 from app.states import APPROVE, STEP_LABELS, TASK_LABELS, TASK_STEPS
 
 STEPS = {step.name: STEP_LABELS[step.name] for step in TASK_STEPS}
@@ -59,7 +60,7 @@ def _each(name: str, values: list[str]) -> Any:
     return func.unnest(literal(values, ARRAY(String))).table_valued(column(name, String)).render_derived()
 
 
-class StepQueries(ModelPage):
+class StepQueries(QueryPage):
     """办理记录."""
 
     route_base = "/queries/steps"

@@ -9,18 +9,19 @@ from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Choice, Condition, ContainsChinese, Search, SearchField, Switch, in_own
 from app.fabkit.formats import label, mask_name, mask_phone, yes_no
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import ModelPage, Show
-from app.models import Instrument, Organization, Region, UsingUnit
+from app.fabkit.pages import Show
+from app.models import Organization, Region, UsingUnit
 from app.pages import organizations as organization_pages
 from app.pages.options import by_item, by_region
 from app.pages.organizations import FACTS, NATURES, in_code
+from app.pages.queries import QueryPage
 
 OVERDUE = {"overdue": _l("Has overdue instruments"), "none": _l("Has no overdue instrument")}
 ACTIVE = {"yes": _l("In service"), "no": _l("Out of service")}
 
 
 def _with_overdue(value: str) -> Condition:
-    has = using_units.has_instruments(using_units.is_overdue())
+    has = using_units.has_instruments(using_units.is_overdue)
     return has if value == "overdue" else ~has
 
 
@@ -29,13 +30,13 @@ def _unit(condition: Condition) -> Condition:
     return exists().where(UsingUnit.organization_id == Organization.id, condition)
 
 
-class UnitQueries(ModelPage):
+class UnitQueries(QueryPage):
     """使用单位查询."""
 
     route_base = "/queries/units"
     class_permission_name = "UnitQueries"
     list_title = _l("Query of using units")
-    subtitle = _l("The using units at home in your area; their instruments elsewhere are not counted.")
+    subtitle = _l("The using units at home in your area, with all their instruments, wherever these are used.")
     empty = _l("No using unit matches.")
     source = Source(
         Organization,
@@ -54,7 +55,7 @@ class UnitQueries(ModelPage):
         Column("nature", FACTS["nature"], UsingUnit.nature, label(NATURES), css="nowrap"),
         Column("region", _l("Region"), Region.full_name),
         Column("instruments", _l("Instruments"), using_units.instruments(), css="number"),
-        Column("overdue", _l("Overdue instruments"), using_units.instruments(using_units.is_overdue()), css="number"),
+        Column("overdue", _l("Overdue instruments"), using_units.instruments(using_units.is_overdue), css="number"),
         Column("address", FACTS["address"], UsingUnit.address),
         Column("licence_no", FACTS["licence_no"], UsingUnit.licence_no, css="nowrap", hidden=True),
         Column("active", _l("Activated"), Organization.active, yes_no, css="nowrap", hidden=True),
@@ -63,7 +64,7 @@ class UnitQueries(ModelPage):
     )
     filters = (
         by_region(lambda code: Organization.region_code.startswith(regions.prefix(code))),
-        by_item(lambda kinds: using_units.has_instruments(Instrument.catalogue_item_id.in_(kinds))),
+        by_item(lambda kinds: using_units.has_instruments(lambda one: one.catalogue_item_id.in_(kinds))),
         Conditions(Organization, columns, "name credit_code nature licence_no address", {UsingUnit: _unit}),
         Choice("nature", FACTS["nature"], UsingUnit.nature, NATURES, within=_unit),
         Switch("overdue", _l("Verification"), None, OVERDUE, multiple=False, conditions=_with_overdue),

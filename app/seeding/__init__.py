@@ -12,7 +12,7 @@ from sqlalchemy import select
 from app.commands import step
 from app.domain import holidays, tallies
 from app.models import Organization, db
-from app.seeding import crew, desks, inspections, loading, month_ends, places, world
+from app.seeding import capacities, crew, desks, inspections, loading, month_ends, places, world
 from app.seeding.places import Place
 from app.seeding.world import World
 
@@ -45,6 +45,7 @@ def seed(instruments: int, seed: int, today: date | None = None) -> None:
         loading.set_identities(db.session.connection().connection)
         tallies.rebuild()
         month_ends.write(today or holidays.today())
+        capacities.write()
         db.session.commit()
 
 
