@@ -547,7 +547,7 @@ _INSPECTED = {"OwnInspections": "can_list can_show can_export answer report"}
 _ADMINISTRATOR = {
     "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
     "reset_password reset_second_factor",
-    "Organizations": "can_list can_show can_export can_add can_edit move merge disable enable",
+    "Organizations": "can_list can_show can_export can_add can_edit move merge disable enable admit turn_down",
     "Deadlines": "can_list",
     "Holidays": "can_list",
     "ProvinceRules": "can_list",
@@ -719,6 +719,7 @@ _DESKS = {
     ("certificate", "using_unit"): "Ledger",
     ("qualification", "institution"): "Staff",
     ("inspection", "authority"): "Inspections",
+    ("organization", "authority"): "Organizations",
     ("inspection", "institution"): "OwnInspections",
     ("inspection", "using_unit"): "OwnInspections",
 }

@@ -105,7 +105,7 @@ VIOLATED = {
     "one_version_per_number": _l("Somebody else has just changed this. Please look again."),
     "publication_rule_authority_id_key": _l("Somebody else has just changed this. Please look again."),
     "measurement_standard_change": _l("There is a change of this standard already."),
-    "organization_credit_code_key": _l("There is an organization with this credit code already."),
+    "one_credit_code_per_kind": _l("There is an organization with this credit code already."),
     "staff_member_account_id_key": _l("Somebody on a staff is linked to this account already."),
     "catalogue_item_level_number_valid_from_key": _l("There is an entry with this number from that day already."),
     "ab_user_username_key": _l("There is such an account already."),

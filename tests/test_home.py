@@ -151,7 +151,7 @@ def test_an_administrator_has_the_accounts_in_care(sign_in, rows):
     account(None, authority("330105"))
 
     assert figures(sign_in("CountyAdministrator", authority("330106")).get("/")) == {
-        "待分配角色账号": 1, "已锁定账号": 0,
+        "待核准单位": 0, "待分配角色账号": 1, "已锁定账号": 0,
     }  # fmt: skip
 
 

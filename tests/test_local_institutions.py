@@ -403,8 +403,8 @@ def test_a_sheet_enters_new_institutions_and_brings_known_ones_up_to_date(office
     ],
 )
 def test_a_sheet_with_a_problem_enters_nothing_and_comes_back(office, rows, line, column, value, sentence):
-    unit = using_unit("510104")
-    unit.credit_code = OTHER_CODE
+    elsewhere = institution("510104")
+    elsewhere.credit_code = OTHER_CODE
     rows.flush()
     before = rows.scalar(select(func.count()).select_from(Organization))
     names = list(line)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.domain import credit_codes
-from app.models import Account, AuditEntry, Captcha, Organization, UsingUnit
+from app.models import Account, AuditEntry, Captcha, Notification, Organization, UsingUnit
 from tests.conftest import from_outside
 from tests.factories import account, authority, institution, using_unit
 
@@ -92,17 +92,6 @@ def test_a_new_using_unit_is_founded_with_its_first_account(send, rows):
     assert (entry.subject_id, entry.region_code, PASSWORD in str(entry.detail)) == (person.id, "330106", False)
 
 
-def test_a_credit_code_of_another_kind_of_organization_is_told_beside_its_field(send, rows):
-    """It had ended as an error of the server; what was typed stays."""
-    institution().credit_code = CODE
-    rows.flush()
-
-    page = send(**UNIT, **PERSON)
-
-    assert (page.status_code, "已有组织使用" in page.text, UNIT["unit_name"] in page.text) == (422, True, True)
-    assert rows.scalar(select(func.count()).select_from(UsingUnit)) == 0
-
-
 @pytest.mark.parametrize(("kind", "make"), [("authority", lambda: authority("330106")), ("institution", institution)])
 def test_staff_choose_their_organization(send, rows, kind, make):
     home = make()
@@ -131,32 +120,19 @@ def test_an_organization_that_is_not_offered_is_refused(send, rows, what):
     assert accounts(rows) == []
 
 
-def test_a_known_unit_is_joined_and_keeps_its_own_data(send, rows):
-    known = using_unit("330203", "宁波港务集团")
-    known.credit_code = CODE
-
-    page = send(**UNIT, **PERSON)
-
-    assert page.status_code == 201
-    assert accounts(rows)[-1].organization_id == known.id
-    assert (known.name, known.region_code) == ("宁波港务集团", "330203")
-    assert rows.scalar(select(func.count()).select_from(Organization).where(Organization.kind == "using_unit")) == 1
-
-
 def without_what_differs(page):
     text = re.sub(r"laojie-\d{4}", "NAME", page.text)
     return re.sub(r'(name="csrf-token" content|value)="[^"]+"', "", text)
 
 
-def test_strangers_learn_nothing_about_who_is_known(send, rows):
+def test_strangers_learn_nothing_about_which_accounts_are_known(send, rows):
     first = send(**UNIT, **PERSON)
-    second = send(**UNIT, **PERSON)
-    unknown = send(
-        **{**UNIT, "credit_code": credit_code("91330106MA2CEXB6")}, **{**PERSON, "email": "other@example.cn"}
-    )
+    other = {**UNIT, "credit_code": credit_code("91330106MA2CEXB6")}
+    second = send(**other, **PERSON)
+    third = send(**{**UNIT, "credit_code": credit_code("91330106MA2CEXC4")}, **{**PERSON, "email": "other@example.cn"})
 
-    assert [page.status_code for page in (first, second, unknown)] == [201, 201, 201]
-    assert without_what_differs(first) == without_what_differs(second) == without_what_differs(unknown)
+    assert [page.status_code for page in (first, second, third)] == [201, 201, 201]
+    assert without_what_differs(first) == without_what_differs(second) == without_what_differs(third)
     names = [person.username for person in accounts(rows)]
     assert len(set(names)) == 3
 
@@ -274,6 +250,9 @@ def test_an_administrator_finds_who_waits(send, sign_in, rows):
     assert name in admin.get("/accounts/?state=registered").text
     assert name not in neighbour.get("/accounts/?state=registered").text
     admin.act("accounts", "give_role", [accounts(rows)[0].id], role="UsingUnitAdministrator")
+    assert accounts(rows)[0].roles == []  # first the unit itself is admitted
+    admin.act("organizations", "admit", [accounts(rows)[0].organization_id])
+    admin.act("accounts", "give_role", [accounts(rows)[0].id], role="UsingUnitAdministrator")
 
     assert [role.name for role in accounts(rows)[0].roles] == ["UsingUnitAdministrator"]
 
@@ -317,3 +296,92 @@ def test_every_region_has_its_authority_and_the_bingtuan_its_own(app, rows):
         by_jurisdiction["3301"].id,
     )
     assert {each.credit_code for each in by_jurisdiction.values()} == {None}
+
+
+# --- Units that nobody has looked at yet, and units that are known --------------------------------
+
+
+def unit_of(rows):
+    return rows.get(Organization, accounts(rows)[-1].organization_id)
+
+
+def test_a_new_unit_waits_for_the_authority_of_its_place_and_is_then_admitted(send, rows, sign_in):
+    boss = sign_in("CountyAdministrator", authority("330106"))
+    page = send(**UNIT, **PERSON)
+    unit, person = unit_of(rows), accounts(rows)[-1]
+
+    assert "须先经所在地市场监督管理部门核准" in page.text
+    assert (unit.active, unit.awaiting_since is not None) == (False, True)
+    assert "待核准单位" in boss.get("/").text
+    assert "杭州老街面馆有限公司" in boss.get("/organizations/?state=awaiting").text
+    told = select(Notification.kind, Notification.account_id).where(Notification.subject == "organization")
+    assert rows.execute(told).all() == [("found", boss.account.id)]
+    founded = rows.scalars(select(AuditEntry).where(AuditEntry.action == "found")).one()
+    assert (founded.subject_id, founded.by_name) == (unit.id, "赵小禾")
+
+    assert boss.act("organizations", "admit", [unit.id]).status_code == 204
+    rows.expire_all()
+    assert (unit.active, unit.awaiting_since) == (True, None)
+    assert rows.scalars(select(Notification.kind).where(Notification.account_id == person.id)).all() == ["admitted"]
+
+
+def test_a_unit_that_is_turned_down_stays_out_and_says_why(send, rows, sign_in):
+    boss = sign_in("CountyAdministrator", authority("330106"))
+    send(**UNIT, **PERSON)
+    unit = unit_of(rows)
+
+    assert boss.act("organizations", "turn_down", [unit.id], reason="x").status_code == 422
+    assert boss.act("organizations", "turn_down", [unit.id], reason="单位名称与信用代码不符").status_code == 204
+    rows.expire_all()
+    assert (unit.active, unit.awaiting_since) == (False, None)
+    entry = rows.scalars(select(AuditEntry).where(AuditEntry.action == "turn_down")).one()
+    assert entry.detail == {"reason": "单位名称与信用代码不符"}
+
+
+def test_a_unit_that_waits_is_not_enabled_by_the_way_and_no_neighbour_admits_it(send, rows, sign_in):
+    boss = sign_in("CountyAdministrator", authority("330106"))
+    neighbour = sign_in("CountyAdministrator", authority("330105"))
+    send(**UNIT, **PERSON)
+    unit = unit_of(rows)
+
+    boss.act("organizations", "enable", [unit.id])
+    neighbour.act("organizations", "admit", [unit.id])
+    rows.expire_all()
+    assert (unit.active, unit.awaiting_since is not None) == (False, True)
+
+
+def test_nobody_of_a_unit_that_waits_does_anything(send, rows, enter):
+    send(**UNIT, **PERSON)
+    person = enter(accounts(rows)[-1])
+    assert [person.get(url).status_code for url in ("/ledger/", "/progress/", "/appointments/")] == [403] * 3
+
+
+def test_a_known_code_shows_its_name_and_is_joined_only_when_confirmed(send, rows):
+    unit = using_unit(name="真实单位有限公司")
+    unit.credit_code = CODE
+
+    asked = send(**{**UNIT, **PERSON, "unit_name": "假冒单位名称"})
+    assert (asked.status_code, "该信用代码已登记为“真实单位有限公司”" in asked.text) == (422, True)
+    assert f'name="confirmed_id" value="{unit.id}"' in asked.text
+    assert accounts(rows) == []
+
+    joined = send(**{**UNIT, **PERSON}, confirmed_id=str(unit.id))
+    assert (joined.status_code, accounts(rows)[-1].organization_id) == (201, unit.id)
+    assert "须先经" not in joined.text
+    assert (unit.name, unit.active) == ("真实单位有限公司", True)
+
+
+@pytest.mark.parametrize("forged", ["999999", "x", "-1", ""])
+def test_confirming_another_unit_confirms_nothing(send, rows, forged):
+    using_unit(name="真实单位有限公司").credit_code = CODE
+    assert send(**UNIT, **PERSON, confirmed_id=forged).status_code == 422
+    assert accounts(rows) == []
+
+
+def test_an_institution_registers_as_a_using_unit_too(send, rows):
+    lab = institution(name="浙江省人民医院计量中心")
+    lab.credit_code = CODE
+    rows.flush()
+
+    assert send(**UNIT, **PERSON).status_code == 201
+    assert (unit_of(rows).kind, unit_of(rows).credit_code) == ("using_unit", CODE)

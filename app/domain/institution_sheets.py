@@ -176,15 +176,15 @@ def _is_count(value: Any) -> bool:
 
 
 def _known(codes: list[str], by: Principal) -> dict[str, Any]:
-    """The organizations with these credit codes; `mine` tells whether one is an institution in one's care."""
+    """The institutions with these credit codes; `mine` tells whether one is an institution in one's care."""
     mine = func.coalesce(local_institutions.in_care(by), False).label("mine")
     found = (
         select(Organization.credit_code, Organization.id, Organization.region_code, Organization.revision, mine)
         .add_columns(Institution.standing)
         .outerjoin(Institution, Institution.organization_id == Organization.id)
-        .where(Organization.credit_code.in_(codes))
+        .where(Organization.credit_code.in_(codes), Organization.kind == "institution")
     )
-    with seeing(EVERYTHING):  # a credit code is taken whoever has it, a using unit elsewhere too
+    with seeing(EVERYTHING):  # a credit code is taken whoever has it, elsewhere too
         return {row.credit_code: row for row in db.session.execute(found)}
 
 

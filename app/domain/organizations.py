@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 
 from app import access, audit
 from app.access import EVERYTHING, Principal, covers, seeing
-from app.domain import credit_codes, institution_versions, reasons, regions, sessions
+from app.domain import credit_codes, institution_versions, notifications, reasons, regions, sessions
 from app.errors import RuleError, Stale
 from app.models import Account, Institution, Organization, Region, Task, UsingUnit, db
 from app.states import AT_INSTITUTION, AWAITING_AUTHORITY, CLOSED
@@ -400,13 +400,50 @@ def enable(chosen: Chosen, by: Principal) -> Outcome:
     return _switched(chosen, ids, "enable", by, active=True)
 
 
-def _held(chosen: Chosen, by: Principal, *, active: bool) -> list[int]:
+def admit(chosen: Chosen, by: Principal) -> Outcome:
+    """核准: let units that registered by themselves take part; their people are told."""
+    hold_tree()
+    ids = _held(chosen, by, active=False, awaiting=True)
+    _refuse_doubles(ids)
+    outcome = _switched(chosen, ids, "admit", by, active=True)
+    notifications.tell(_accounts_of(ids), "admitted")
+    return outcome
+
+
+def turn_down(chosen: Chosen, reason: str, by: Principal) -> Outcome:
+    """不予核准: leave units that registered by themselves out, with a reason; they stay disabled."""
+    reason = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
+    hold_tree()
+    ids = _held(chosen, by, active=False, awaiting=True)
+    outcome = _switched(chosen, ids, "turn_down", by, active=False, reason=reason)
+    notifications.tell(_accounts_of(ids), "turned_down")
+    return outcome
+
+
+def _accounts_of(ids: list[int]) -> list[int]:
+    return list(db.session.scalars(select(Account.id).where(Account.organization_id.in_(ids)).order_by(Account.id)))
+
+
+def authority_of(region_code: str) -> Organization | None:
+    """The active authority responsible for a region: its own, else the nearest above it."""
+    above = [region_code[:length] for length in (6, 4, 2, 0)]
+    found: Organization | None = db.session.scalar(
+        select(Organization)
+        .where(Organization.kind == "authority", Organization.active, Organization.jurisdiction.in_(above))
+        .order_by(func.length(Organization.jurisdiction).desc(), Organization.id)
+        .limit(1)
+    )
+    return found
+
+
+def _held(chosen: Chosen, by: Principal, *, active: bool, awaiting: bool = False) -> list[int]:
     """Those of the chosen that the person manages and that are in the state; nobody else's until the end."""
     mine = select(Organization.id).where(
         is_chosen(Organization.id, chosen),
         access.manages(by)(Organization),
         Organization.active.is_(active),
         Organization.merged_into_id.is_(None),
+        Organization.awaiting_since.is_not(None) if awaiting else Organization.awaiting_since.is_(None),
     )
     ids = list(db.session.scalars(mine.order_by(Organization.id).limit(MOST_AT_ONCE + 1).with_for_update()))
     if len(ids) > MOST_AT_ONCE:
@@ -421,7 +458,7 @@ def _switched(
     switched = (
         update(Organization)
         .where(Organization.id.in_(ids))
-        .values(active=active, revision=Organization.revision + 1)
+        .values(active=active, awaiting_since=None, revision=Organization.revision + 1)
         .returning(Organization.id, Organization.name)
         .execution_options(synchronize_session=False)
     )

@@ -1,7 +1,8 @@
 """账号注册: an account that a stranger asks for. It has no role, so it sees nothing until an administrator gives one.
 
-Nothing in the outcome tells whether a name, a unit or an address was known before: the account name gets four digits of
-its own, a unit that exists is joined and one that does not is founded, and the answer is the same.
+Nothing in the outcome tells whether an account or an address was known before: the account name gets four digits of its
+own. A unit that is registered with its credit code is named, and joined once the person says that it is the own one;
+another one is founded, and waits until the authority of its place admits it.
 """
 
 import secrets
@@ -10,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, literal, or_, select
 
 from app import access, audit
-from app.domain import accounts, credit_codes, passwords
+from app.access import Principal
+from app.domain import accounts, credit_codes, notifications, organizations, passwords
 from app.errors import RuleError
 from app.models import Account, Organization, UsingUnit, db
 from app.workflow import count
@@ -68,14 +70,33 @@ def register_staff(kind: str, organization_id: int, person: Person, account_name
     return _registered(home, person, account_name, password)
 
 
-def register_for_unit(unit: Unit, person: Person, account_name: str, password: str) -> Account:
-    """An account at a using unit: the one with this credit code, else a new one."""
+class KnownUnit(RuleError):
+    """A unit is registered with this credit code: is it the person's?"""
+
+    def __init__(self, unit: Organization):
+        text = _(
+            "This credit code is registered for %(name)s (%(place)s). Please confirm below that this is your unit.",
+            name=unit.name,
+            place=unit.region.full_name,
+        )
+        super().__init__(text, field="credit_code")
+        self.id, self.name = unit.id, unit.name
+
+
+def register_for_unit(
+    unit: Unit, person: Person, account_name: str, password: str, confirmed_id: int | None = None
+) -> Account:
+    """An account at a using unit: the one with this credit code, else a new one, which waits to be admitted.
+
+    Raises KnownUnit unless the person has confirmed that the registered one is the own one.
+    """
     wrong = credit_codes.problem(unit.credit_code) if unit.credit_code else None
     if wrong:
         raise RuleError(wrong, field="credit_code")
-    if unit.credit_code and _is_of_another_kind(unit.credit_code):
-        raise RuleError(_("There is an organization with this credit code already."), field="credit_code")
-    return _registered(_known(unit) or _founded(unit, person), person, account_name, password)
+    known = _known(unit)
+    if known is not None and known.id != confirmed_id:
+        raise KnownUnit(known)
+    return _registered(known or _founded(unit, person), person, account_name, password)
 
 
 def install_administrator(username: str, person: Person, password: str) -> Account:
@@ -99,11 +120,6 @@ def _known(unit: Unit) -> Organization | None:
     return known
 
 
-def _is_of_another_kind(credit_code: str) -> bool:
-    other = select(Organization.id).where(Organization.credit_code == credit_code, Organization.kind != "using_unit")
-    return db.session.scalar(other) is not None
-
-
 def _founded(unit: Unit, person: Person) -> Organization:
     new = Organization(
         kind="using_unit",
@@ -112,6 +128,8 @@ def _founded(unit: Unit, person: Person) -> Organization:
         region_code=unit.region_code,
         path="/",
         credit_code=unit.credit_code or None,
+        active=False,
+        awaiting_since=datetime.now(UTC),
     )
     db.session.add(new)
     db.session.flush()
@@ -126,6 +144,11 @@ def _founded(unit: Unit, person: Person) -> Organization:
     )
     db.session.add(details)
     count("organization", [new.id])
+    audit.record("found", "organization", new.id, new.name, by=Principal(name=person.name, region_code=new.region_code))
+    authority = organizations.authority_of(new.region_code)
+    if authority is not None:
+        row = select(literal(authority.id).label("organization_id"), literal(new.id).label("id"))
+        notifications.remind(row, "found", "organization", "authority")
     return new
 
 

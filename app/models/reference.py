@@ -47,7 +47,8 @@ class Organization(Model):
     """An authority, a verification institution or a using unit.
 
     `path` is '/1/7/' from the root down; `jurisdiction` of an authority is the beginning of the region codes
-    it is responsible for: '' (all), '33', '3301' or '330106'.
+    it is responsible for: '' (all), '33', '3301' or '330106'. `awaiting_since` is when somebody who registered founded
+    it; until the authority of its place admits it, it is not active.
     """
 
     __tablename__ = "organization"
@@ -56,6 +57,10 @@ class Organization(Model):
         CheckConstraint(one_of("level", ("nation", "province", "city", "county")), name="known_level"),
         CheckConstraint("(kind = 'authority') = (jurisdiction IS NOT NULL)", name="jurisdiction_of_authorities"),
         CheckConstraint("merged_into_id IS NULL OR NOT active", name="merged_is_not_active"),
+        CheckConstraint("awaiting_since IS NULL OR NOT active", name="awaiting_is_not_active"),
+        # A hospital with a metrology centre is an institution and a using unit.
+        UniqueConstraint("kind", "credit_code", name="one_credit_code_per_kind"),
+        Index("organization_awaiting", "region_code", "kind", postgresql_where=text("awaiting_since IS NOT NULL")),
         Index("organization_path", "path", postgresql_ops={"path": "text_pattern_ops"}),
         Index("organization_region", "kind", "region_code"),
         Index("organization_home", "region_code", "kind", "level", postgresql_ops={"region_code": "text_pattern_ops"}),
@@ -76,9 +81,10 @@ class Organization(Model):
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"), index=True)
     path: Mapped[str] = mapped_column(String(200))
     jurisdiction: Mapped[str | None] = mapped_column(RegionCode)
-    credit_code: Mapped[str | None] = mapped_column(String(18), unique=True)
+    credit_code: Mapped[str | None] = mapped_column(String(18), index=True)
     active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"))
+    awaiting_since: Mapped[datetime | None] = mapped_column(Moment)
     revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
     region: Mapped[Region] = relationship()

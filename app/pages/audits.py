@@ -44,6 +44,9 @@ ACTIONS = {
     "move": _l("Moved"),
     "merge": _l("Merged"),
     "disable": _l("Disabled"),
+    "found": _l("Founded by registration"),
+    "admit": _l("Admitted"),
+    "turn_down": _l("Turned down"),
     "enable": _l("Enabled"),
     "export": _l("Exported"),
     "download": _l("Taken away"),
@@ -63,7 +66,10 @@ ACTIONS = {
     "tell": _l("Parties told"),
     **{name: words for name, words in STEP_LABELS.items() if name != "reveal"},
 }
-_STYLES = {"disable": "warning", "merge": "danger", "enable": "success", "add": "success"}
+_STYLES = {
+    "disable": "warning", "merge": "danger", "enable": "success", "add": "success", "admit": "success",
+    "turn_down": "danger",
+}  # fmt: skip
 SUBJECTS = {
     "account": _l("Account"),
     "organization": _l("Organization"),

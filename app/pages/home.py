@@ -26,6 +26,7 @@ from app.pages.inbox import Inbox
 from app.pages.inspections import Inspections
 from app.pages.ledger import Ledger
 from app.pages.local_institutions import LocalInstitutions
+from app.pages.organizations import Organizations
 from app.pages.own_inspections import OwnInspections
 from app.pages.progress import Progress
 from app.pages.publications import Publications
@@ -70,6 +71,7 @@ WAITING = (
     Waiting(_l("Rectifications past the deadline"), Inspections, "whose=office&due=past", "recheck", late=True),
     Waiting(_l("Standards that end in 30 days"), Standards, "ending=30", "edit"),
     Waiting(_l("Authorizations that end in 180 days"), LocalInstitutions, "ending=180", "can_edit"),
+    Waiting(_l("Units that wait to be admitted"), Organizations, "state=awaiting", "admit"),
     Waiting(_l("Accounts that wait for a role"), Accounts, "state=registered", "give_role"),
     Waiting(_l("Accounts that are locked"), Accounts, "state=locked", "unlock"),
     Waiting(_l("Tasks to answer"), Inbox, "state=offered", "accept"),

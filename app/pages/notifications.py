@@ -71,6 +71,9 @@ TEXTS: dict[tuple[str, ...], Any] = {
         }.items()
     },
     ("role_given", "account"): _l("You were given a role"),
+    ("found", "authority"): _l("Units that registered by themselves wait to be admitted"),
+    ("admitted", "account"): _l("Your unit was admitted"),
+    ("turned_down", "account"): _l("Your unit was not admitted; please ask the authority of its place"),
     ("role_taken", "account"): _l("A role was taken from you"),
     ("password_reset", "account"): _l("An administrator has given you a new password"),
     ("password_changed", "account"): _l("Your password was changed; access keys made before are no longer valid"),
@@ -98,6 +101,7 @@ PAGES = {
     ("inspection", "institution"): "/own-inspections/",
     ("inspection", "using_unit"): "/own-inspections/",
     ("account", "account"): "/me/",
+    ("organization", "authority"): "/organizations/",
     ("job", "account"): "/jobs/",
 }
 READ = {"unread": _l("Unread"), "read": _l("Read")}

@@ -48,8 +48,13 @@ LEVELS = {
     "city": _l("City level"),
     "county": _l("County level"),
 }
-ACTIVE, DISABLED, MERGED = "active", "disabled", "merged"
-STATES = {ACTIVE: _l("In service"), DISABLED: _l("Out of service"), MERGED: _l("Merged away")}
+ACTIVE, AWAITING, DISABLED, MERGED = "active", "awaiting", "disabled", "merged"
+STATES = {
+    ACTIVE: _l("In service"),
+    AWAITING: _l("Waits to be admitted"),
+    DISABLED: _l("Out of service"),
+    MERGED: _l("Merged away"),
+}
 DESIGNATIONS = {
     "statutory": _l("Statutory institution"),
     "authorized": _l("Authorized institution"),
@@ -257,13 +262,27 @@ class DisableForm(FlaskForm):
     )
 
 
+class TurnDownForm(FlaskForm):
+    reason = reason_field(
+        _l("Reason for turning down"),
+        SHORTEST_REASON,
+        LONGEST_REASON,
+        (_l("The name does not belong to this credit code."), _l("The unit is registered already.")),
+    )
+
+
 # --- The list ------------------------------------------------------------------------------------
 
 Superior = aliased(Organization, name="superior")
 _named = aliased(Organization, name="named")
 # Place by place, and at each the authority, the institutions, the using units: as the alphabet has it.
 place_and_kind = Organization.region_code.concat(Organization.kind)
-STATE = case((Organization.merged_into_id.is_not(None), MERGED), (Organization.active, ACTIVE), else_=DISABLED)
+STATE = case(
+    (Organization.merged_into_id.is_not(None), MERGED),
+    (Organization.active, ACTIVE),
+    (Organization.awaiting_since.is_not(None), AWAITING),
+    else_=DISABLED,
+)
 
 
 def _in_region(code: str) -> Any:
@@ -289,13 +308,24 @@ class _InName(ContainsChinese):
 def _in_state(state: str) -> Any:
     if state == ACTIVE:
         return Organization.active
+    awaiting = Organization.awaiting_since.is_not(None)
+    if state == AWAITING:
+        return awaiting
     merged = Organization.merged_into_id.is_not(None)
-    return and_(~Organization.active, merged if state == MERGED else ~merged)
+    return and_(~Organization.active, merged if state == MERGED else and_(~merged, ~awaiting))
 
 
 def in_code(term: str) -> Found:
     condition = Begins(Organization.credit_code).by_index(term.upper())
     return Found(condition, condition)
+
+
+def _state_of(row: Organization) -> str:
+    if row.merged_into_id:
+        return MERGED
+    if row.active:
+        return ACTIVE
+    return AWAITING if row.awaiting_since else DISABLED
 
 
 def told(text: str, outcome: Outcome) -> str:
@@ -495,6 +525,17 @@ class Organizations(ModelPage):
         outcome = organizations.enable(selection.ids, g.principal)
         return told(_("Enabled %(done)s organizations.", done=outcome.done), outcome)
 
+    @form_action("admit", _l("Admit"), icon="user-check", style="success", states=frozenset({AWAITING}))
+    def admit(self, selection: Selection, _form: Any) -> str:
+        outcome = organizations.admit(selection.ids, g.principal)
+        return told(_("Admitted %(done)s units; their people have been told.", done=outcome.done), outcome)
+
+    @form_action("turn_down", _l("Turn down"), icon="user-x", style="danger", form=TurnDownForm,
+                 states=frozenset({AWAITING}))  # fmt: skip
+    def turn_down(self, selection: Selection, form: Any) -> str:
+        outcome = organizations.turn_down(selection.ids, form.reason.data, g.principal)
+        return told(_("Turned down %(done)s units; their people have been told.", done=outcome.done), outcome)
+
     def _row(self, selection: Selection) -> Organization:
         return organizations.managed(selection.only_id(), g.principal) or abort(404)
 
@@ -561,7 +602,7 @@ class Organizations(ModelPage):
         row = organizations.managed(row_id, g.principal)
         if row is None:
             return None
-        state = MERGED if row.merged_into_id else ACTIVE if row.active else DISABLED
+        state = _state_of(row)
         return Show(
             id=row.id,
             title=row.name,

@@ -6,15 +6,16 @@ from typing import Any
 from flask import g, redirect, request, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from wtforms import BooleanField, PasswordField, RadioField, SelectField, StringField
+from wtforms import BooleanField, HiddenField, PasswordField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import Email, EqualTo, InputRequired, Length, Optional, Regexp, StopValidation
 
 from app import access
 from app.access import EVERYTHING
 from app.domain import attempts, credit_codes, passwords, regions, registration
-from app.domain.registration import Person, Unit
+from app.domain.registration import KnownUnit, Person, Unit
 from app.errors import RuleError
+from app.fabkit.filters import is_number
 from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, trimmed
 from app.fabkit.pages import Page
 from app.models import db
@@ -73,9 +74,10 @@ class RegistrationForm(CaptchaForm):
         _l("Unified social credit code"),
         filters=[lambda value: trimmed(value).upper()],
         description=_l(
-            "18 characters, as on the licence. If your unit is known already, its own data stay as they are."
+            "18 characters, as on the licence. If your unit is registered already, its own data stay as they are."
         ),
     )
+    confirmed_id = HiddenField(filters=[lambda value: value if is_number(value or "") else None])
     unit_name = StringField(
         _l("Name of the unit"),
         [_For("using_unit", message=_l("Please give the name of the unit.")), Length(2, 200)],
@@ -143,6 +145,9 @@ class RegistrationForm(CaptchaForm):
         wrong = credit_codes.problem(field.data) if field.data else None
         if wrong:
             raise StopValidation(wrong)
+
+    # What the credit code is registered for, while it is asked whether that is the person's own unit.
+    known_unit: KnownUnit | None = None
 
     def names(self) -> list[str]:
         """What a password of this person must not contain."""
@@ -222,15 +227,20 @@ class Registration(Page):
         name, password = str(form.account_name.data), str(form.password.data)
         with access.seeing(EVERYTHING):
             if form.kind.data == "using_unit":
-                account = registration.register_for_unit(form.unit(), form.person(), name, password)
+                confirmed_id = int(form.confirmed_id.data) if form.confirmed_id.data else None
+                account = registration.register_for_unit(form.unit(), form.person(), name, password, confirmed_id)
             else:
                 home = form.organization_id.row_id or 0
                 account = registration.register_staff(str(form.kind.data), home, form.person(), name, password)
             db.session.commit()
-            return self.render_template("registration/done.html", account_name=account.username), 201
+            home = account.organization
+            waits = bool(home and home.awaiting_since)
+            return self.render_template("registration/done.html", account_name=account.username, waits=waits), 201
 
     def _told(self, form: RegistrationForm, refusal: RuleError) -> str | None:
-        """Beside its field, if the refusal names one."""
+        """Beside its field, if the refusal names one; of a known unit with the question whether it is the own."""
+        if isinstance(refusal, KnownUnit):
+            form.known_unit = refusal
         if refusal.field and refusal.field in form:
             form[refusal.field].errors = [str(refusal)]
             return None
