@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import aliased
 
 from app import access, demo, seeding
-from app.domain import credit_codes, holidays, matching, month_ends, tallies
+from app.domain import credit_codes, holidays, matching, month_ends, proposals, tallies
 from app.models import (
     Account,
     Appointment,
@@ -170,7 +170,7 @@ def test_every_institution_has_its_first_version(seeded):
 
 
 def test_most_waiting_tasks_have_an_able_institution_and_the_others_lack_everything_there_is(seeded):
-    found = matching.proposal(waiting())
+    found = proposals.proposal(waiting())
     assert 0.6 < found.matched / found.total < 0.95
     assert set(found.lacking) == set(range(matching.ABLE))
 
@@ -186,7 +186,7 @@ def test_the_seeded_market_agrees_with_matching(seeded):
         bool(common.market.able(known[region], kinds[name, model]))
         for region, name, model in seeded.execute(tasks.where(Task.id.in_(waiting())))
     ]
-    assert sum(able) == matching.proposal(waiting()).matched
+    assert sum(able) == proposals.proposal(waiting()).matched
 
 
 # --- Instruments and certificates ----------------------------------------------------------------

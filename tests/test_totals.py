@@ -64,15 +64,15 @@ def book_and_so_on() -> None:
     db.session.expire_all()
     of_them = select(Task.id).where(Task.instrument_id.in_([one.id for one in booked])).order_by(Task.instrument_id)
     meter, other, cuff = db.session.scalars(of_them)
-    reason = {"reason": "量程超出本机构授权范围"}
-    fire(RETURN, [meter, other], EVERYTHING, institution_id=None, **reason)
+    reason = "量程超出本机构授权范围"
+    fire(RETURN, [meter, other], EVERYTHING, institution_id=None, reason=reason)
     fire(RESUBMIT, [meter], EVERYTHING, institution_id=lab.id)
     fire(RESUBMIT_UNMATCHED, [other], EVERYTHING, institution_id=None)
     fire(ASSIGN, [cuff], EVERYTHING, institution_id=lab.id)
     fire(TIME_OUT, [cuff], EVERYTHING, institution_id=None)
     fire(WITHDRAW, [other], EVERYTHING)
     fire(ACCEPT, [meter], EVERYTHING)
-    fire(REFUSE, [returned.id], EVERYTHING, **reason)
+    fire(REFUSE, [returned.id], EVERYTHING, reason=reason)
 
 
 def total(page):
