@@ -214,10 +214,11 @@ tally = AppGroup("tally", help="Counts that are kept, not made.")
 
 @tally.command("verify")
 def tally_verify() -> None:
-    """Compare the tallies with a full count; exit 1 if they differ."""
-    from app.domain import tallies
+    """Compare the tallies with a full count, and month ends by kind with those by region; exit 1 if they differ."""
+    from app.domain import month_ends, tallies
 
-    rows = tallies.differences()
+    with seeing(EVERYTHING):
+        rows = [*tallies.differences(), *(("month_end", *row) for row in month_ends.differences())]
     for row in rows:
         click.echo(" ".join(str(value) for value in row))
     click.echo("differences: " + str(len(rows)))

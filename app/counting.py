@@ -23,12 +23,25 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.models import Instrument
-from app.states import APPROVE, AWAITING_AUTHORITY, DRAFT, FILED, IN_USE, PENDING, VALID
+from app.states import (
+    APPROVE,
+    AWAITING_AUTHORITY,
+    DRAFT,
+    FILED,
+    IN_USE,
+    PENDING,
+    RESUBMIT,
+    SUBMIT,
+    UNASSIGNED,
+    VALID,
+)
 
 ZONE = "Asia/Shanghai"
 PASSED, FAILED = "passed", "failed"
 IN_TIME, LATE = "in_time", "late"
 BEYOND = "beyond"
+UNMATCHED = "_unmatched"
+BOOKED = "booked"
 ACTIVE, DISABLED = "active", "disabled"
 
 
@@ -91,6 +104,12 @@ def _runs_out(instrument: Any) -> ColumnElement[bool]:
 def _running_out(instrument: Any) -> dict[str, Any]:
     cycle = cast(func.coalesce(instrument.cycle_months, 0), String)
     return {"month": month_of(instrument.valid_until), "state": cycle}
+
+
+def done(event: Any) -> Any:
+    """SQL: the step of a task; of what was submitted it tells apart what no institution was found for."""
+    unplaced = and_(event.step.in_((SUBMIT.name, RESUBMIT.name)), event.to_state == UNASSIGNED)
+    return case((unplaced, event.step.concat(UNMATCHED)), else_=event.step)
 
 
 def ended(event: Any) -> ColumnElement[bool]:
@@ -218,6 +237,15 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
             frozenset({_FILING, _USE, _UNTIL}),
         ),
     ),
+    # 预约数: what was submitted, by the month of its application.
+    "appointment": (
+        Subject(
+            BOOKED,
+            lambda row: {**_place(row), "month": month(row.applied_at), "state": BOOKED},
+            lambda row: row.submitted,
+            frozenset(),
+        ),
+    ),
     "certificate": (
         Subject("result", lambda row: {**_place(row), **_result(row)}, _in_force),
         Subject(
@@ -236,7 +264,7 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
         Subject(
             "work",
             lambda row: {
-                **_place(row), "institution_id": row.institution_id, "month": month(row.at), "state": row.step,
+                **_place(row), "institution_id": row.institution_id, "month": month(row.at), "state": done(row),
             },
             lambda row: row.subject == "task",
             frozenset(),
@@ -253,7 +281,7 @@ SUBJECTS: dict[str, tuple[Subject, ...]] = {
         # The same of cities as a whole: a province or the nation has many institutions and counties.
         Subject(
             "work_city",
-            lambda row: {**_city(row), "month": month(row.at), "state": row.step},
+            lambda row: {**_city(row), "month": month(row.at), "state": done(row)},
             lambda row: row.subject == "task",
             frozenset(),
         ),

@@ -27,6 +27,7 @@ from app.access import Principal
 from app.counting import SUBJECTS
 from app.models import (
     Account,
+    Appointment,
     Capability,
     CatalogueItem,
     Certificate,
@@ -172,6 +173,7 @@ def _moved_task(
 
 MODELS: dict[str, Any] = {
     "task": Task,
+    "appointment": Appointment,
     "instrument": Instrument,
     "certificate": Certificate,
     "capability": Capability,
@@ -370,6 +372,7 @@ def _work(step: Step, moved: Any, payload: Any) -> list[Any]:
     written = {
         "at": func.now(),
         "step": literal(step.name),
+        "to_state": literal(step.target),
         "subject": literal("task"),
         "institution_id": func.coalesce(moved.c.institution_id, moved.c.previous_institution_id),
         "payload": payload,

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import select
+from sqlalchemy import exists, select, update
 
 from app.domain import holidays
 from app.domain.checklists import ITEMS
@@ -216,6 +216,7 @@ def task(
     """A task in a state with everything that the state needs."""
     owner = unit or (db.session.get(Organization, order.using_unit_id) if order else None) or using_unit(region)
     order = order or appointment(region, owner)
+    order.submitted = order.submitted or state != DRAFT
     what = what or instrument(region, owner)
     holder = to or (institution(region) if state not in {DRAFT, UNASSIGNED} else None)
     waiting = state in AWAITING_AUTHORITY or state == DRAFT
@@ -242,6 +243,12 @@ def task(
             **filled,
         )
     )
+
+
+def submit_orders() -> None:
+    """Mark the orders of which a task was submitted by its step alone."""
+    of_order = exists().where(Task.appointment_id == Appointment.id, Task.state != DRAFT)
+    db.session.execute(update(Appointment).where(of_order).values(submitted=True))
 
 
 def account(role: str | None, organization: Organization | None, **values: Any) -> Account:

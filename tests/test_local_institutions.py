@@ -8,7 +8,7 @@ from openpyxl import Workbook, load_workbook
 from sqlalchemy import func, select
 
 from app.access import PUBLIC, Principal, seeing
-from app.domain import institution_versions, matching
+from app.domain import institution_versions, matching, proposals
 from app.models import Capability, Event, Institution, InstitutionVersion, Notification, Organization, db
 from app.seeding.organizations import credit_code
 from app.states import (
@@ -190,11 +190,11 @@ def test_every_standing_and_step_has_a_word():
 def test_a_suspended_institution_is_offered_nothing_until_it_is_reinstated(office, rows):
     lab = able_institution(range_unit="mm")
     waiting = task(RETURNED)
-    assert matching.proposal([waiting.id]).matched == 1
+    assert proposals.proposal([waiting.id]).matched == 1
 
     office.act("local-institutions", "suspend", [lab.id], reason="监督检查责令停止")
 
-    assert matching.proposal([waiting.id]).matched == 0
+    assert proposals.proposal([waiting.id]).matched == 0
     assert [each.id for each in matching.candidates([waiting.id])[0]] == [
         each.id for each in rows.scalars(select(Organization).where(Organization.kind == "institution"))
         if each.id != lab.id
@@ -202,7 +202,7 @@ def test_a_suspended_institution_is_offered_nothing_until_it_is_reinstated(offic
     forced = office.act("assignments", "assign", [waiting.id], institution_id=lab.id, reason="附近只有这一家机构能检")
     assert (forced.status_code, states(waiting)) == (422, [RETURNED])
     office.act("local-institutions", "reinstate", [lab.id])
-    assert matching.proposal([waiting.id]).matched == 1
+    assert proposals.proposal([waiting.id]).matched == 1
 
 
 def test_a_suspended_institution_finishes_what_it_has(sign_in, office):

@@ -185,3 +185,15 @@ def test_another_kind_is_another_line(sign_in, rows, monkeypatch):
     found = figures(past(sign_in("Analyst", authority("33")), "/oversight/kinds/", by="kind"))
 
     assert {name: line["due"] for name, line in found.items()} == {"水表": "1", BLOOD_PRESSURE: "2"}
+
+
+def test_verifying_the_tallies_tells_month_ends_that_differ_by_kind_and_by_region(app, november, rows):
+    right = app.test_cli_runner().invoke(args=["tally", "verify"])
+    wrong = rows.scalars(select(MonthEnd).where(MonthEnd.subject == "due_kind", MonthEnd.city_code == "330100")).first()
+    wrong.amount += 1
+    rows.flush()
+
+    told = app.test_cli_runner().invoke(args=["tally", "verify"])
+
+    assert (right.exit_code, right.output) == (0, "differences: 0\n")
+    assert (told.exit_code, told.output) == (1, "month_end 2026-10-01 330100 valid 4 5\ndifferences: 1\n")

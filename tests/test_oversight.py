@@ -92,7 +92,7 @@ def test_the_business_is_what_the_history_tells(sign_in, world, office, prefix, 
 
 
 STEPS_OF = {
-    "business": {"applied", "assigned", "accepted", "returned", "refused", "recorded", "certified", "late"},
+    "business": {"applied", "offered", "assigned", "accepted", "returned", "refused", "recorded", "certified", "late"},
     "acceptance": {"offered", "accepted", "returned", "timed_out", "withdrawn"},
     "quantity": {"recorded", "certified", "late"},
 }

@@ -12,15 +12,17 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import aliased
 
 from app import access, demo, seeding
-from app.domain import credit_codes, holidays, matching, tallies
+from app.domain import credit_codes, holidays, matching, month_ends, proposals, tallies
 from app.models import (
     Account,
+    Appointment,
     Certificate,
     Event,
     Inspection,
     Institution,
     InstitutionVersion,
     Instrument,
+    MonthEnd,
     Organization,
     Task,
     db,
@@ -173,7 +175,7 @@ def test_every_institution_has_its_first_version(seeded):
 
 
 def test_most_waiting_tasks_have_an_able_institution_and_the_others_lack_everything_there_is(seeded):
-    found = matching.proposal(waiting())
+    found = proposals.proposal(waiting())
     assert 0.6 < found.matched / found.total < 0.95
     assert set(found.lacking) == set(range(matching.ABLE))
 
@@ -189,7 +191,7 @@ def test_the_seeded_market_agrees_with_matching(seeded):
         bool(common.market.able(known[region], kinds[name, model]))
         for region, name, model in seeded.execute(tasks.where(Task.id.in_(waiting())))
     ]
-    assert sum(able) == matching.proposal(waiting()).matched
+    assert sum(able) == proposals.proposal(waiting()).matched
 
 
 # --- Instruments and certificates ----------------------------------------------------------------
@@ -288,3 +290,23 @@ def test_every_organization_lies_where_its_authority_is_responsible(seeded):
 
     astray = {(place, region) for place, region in db.session.execute(pairs) if not access.covers(place, region)}
     assert astray == set()
+
+
+def test_the_ends_of_months_say_the_same_by_kind_and_by_region(seeded):
+    months = seeded.scalar(select(func.count(func.distinct(MonthEnd.month))))
+    due = dict.fromkeys(("due", "due_kind"))
+    for subject in due:
+        sums = select(MonthEnd.month, MonthEnd.city_code, MonthEnd.state, func.sum(MonthEnd.amount))
+        of_city = sums.where(MonthEnd.subject == subject).group_by(MonthEnd.month, MonthEnd.city_code, MonthEnd.state)
+        due[subject] = {tuple(row) for row in seeded.execute(of_city) if row[3]}
+
+    assert (months, month_ends.differences()) == (24, [])
+    assert due["due"] == due["due_kind"] != set()
+
+
+def test_an_appointment_is_submitted_if_any_of_its_tasks_is(seeded):
+    of_order = select(Task.id).where(Task.appointment_id == Appointment.id, Task.state != DRAFT).exists()
+    counts = dict(seeded.execute(select(Appointment.submitted, func.count()).group_by(Appointment.submitted)).all())
+
+    assert seeded.scalar(select(func.count()).where(Appointment.submitted != of_order)) == 0
+    assert min(counts[True], counts[False]) > 0

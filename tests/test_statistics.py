@@ -18,7 +18,17 @@ from app.models import AuditEntry, Certificate, Instrument, Organization, db
 from app.pages import statistics as statistic_pages
 from app.states import ACCEPT, CERTIFIED, FILED, RETURNED, SUBMIT, UNASSIGNED
 from app.workflow import fire
-from tests.factories import BLOOD_PRESSURE, FAR, authority, certificate, institution, instrument, task, using_unit
+from tests.factories import (
+    BLOOD_PRESSURE,
+    FAR,
+    authority,
+    certificate,
+    institution,
+    instrument,
+    submit_orders,
+    task,
+    using_unit,
+)
 
 TO_NOW = "2999-12"  # what is to come is cut
 COUNTIES = ("330106", "330105", "330203", "320102")
@@ -77,6 +87,7 @@ def world(rows):
             (source,) = step.sources
             fire(step, [task(source, county, to=lab, unit=unit).id], EVERYTHING, institution_id=lab.id)
     db.session.flush()
+    submit_orders()
     tallies.rebuild()
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import aliased
 
 from app.access import Principal
-from app.domain import deadlines, institutions, matching, reasons
+from app.domain import deadlines, institutions, matching, proposals, reasons
 from app.errors import RuleError
 from app.models import Organization, Task
 from app.states import ASSIGN, ESCALATE, IN_SERVICE, REFUSE
@@ -52,15 +52,15 @@ def assign_best(chosen: Chosen, digest: str, by: Principal, changes: Mapping[str
 
     `changes` name another institution for shares of it, by their keys; None leaves the tasks of a share as they are.
     """
-    shown = matching.proposal(chosen)
+    shown = proposals.proposal(chosen)
     if shown.digest != digest:
         raise RuleError(_("The proposal has changed meanwhile. This is the new one; please look at it again."))
-    shares = matching.changed(chosen, shown, changes or {})
+    shares = proposals.changed(chosen, shown, changes or {})
     if not institutions.hold_in_service({share.institution_id for share in shares}):
         raise RuleError(_("The proposal has changed meanwhile. This is the new one; please look at it again."))
     if not shares:
         return Outcome(how_many(chosen), 0)
-    proposal = matching.placed_shares(chosen, shares)
+    proposal = proposals.placed_shares(chosen, shares)
     return fire(
         ASSIGN,
         chosen,

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, delete, exists, func, insert, literal, select
+from sqlalchemy import and_, delete, exists, func, insert, literal, select, update
 
 from app import audit
 from app.access import Principal
@@ -27,7 +27,7 @@ from app.states import (
     WITHDRAW,
     Step,
 )
-from app.workflow import Chosen, Outcome, fire, how_many, is_chosen, lock
+from app.workflow import Chosen, Outcome, count, fire, how_many, is_chosen, lock
 
 MOST_IN_ONE = 2000
 FURTHEST_WISH = 365
@@ -165,7 +165,23 @@ def _desk_of(region_code: str) -> int:
 
 def submit_drafts(chosen: Chosen, choices: Mapping[str, int], by: Principal) -> Outcome:
     """提交: offer draft tasks to the chosen or best institutions; the rest goes to the authority."""
-    return _place(SUBMIT, SUBMIT_UNMATCHED, chosen, choices, by, applied_at=func.now())
+    drafts = list(db.session.scalars(select(Task.id).where(is_chosen(Task.id, chosen), Task.state == DRAFT)))
+    outcome = _place(SUBMIT, SUBMIT_UNMATCHED, drafts, choices, by, applied_at=func.now())
+    _apply(drafts)
+    return Outcome(how_many(chosen), outcome.done)
+
+
+def _apply(task_ids: list[int]) -> None:
+    """Orders are applied for when the first of their tasks is submitted, and counted from then on."""
+    here = and_(_task.appointment_id == Appointment.id, _task.city_code == Appointment.city_code)
+    submitted = (
+        update(Appointment)
+        .where(~Appointment.submitted, exists().where(here, _task.id.in_(task_ids), _task.state != DRAFT))
+        .values(submitted=True, applied_at=func.now())
+        .returning(Appointment.id)
+        .execution_options(synchronize_session=False)
+    )
+    count("appointment", list(db.session.scalars(submitted)))
 
 
 def resubmit(chosen: Chosen, choices: Mapping[str, int], by: Principal) -> Outcome:

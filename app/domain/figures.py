@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
 from app import access
 from app.access import Principal
-from app.counting import ACTIVE, DISABLED, IN_TIME, LATE, PASSED
+from app.counting import ACTIVE, BOOKED, DISABLED, IN_TIME, LATE, PASSED, UNMATCHED
 from app.domain import capability_gaps, holidays, regions, standards
 from app.domain.ledger import PURPOSES
 from app.domain.statistics import (
@@ -160,7 +160,7 @@ def _points(now: Decimal | None, then: Decimal | None) -> Decimal | None:
 
 # What was done of tasks, and the steps of their history by which it is counted.
 WORK = {
-    "applied": (SUBMIT.name,),
+    "applied": (SUBMIT.name, f"{SUBMIT.name}{UNMATCHED}"),
     "offered": (SUBMIT.name, RESUBMIT.name, ASSIGN.name),
     "assigned": (ASSIGN.name,),
     "accepted": (ACCEPT.name,),
@@ -179,6 +179,7 @@ def _work(found: Amounts) -> Values:
     ended, late = found.of("ended"), found.of("ended", LATE)
     results, passed = found.of("result"), found.of("result", PASSED)
     return {
+        "booked": found.of(BOOKED),
         **done,
         "acceptance": rate(done["accepted"], done["accepted"] + done["returned"] + done["timed_out"]),
         "days": mean(found.of("days"), ended),
@@ -195,6 +196,7 @@ def _work(found: Amounts) -> Values:
 
 PASS_RATE = Question(("result",), _pass_rate, compared=True)
 WORKLOAD = Question(("work", "result", "ended", "days", "beyond"), _work)
+BUSINESS = replace(WORKLOAD, subjects=(*WORKLOAD.subjects, BOOKED))
 ACCEPTANCE = Question(("work",), _work)
 
 

@@ -8,19 +8,16 @@ How near an institution is is told by administrative regions alone, for no coord
 same city, the same province, or elsewhere.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
-from heapq import heapify, heapreplace
-from typing import Any, NamedTuple
+from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import (
     BigInteger,
     Column,
-    Integer,
     String,
     Subquery,
     and_,
@@ -35,10 +32,8 @@ from sqlalchemy import (
     values,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
-from sqlalchemy.orm import aliased
 
 from app.domain import holidays, workloads
-from app.errors import RuleError
 from app.models import (
     Capability,
     CatalogueItem,
@@ -64,8 +59,6 @@ ELSEWHERE, SAME_PROVINCE, SAME_CITY, SAME_COUNTY = range(4)
 
 # In which order institutions are listed, beside the usual one; those able to most always come first.
 BY_LOAD, BY_DAYS, BY_DISTANCE = "load", "days", "distance"
-# Of an institution of which it is not known, when several are compared.
-ASSUMED_A_WEEK = Decimal(10)
 
 
 @dataclass(frozen=True)
@@ -123,12 +116,12 @@ _NEED = (
 )
 
 
-def _waiting(chosen: Chosen) -> Any:
+def waiting_tasks(chosen: Chosen) -> Any:
     """(id, the columns of a need): the chosen tasks that still wait, with what each needs.
 
     `returned_by` are the ids of the institutions that have returned the task or let it time out, as one text.
     """
-    back = _returns(chosen, "had")
+    back = returns_of(chosen, "had")
     who = cast(back.c.institution_id, String)
     names = select(back.c.task_id, func.string_agg(distinct(who), aggregate_order_by(literal(","), who)).label("names"))
     returned = names.group_by(back.c.task_id).cte("returned")
@@ -142,10 +135,10 @@ def _waiting(chosen: Chosen) -> Any:
 
 
 _RETURNED_BY = "returned_by"
-_FACTS = (*(column.key for column in _NEED), _RETURNED_BY)
+FACTS = (*(column.key for column in _NEED), _RETURNED_BY)
 
 
-def _returns(chosen: Chosen, name: str = "back") -> Any:
+def returns_of(chosen: Chosen, name: str = "back") -> Any:
     """(task_id, institution_id, at, step, reason): when the chosen tasks that wait were returned or timed out."""
     return (
         select(Task.id.label("task_id"), Event.institution_id, Event.at, Event.step, Event.reason)
@@ -157,26 +150,26 @@ def _returns(chosen: Chosen, name: str = "back") -> Any:
     )
 
 
-def _needs(chosen: Chosen) -> Any:
+def needs(chosen: Chosen) -> Any:
     """The distinct needs behind the chosen tasks that still wait, with the number of tasks of each."""
-    waiting = _waiting(chosen)
-    columns = tuple(waiting.c[name] for name in _FACTS)
+    waiting = waiting_tasks(chosen)
+    columns = tuple(waiting.c[name] for name in FACTS)
     return _numbered(select(*columns, func.count().label("tasks")), columns)
 
 
 def _numbered(rows: Any, columns: tuple[Any, ...]) -> Any:
     """The distinct needs among rows, each with a number."""
     grouped = rows.group_by(*columns).subquery("grouped")
-    number = func.row_number().over(order_by=[grouped.c[name] for name in _FACTS]).label("number")
+    number = func.row_number().over(order_by=[grouped.c[name] for name in FACTS]).label("number")
     return select(grouped, number).cte("need").prefix_with("MATERIALIZED")
 
 
-def _has_returned(institution_id: Any, need: Any) -> Any:
+def has_returned(institution_id: Any, need: Any) -> Any:
     """SQL: whether an institution has returned the tasks of a need, or let them time out."""
     return cast(institution_id, String) == func.any(func.string_to_array(need.c.returned_by, ","))
 
 
-def _proximity_to(region_code: Any, need: Any) -> Any:
+def proximity_to(region_code: Any, need: Any) -> Any:
     """SQL: how near a place is to a need."""
     return case(
         (region_code == need.c.region_code, SAME_COUNTY),
@@ -272,7 +265,7 @@ def _serving(need: Any, only_id: int | None = None) -> Any:
     )
 
 
-def _able(need: Any, only_id: int | None = None) -> Any:
+def able_to(need: Any, only_id: int | None = None) -> Any:
     """(number, tasks, institution_id): who is able to which need."""
     serving = _serving(need, only_id)
     return select(serving.c.number, serving.c.tasks, serving.c.institution_id).where(serving.c.valid).cte("able")
@@ -289,11 +282,11 @@ def candidates(
     Order: tasks covered; then who returned none of them; then as `sort` says, else nearness (same county, city,
     province); then open load; then mean days.
     """
-    need = _needs(chosen)
-    able = _able(need)
+    need = needs(chosen)
+    able = able_to(need)
     sums = select(able.c.institution_id, func.sum(able.c.tasks).label("tasks")).group_by(able.c.institution_id)
     covered = sums.cte("covered")
-    back = _returns(chosen)
+    back = returns_of(chosen)
     returns = select(back.c.institution_id).group_by(back.c.institution_id).cte("returns")
     kinds = select(need.c.catalogue_item_id).distinct().cte("kinds")
     open_ = workloads.open_of_kinds(kinds)
@@ -364,20 +357,20 @@ def _weekly_of(kinds: Any) -> Any:
 
 def _returned_by_institution(chosen: Chosen, institution_ids: Collection[int]) -> dict[int, Return]:
     """How each of these institutions returned chosen tasks, or let them time out."""
-    back = _returns(chosen)
-    told = (*_last_return(back), back.c.institution_id)
+    back = returns_of(chosen)
+    told = (*last_return(back), back.c.institution_id)
     rows = select(*told).where(back.c.institution_id.in_(institution_ids)).group_by(back.c.institution_id)
     return {row.institution_id: Return(*row[:4]) for row in db.session.execute(rows)}
 
 
-def _last_return(back: Any) -> tuple[Any, ...]:
+def last_return(back: Any) -> tuple[Any, ...]:
     """Of how many tasks, and of the last time when, by which step and why."""
     last = [func.array_agg(aggregate_order_by(each, back.c.at.desc()))[1] for each in (back.c.step, back.c.reason)]
     return (func.count(distinct(back.c.task_id)), func.max(back.c.at), *last)
 
 
 def _tell_lacking(chosen: Chosen, shown: Sequence[Candidate]) -> None:
-    need = _needs(chosen)
+    need = needs(chosen)
     institution = select(Organization.id).where(Organization.id.in_([c.id for c in shown])).cte("shown")
     reached = func.coalesce(func.max(_reached(need)), NO_KIND).label("reached")
     each = (
@@ -414,272 +407,19 @@ def _reached(need: Any) -> Any:
 
 def uncovered(chosen: Chosen, institution_id: int) -> int:
     """How many of the chosen waiting tasks an institution is not able to do."""
-    need = _needs(chosen)
-    able = _able(need, institution_id)
+    need = needs(chosen)
+    able = able_to(need, institution_id)
     done = select(func.coalesce(func.sum(able.c.tasks), 0))
     total = select(func.coalesce(func.sum(need.c.tasks), 0))
     return int(db.session.scalar(select(total.scalar_subquery() - done.scalar_subquery())) or 0)
 
 
-# --- The best institution for each ---------------------------------------------------------------
+# --- What nobody is able to --------------------------------------------------------------------------
 
 
-MOST_ROWS = 60
-
-
-class _Choice(NamedTuple):
-    """One of the institutions among which only the workload decides who gets the tasks of a need."""
-
-    facts: tuple[Any, ...]
-    tasks: int
-    institution_id: int
-    institution: str
-    region: str
-    proximity: int
-    returned: bool
-    able: int
-    open: int
-    weekly: Decimal | None
-    mean_days: Decimal | None
-    kind: str
-    place: str
-
-    @property
-    def workload(self) -> tuple[int, int]:
-        """What its work is counted by: itself and the kind."""
-        return self.institution_id, self.facts[0]
-
-    def weeks(self, more: int) -> Decimal:
-        """How many weeks of work in the kind it has with so many tasks more."""
-        return (self.open + more) / (self.weekly or ASSUMED_A_WEEK)
-
-
-@dataclass(frozen=True)
-class Share:
-    """Tasks alike in what they need that a proposal gives to one institution, and why.
-
-    `able` institutions could verify them, among `equals` equally near ones the workload decided. `open` tasks of the
-    kind the institution has before, and `before` are given to it further up in the proposal. `returned` says that it
-    had them before and comes last, for there is nobody else.
-    """
-
-    facts: tuple[Any, ...]
-    kind: str
-    place: str
-    count: int
-    institution_id: int
-    institution: str
-    proximity: int
-    able: int
-    equals: int
-    open: int
-    before: int
-    weekly: Decimal | None
-    returned: bool
-
-    @property
-    def key(self) -> str:
-        """What tells the row from others, in a form."""
-        return sha256(repr((self.facts, self.institution_id)).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Group:
-    """The tasks that a proposal gives to one institution; `load` is what it has open before."""
-
-    institution_id: int
-    institution: str
-    region: str
-    count: int
-    load: int
-    mean_days: float | None
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Who gets the selected tasks, row by row and by institution, and how many have nobody."""
-
-    shares: tuple[Share, ...]
-    groups: tuple[Group, ...]
-    total: int
-    lacking: dict[int, int]
-
-    @property
-    def matched(self) -> int:
-        return sum(group.count for group in self.groups)
-
-    @property
-    def unmatched(self) -> int:
-        return self.total - self.matched
-
-    @property
-    def digest(self) -> str:
-        """What was shown, to be compared with what is about to be done."""
-        shown = [(share.key, share.count) for share in self.shares]
-        return sha256(repr((shown, self.total)).encode()).hexdigest()
-
-
-def proposal(chosen: Chosen) -> Proposal:
-    """智能分配: what would be given to whom.
-
-    Those that have returned a task or let it time out come last, the nearest first. Among equals the work is shared by
-    what they have open and can verify in a week, counting what the proposal itself gives them.
-    """
-    choices = _choices(chosen)
-    shares = _shared(choices)
-    count = int(db.session.scalar(select(func.coalesce(func.sum(_needs(chosen).c.tasks), 0))) or 0)
-    matched = sum(share.count for share in shares)
-    return Proposal(shares, _grouped(shares, choices), count, _lacking_everywhere(chosen) if matched < count else {})
-
-
-def _choices(chosen: Chosen) -> list[_Choice]:
-    """Of each need the able institutions that nobody is preferred to by returns and nearness."""
-    need = _needs(chosen)
-    able = _able(need)
-    returned = _has_returned(Organization.id, need)
-    near = _proximity_to(Organization.region_code, need)
-    open_ = workloads.open_by_kind(select(able.c.institution_id))
-    ranked = (
-        select(
-            need,
-            Organization.id.label("institution_id"),
-            Organization.name.label("institution"),
-            Organization.region_code.label("home"),
-            near.label("proximity"),
-            returned.label("returned"),
-            Institution.mean_days,
-            func.count().over(partition_by=need.c.number).label("able"),
-            func.rank().over(partition_by=need.c.number, order_by=[returned, near.desc()]).label("rank"),
-        )
-        .join_from(need, able, able.c.number == need.c.number)
-        .join(Organization, Organization.id == able.c.institution_id)
-        .join(Institution, Institution.organization_id == Organization.id)
-        .cte("ranked")
-    )
-    kind, home, place = CatalogueItem, aliased(Region, name="home"), aliased(Region, name="place")
-    rows = (
-        select(
-            *(ranked.c[name] for name in _FACTS), ranked.c.tasks, ranked.c.institution_id, ranked.c.institution,
-            home.full_name, ranked.c.proximity, ranked.c.returned, ranked.c.able,
-            func.coalesce(open_.c.open, 0), workloads.a_week(), ranked.c.mean_days, kind.name, place.full_name,
-        )
-        .join_from(ranked, kind, kind.id == ranked.c.catalogue_item_id)
-        .join(home, home.code == ranked.c.home)
-        .join(place, place.code == ranked.c.region_code)
-        .outerjoin(open_, and_(open_.c.institution_id == ranked.c.institution_id, open_.c.kind_id == kind.id))
-        .outerjoin(
-            WeeklyCapacity,
-            and_(
-                WeeklyCapacity.institution_id == ranked.c.institution_id, WeeklyCapacity.catalogue_item_id == kind.id
-            ),
-        )
-        .where(ranked.c.rank == 1)
-        .order_by(ranked.c.number, ranked.c.institution_id)
-    )  # fmt: skip
-    width = len(_FACTS)
-    return [_Choice(tuple(row[:width]), *row[width:]) for row in db.session.execute(rows)]
-
-
-def _shared(choices: Iterable[_Choice]) -> tuple[Share, ...]:
-    """Who gets how many tasks of each need; the needs that leave no choice first, for they fill institutions up."""
-    by_need: dict[tuple[Any, ...], list[_Choice]] = {}
-    for choice in choices:
-        by_need.setdefault(choice.facts, []).append(choice)
-    given: dict[tuple[int, int], int] = {}
-    shares: list[Share] = []
-    for equals in sorted(by_need.values(), key=len):
-        for choice, number in _spread(equals, given):
-            before = given.get(choice.workload, 0)
-            given[choice.workload] = before + number
-            shares.append(
-                Share(choice.facts, choice.kind, choice.place, number, choice.institution_id, choice.institution,
-                      choice.proximity, choice.able, len(equals), choice.open, before, choice.weekly, choice.returned)
-            )  # fmt: skip
-    return tuple(sorted(shares, key=lambda share: -share.count))
-
-
-def _spread(equals: list[_Choice], given: Mapping[tuple[int, int], int]) -> list[tuple[_Choice, int]]:
-    """How many of equal tasks each institution gets: the next one goes to whom it keeps busy for the shortest time."""
-
-    def next_for(place: int, number: int) -> tuple[Any, ...]:
-        choice = equals[place]
-        days = (choice.mean_days is None, choice.mean_days or 0)
-        return (choice.weeks(given.get(choice.workload, 0) + number + 1), days, choice.institution_id, place)
-
-    counts = [0] * len(equals)
-    waiting = [next_for(place, 0) for place in range(len(equals))]
-    heapify(waiting)
-    for _task in range(equals[0].tasks):
-        place = waiting[0][-1]
-        counts[place] += 1
-        heapreplace(waiting, next_for(place, counts[place]))
-    return [(choice, number) for choice, number in zip(equals, counts, strict=True) if number]
-
-
-def _grouped(shares: Iterable[Share], choices: Iterable[_Choice]) -> tuple[Group, ...]:
-    about = {choice.institution_id: choice for choice in choices}
-    counts: dict[int, int] = {}
-    for share in shares:
-        counts[share.institution_id] = counts.get(share.institution_id, 0) + share.count
-    loads = workloads.open_by_institution(counts)
-    groups = (
-        Group(id, about[id].institution, about[id].region, number, loads.get(id, 0), about[id].mean_days)
-        for id, number in counts.items()
-    )
-    return tuple(sorted(groups, key=lambda group: (-group.count, group.institution_id)))
-
-
-def returned_shares(chosen: Chosen, shares: Iterable[Share]) -> dict[str, Return]:
-    """Of the shares whose institution had the tasks before, by their keys: when and why it gave them back."""
-    back, waiting = _returns(chosen), _waiting(chosen)
-    facts = [waiting.c[name] for name in _FACTS]
-    wanted = {(share.facts, share.institution_id): share.key for share in shares if share.returned}
-    if not wanted:
-        return {}
-    ids = {institution_id for _facts, institution_id in wanted}
-    rows = (
-        select(*_last_return(back), *facts, back.c.institution_id)
-        .join_from(back, waiting, waiting.c.id == back.c.task_id)
-        .where(back.c.institution_id.in_(ids))
-        .group_by(*facts, back.c.institution_id)
-    )
-    found = {(tuple(row[4:-1]), row[-1]): Return(*row[:4]) for row in db.session.execute(rows)}
-    return {key: found[what] for what, key in wanted.items() if what in found}
-
-
-def options_of(chosen: Chosen, shares: Collection[Share]) -> dict[tuple[Any, ...], list["Option"]]:
-    """The institutions able to what each of these shares needs, the best first."""
-    need = _needs(chosen)
-    facts = [need.c[name] for name in _FACTS]
-    wanted = {share.facts for share in shares}
-    kinds = {each[0] for each in wanted}
-    rows = _options(need).add_columns(*facts).where(need.c.catalogue_item_id.in_(kinds))
-    options: dict[tuple[Any, ...], list[Option]] = {}
-    for _number, *row in db.session.execute(rows):
-        what = tuple(row[-len(_FACTS) :])
-        if what in wanted:
-            options.setdefault(what, []).append(Option(*row[: -len(_FACTS)]))
-    return options
-
-
-def changed(chosen: Chosen, shown: Proposal, changes: Mapping[str, int | None]) -> tuple[Share, ...]:
-    """The shares of a proposal with other institutions where somebody chose them; None leaves tasks as they are."""
-    others = [share for share in shown.shares if changes.get(share.key, share.institution_id) != share.institution_id]
-    options = options_of(chosen, others) if others else {}
-    able = {facts: {option.institution_id for option in found} for facts, found in options.items()}
-    kept: list[Share] = []
-    for share in shown.shares:
-        institution_id = changes.get(share.key, share.institution_id)
-        if share in others and institution_id is not None and institution_id not in able.get(share.facts, ()):
-            raise RuleError(_("An institution you chose can no longer verify these instruments. Please choose again."))
-        if institution_id is not None:
-            kept.append(replace(share, institution_id=institution_id))
-    return tuple(kept)
-
-
-def _lacking_everywhere(chosen: Chosen) -> dict[int, int]:
+def lacking_everywhere(chosen: Chosen) -> dict[int, int]:
     """Why no institution takes a task: the furthest that any capability goes towards it."""
-    need = _needs(chosen)
+    need = needs(chosen)
     serving = _serving(need)
     furthest = _furthest(need)
     able = select(serving.c.number).where(serving.c.valid)
@@ -716,34 +456,7 @@ def _furthest(need: Any) -> Any:
     )
 
 
-def placed_shares(chosen: Chosen, shares: Iterable[Share]) -> Subquery:
-    """(id, institution_id) for each chosen waiting task of these shares."""
-    columns = [
-        *_need_columns(),
-        Column("institution_id", BigInteger),
-        Column("first", Integer),
-        Column("last", Integer),
-    ]
-    taken: dict[tuple[Any, ...], int] = {}
-    rows: list[tuple[Any, ...]] = []
-    for share in shares:
-        first = taken.get(share.facts, 0) + 1
-        taken[share.facts] = first + share.count - 1
-        rows.append((*share.facts, share.institution_id, first, taken[share.facts]))
-    table = values(*columns, name="share").data(rows)
-    waiting = _waiting(chosen)
-    facts = [waiting.c[name] for name in _FACTS]
-    place = func.row_number().over(partition_by=facts, order_by=waiting.c.id).label("place")
-    numbered = select(waiting, place).cte("numbered")
-    same = and_(*(numbered.c[name] == table.c[name] for name in _FACTS))
-    return (
-        select(numbered.c.id, table.c.institution_id)
-        .join(table, and_(same, numbered.c.place.between(table.c.first, table.c.last)))
-        .subquery("proposal")
-    )
-
-
-def _need_columns() -> list[Any]:
+def need_columns() -> list[Any]:
     return [*(Column(column.key, column.type) for column in _NEED), Column(_RETURNED_BY, String)]
 
 
@@ -788,7 +501,7 @@ class Lot:
         return sha256(repr(self._need()).encode()).hexdigest()[:16]
 
     def _need(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in _FACTS)
+        return tuple(getattr(self, name) for name in FACTS)
 
 
 _OF_INSTRUMENTS = (
@@ -817,17 +530,17 @@ def options_for(
     typed = [literal(fact, column.type).label(column.key) for fact, column in zip(facts, _NEED, strict=True)]
     one = select(*typed, literal("").label(_RETURNED_BY), literal(1).label("tasks"), literal(1).label("number"))
     need = one.cte("need").prefix_with("MATERIALIZED")
-    return [Option(*option) for _number, *option in db.session.execute(_options(need).limit(MOST_OPTIONS))]
+    return [Option(*option) for _number, *option in db.session.execute(able_options(need).limit(MOST_OPTIONS))]
 
 
 def lots_of_tasks(chosen: Chosen) -> list[Lot]:
     """The instruments of the chosen tasks that still wait, in lots."""
-    return _lots(_needs(chosen))
+    return _lots(needs(chosen))
 
 
 def _lots(need: Any) -> list[Lot]:
     options: dict[int, list[Option]] = {}
-    for number, *option in db.session.execute(_options(need)):
+    for number, *option in db.session.execute(able_options(need)):
         options.setdefault(number, []).append(Option(*option))
     named = (
         select(need, CatalogueItem.name.label("kind"), Region.full_name.label("region"))
@@ -837,7 +550,7 @@ def _lots(need: Any) -> list[Lot]:
     )
     return [
         Lot(
-            **{name: getattr(row, name) for name in (*_FACTS, "kind", "region")},
+            **{name: getattr(row, name) for name in (*FACTS, "kind", "region")},
             count=row.tasks,
             options=tuple(options.get(row.number, ())[:MOST_OPTIONS]),
         )
@@ -845,11 +558,11 @@ def _lots(need: Any) -> list[Lot]:
     ]
 
 
-def _options(need: Any) -> Any:
+def able_options(need: Any) -> Any:
     """(number, institution, ...): who is able to each need, the best first."""
-    able = _able(need)
-    near = _proximity_to(Organization.region_code, need)
-    returned = _has_returned(Organization.id, need)
+    able = able_to(need)
+    near = proximity_to(Organization.region_code, need)
+    returned = has_returned(Organization.id, need)
     days = Institution.mean_days
     return (
         select(need.c.number, Organization.id, Organization.name, Region.full_name, near, days, returned)
@@ -864,7 +577,7 @@ def _options(need: Any) -> Any:
 def placed(chosen: Chosen, places: Sequence[tuple[Lot, int]]) -> Subquery:
     """(id, institution_id) for each chosen waiting task of these lots, with the institution chosen for its lot."""
     rows = [(*lot._need(), institution_id) for lot, institution_id in places]
-    table = values(*_need_columns(), Column("institution_id", BigInteger), name="placed_lot").data(rows)
-    waiting = _waiting(chosen)
-    same = and_(*(waiting.c[name] == table.c[name] for name in _FACTS))
+    table = values(*need_columns(), Column("institution_id", BigInteger), name="placed_lot").data(rows)
+    waiting = waiting_tasks(chosen)
+    same = and_(*(waiting.c[name] == table.c[name] for name in FACTS))
     return select(waiting.c.id, table.c.institution_id).join(table, same).subquery("proposal")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, or_, select, union_all
 
 from app.access import Principal
 from app.domain import figures, regions, statistics
@@ -34,7 +34,19 @@ def keep_as(month: date, by: Principal) -> int:
     waiting = and_(Tally.subject == "place", Tally.state.in_(sorted(AWAITING_AUTHORITY)))
     by_region = _tallied(month, Tally.region_code, or_(Tally.subject.in_(STANDING), waiting))
     by_kind = _tallied(month, Tally.city_code, Tally.subject == "due_kind")
-    return _kept(by_region) + _kept(by_kind) + _keep_institutions(month, by)
+    # In one statement: steps that are taken between two would be in one of the breakdowns alone.
+    return _kept(union_all(by_region, by_kind)) + _keep_institutions(month, by)
+
+
+def differences() -> list[Any]:
+    """Where the ends of months tell otherwise by kind than by region: (month, city, state, by region, by kind)."""
+    by_region, by_kind = (
+        func.coalesce(func.sum(MonthEnd.amount).filter(MonthEnd.subject == subject), 0)
+        for subject in ("due", "due_kind")
+    )
+    by = (MonthEnd.month, MonthEnd.city_code, MonthEnd.state)
+    sums = select(*by, by_region, by_kind).where(MonthEnd.subject.in_(("due", "due_kind"))).group_by(*by)
+    return list(db.session.execute(sums.having(by_region != by_kind).order_by(*by)))
 
 
 def _tallied(month: date, region: Any, which: ColumnElement[bool]) -> Any:

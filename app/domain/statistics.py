@@ -25,6 +25,8 @@ NOW, YEAR_BEFORE, BEFORE = "now", "year_before", "before"
 REGION, KIND, INSTITUTION, MONTH = "region", "kind", "institution", "month"
 # The line of what is at home in a region itself and in no part of it: the institutions of a city.
 OWN = "own"
+# The line of what no institution has had: so the lines of institutions sum up to the same as those of regions.
+NO_INSTITUTION = "none"
 # What tells the same by kind or institution as a subject does by region.
 _TOLD_BY = {
     KIND: {"due": "due_kind", "result": "result_kind", "runs_out": "runs_out_kind"},
@@ -33,7 +35,7 @@ _TOLD_BY = {
 # Of a province or the nation as a whole, or by what lies directly within it, cities are enough.
 _TOLD_BY_CITY = {"work": "work_city", "ended": "ended_city", "days": "days_city"}
 # What happened is counted month by month; all else stands.
-MONTHLY = frozenset({"result", "work", "ended", "days", "beyond", "runs_out"})
+MONTHLY = frozenset({"result", "work", "ended", "days", "beyond", "runs_out", "booked"})
 WITH_PURPOSE = frozenset({"use"})
 
 Values = Mapping[str, Any]
@@ -194,6 +196,7 @@ def _amounts(
     found: dict[str, dict[Key, int]] = {}
     for row in db.session.execute(union_all(*sums)) if sums else ():
         key, subject, state, purpose, when, amount = tuple(row)
+        key = NO_INSTITUTION if key is None and line == INSTITUTION else key
         if amount and key is not None:
             found.setdefault(key, {})[subject, state, purpose, when] = int(amount)
     return found
@@ -268,7 +271,10 @@ def names(line: str, keys: list[str], children: list[Region]) -> dict[str, str]:
     if line == REGION:
         own = {OWN: _("Of its own level")} if OWN in keys else {}
         return {**own, **{region.code: region.name for region in children}}
-    return (_kinds if line == KIND else _institutions)(list(map(int, keys)))
+    if line == KIND:
+        return _kinds(list(map(int, keys)))
+    nobody = {NO_INSTITUTION: _("Without an institution")} if NO_INSTITUTION in keys else {}
+    return {**_institutions([int(key) for key in keys if key != NO_INSTITUTION]), **nobody}
 
 
 def at_home_in_itself(found: dict[str, Any], code: str, children: list[Region]) -> None:

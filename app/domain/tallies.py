@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, literal, select, tru
 from app import counting
 from app.access import EVERYTHING, seeing
 from app.counting import SUBJECTS
-from app.models import Certificate, Event, Instrument, Organization, Tally, Task, db
+from app.models import Appointment, Certificate, Event, Instrument, Organization, Tally, Task, db
 
 _DIMENSIONS = tuple(counting.DIMENSIONS)
 
@@ -87,6 +87,7 @@ def _counted() -> Any:
             counting.sums(subject, counting.columns(table.__table__), table.__table__)
             for table, of in (
                 (Task, "task"),
+                (Appointment, "appointment"),
                 (Instrument, "instrument"),
                 (Certificate, "certificate"),
                 (Event, "event"),

@@ -159,7 +159,10 @@ class Photo(OwnedByUsingUnit, Big, Model):
 
 
 class Appointment(OwnedByUsingUnit, Big, Model):
-    """An order of verification by a using unit (预约单); the unit's name is kept as it was on that day."""
+    """An order of verification by a using unit (预约单); the unit's name is kept as it was on that day.
+
+    It is `submitted` when its first task is, and `applied_at` then; before it is a draft.
+    """
 
     __tablename__ = "appointment"
     __table_args__ = big(
@@ -182,6 +185,7 @@ class Appointment(OwnedByUsingUnit, Big, Model):
     delivery: Mapped[str] = mapped_column(String(10))
     wished_on: Mapped[date | None]
     remark: Mapped[str | None] = mapped_column(String(500))
+    submitted: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
 # For each width of jurisdiction: how the queue is found, and what else is asked of a row before it is on the page, so

@@ -12,7 +12,7 @@ from wtforms import HiddenField, TextAreaField
 from wtforms.validators import InputRequired, Length, ValidationError
 
 from app.access import within
-from app.domain import assignments, catalogue, matching, regions, tallies, tasks
+from app.domain import assignments, catalogue, matching, proposals, regions, tallies, tasks
 from app.domain.assignments import LONGEST_REASON, SHORTEST_REASON
 from app.domain.ledger import range_text
 from app.domain.matching import NO_ACCURACY, NO_KIND, NO_PLACE, NO_RANGE, NOT_VALID
@@ -239,12 +239,12 @@ class Assignments(task_pages.TaskPage):
         return task_pages.told(_("Assigned %(done)s tasks.", done=outcome.done), outcome)
 
     def proposal(self, selection: Selection, form: ProposalForm) -> dict[str, Any]:
-        proposal = matching.proposal(selection.ids)
+        proposal = proposals.proposal(selection.ids)
         again = form.digest.data in (None, proposal.digest)  # of another proposal nothing was chosen
         form.digest.data = proposal.digest
-        listed = proposal.shares[: matching.MOST_ROWS]
-        options = matching.options_of(selection.ids, listed)
-        returned = matching.returned_shares(selection.ids, listed)
+        listed = proposal.shares[: proposals.MOST_ROWS]
+        options = proposals.options_of(selection.ids, listed)
+        returned = proposals.returned_shares(selection.ids, listed)
         changes = form.changes() if again else {}
         reasons = [(LACKING[stage], count) for stage, count in sorted(proposal.lacking.items())]
         shown = {
@@ -252,7 +252,7 @@ class Assignments(task_pages.TaskPage):
             "shares": [
                 _share(share, options.get(share.facts, []), returned.get(share.key), changes) for share in listed
             ],
-            "unlisted": sum(share.count for share in proposal.shares[matching.MOST_ROWS :]),
+            "unlisted": sum(share.count for share in proposal.shares[proposals.MOST_ROWS :]),
             "unmatched": proposal.unmatched,
             "total": proposal.total,
             "reasons": reasons,
@@ -325,7 +325,7 @@ def _returned(last: matching.Return) -> str:
 
 
 def _share(
-    share: matching.Share, options: list[matching.Option], returned: matching.Return | None,
+    share: proposals.Share, options: list[matching.Option], returned: matching.Return | None,
     changes: Mapping[str, int | None],
 ) -> dict[str, Any]:  # fmt: skip
     chosen = changes.get(share.key, share.institution_id)
@@ -347,7 +347,7 @@ def _share(
     }  # fmt: skip
 
 
-def _why(share: matching.Share) -> str:
+def _why(share: proposals.Share) -> str:
     """Why this institution was chosen among those that are able."""
     if share.able == 1:
         return _("The only one that is able")
@@ -359,7 +359,7 @@ def _why(share: matching.Share) -> str:
     return _("%(near)s; the least busy of %(number)s equally near", near=near, number=share.equals)
 
 
-def _workload(share: matching.Share) -> str:
+def _workload(share: proposals.Share) -> str:
     """What the institution has to do in the kind, with what the proposal gives it before this."""
     busy = share.open + share.before
     if share.weekly is None:

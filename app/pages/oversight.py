@@ -15,6 +15,7 @@ from app.fabkit.security import permitted
 from app.models import db
 from app.pages.organizations import DESIGNATIONS
 from app.pages.statistics import (
+    BOOKED_HEAD,
     BY_USE,
     BY_VERIFICATION,
     ISSUED_BEYOND,
@@ -74,12 +75,13 @@ class Business(OversightPage):
     title = _l("Business of verification")
     subtitle = _l("What was applied for, taken, returned, refused, verified and certified in the months.")
     charted = "certified"
-    question = figures.WORKLOAD
+    question = figures.BUSINESS
     has_period = True
     alarm = LATE
     details = OF_RESULTS
     heads = (
-        *of_work("applied", "assigned", "accepted", "returned", "refused", "recorded", "certified"),
+        BOOKED_HEAD,
+        *of_work("applied", "offered", "assigned", "accepted", "returned", "refused", "recorded", "certified"),
         ISSUED_LATE,
         Head("late_rate", _l("Share issued late"), RATE),
         ISSUED_BEYOND,

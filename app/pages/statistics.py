@@ -14,7 +14,7 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 
 from app import audit, spreadsheet
-from app.counting import BEYOND, LATE
+from app.counting import BEYOND, LATE, UNMATCHED
 from app.domain import figures, regions, statistics, thresholds
 from app.domain.ledger import PURPOSES
 from app.domain.statistics import (
@@ -22,6 +22,7 @@ from app.domain.statistics import (
     INSTITUTION,
     KIND,
     MONTH,
+    NO_INSTITUTION,
     OWN,
     REGION,
     YEAR_BEFORE,
@@ -129,7 +130,12 @@ class StatisticPage(Page):
     details: Details | None = None
 
     def found(self, asked: Asked) -> Statistic:
-        return statistics.ask(self.question, asked.line, asked.code, asked.over, g.principal)
+        found = statistics.ask(self.question, asked.line, asked.code, asked.over, g.principal)
+        return replace(found, rows=[row for row in found.rows if row.key != NO_INSTITUTION or self._tells(row)])
+
+    def _tells(self, row: Row) -> bool:
+        """Whether any column has something to tell of a line."""
+        return any(row.values[head.name] for head in self.heads)
 
     @property
     def heads_of_months(self) -> Sequence[Head]:
@@ -279,7 +285,7 @@ class StatisticPage(Page):
         def address(head: Head, key: str | None) -> str | None:
             if key is None:
                 return of_all.get(head.name)
-            return f"{of_each[head.name]}{key}" if key != OWN and head.name in of_each else None
+            return f"{of_each[head.name]}{key}" if key not in (OWN, NO_INSTITUTION) and head.name in of_each else None
 
         return address
 
@@ -357,6 +363,7 @@ TO_VERIFY = {**FILED, "use": "in_use"}
 OF_INSTRUMENTS = Details("/queries/instruments/", "InstrumentQueries")
 OF_RESULTS = Details("/queries/certificates/", "CertificateQueries", "issued", {"state": "valid"})
 OF_STEPS = Details("/queries/steps/", "StepQueries", "at")
+OF_APPOINTMENTS = Details("/queries/appointments/", "AppointmentQueries", "applied")
 BY_USE = tuple(Head(state, word, rows={**FILED, "use": state}) for state, word in USE_LABELS.items())
 BY_VERIFICATION = tuple(
     Head(state, VERIFICATION_LABELS[state], rows={**TO_VERIFY, "verification": state})
@@ -392,7 +399,16 @@ _WORK = {
 
 def of_work(*names: str) -> tuple[Head, ...]:
     """Columns of what was done of tasks: each leads to the steps that it counts."""
-    return tuple(Head(name, _WORK[name], rows={"step": figures.WORK[name]}, details=OF_STEPS) for name in names)
+    return tuple(Head(name, _WORK[name], rows=_steps(name), details=OF_STEPS) for name in names)
+
+
+def _steps(name: str) -> dict[str, str | tuple[str, ...]]:
+    """The filters that list the steps of a column: they tell by another one what found an institution."""
+    steps = tuple(dict.fromkeys(step.removesuffix(UNMATCHED) for step in figures.WORK[name]))
+    return {"step": steps, **({"placed": "yes"} if name == "offered" else {})}
+
+
+BOOKED_HEAD = Head("booked", _l("Appointments booked"), rows={}, details=OF_APPOINTMENTS)
 
 
 ISSUED_BEYOND = Head("beyond", _l("Issued beyond ability"), rows={"scope": BEYOND}, details=OF_STEPS)

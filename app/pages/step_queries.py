@@ -24,6 +24,7 @@ from app.states import APPROVE, STEP_LABELS, TASK_LABELS, TASK_STEPS
 
 STEPS = {step.name: STEP_LABELS[step.name] for step in TASK_STEPS}
 PUNCTUALITY = {LATE: _l("Late"), IN_TIME: _l("In time")}
+PLACED = {"yes": _l("With an institution"), "no": _l("Without an institution")}
 SCOPE = {BEYOND: _l("Beyond the ability")}
 
 House = aliased(Organization, name="house")
@@ -110,6 +111,9 @@ class StepQueries(QueryPage):
         by_unit(lambda id: and_(Event.using_unit_id == id, Event.subject_id.in_(_of_unit(id)))),
         by_institution(lambda id: Event.institution_id == id),
         Choice("step", _l("Step"), Event.step, STEPS),
+        Switch("placed", _l("Institution found"), None, PLACED, multiple=False,
+               conditions=lambda value: Event.institution_id.is_not(None) if value == "yes" else
+               Event.institution_id.is_(None)),
         Switch("late", _l("Time limit"), None, PUNCTUALITY, multiple=False,
                conditions=lambda value: and_(ended(Event), how_ended(Event) == value)),
         Switch("scope", _l("Authorized scope"), None, SCOPE, multiple=False,

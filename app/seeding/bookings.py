@@ -20,7 +20,7 @@ from app.seeding.world import World
 from app.states import CERTIFIED, OPEN
 
 APPOINTMENT_COLUMNS = (
-    "id no applied_at delivery wished_on remark applicant contact phone using_unit_id city_code region_code"
+    "submitted id no applied_at delivery wished_on remark applicant contact phone using_unit_id city_code region_code"
 )
 TASK_COLUMNS = (
     f"id instrument_id catalogue_item_id delivery {TRACK_COLUMNS} appointment_id applied_at "
@@ -85,6 +85,7 @@ class Bookings:
         tail = f"{self.appointment_id}\t{at}\t{unit.id}\t{self.where}"
         draw = partial(self.stories.draw, self.dice, new=new, days=days, desks=len(self.desks))
         leads = self._leads(new, long_ago, draw)
+        self.appointments[-1] = f"{'f' if leads[True] is DRAFTED else 't'}\t{self.appointments[-1]}"
         walked: dict[tuple[Story, int], Track] = {}
         for each in chunk:
             able = self._able(each.make.kind)
