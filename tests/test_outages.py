@@ -29,13 +29,17 @@ def server():
 
 
 @pytest.fixture
-def clerk(office):
+def at_desk(office):
+    """A clerk, and the id of a task that waits at his desk."""
     one = task("unassigned", order=appointment())
     tallies.rebuild()
     db.session.commit()
-    person = at_work(office)
-    person.task_id = one.id
-    return person
+    return at_work(office), one.id
+
+
+@pytest.fixture
+def clerk(at_desk):
+    return at_desk[0]
 
 
 @pytest.fixture
@@ -67,15 +71,16 @@ def get(person, path, **more):
     return Context().run(lambda: person.client.get(path, **more))
 
 
-def refuse(clerk):
+def refuse(at_desk):
+    clerk, task_id = at_desk
     db.session.rollback()
-    fields = {"selection": "ids", "id": clerk.task_id, "reason": REASON, "csrf_token": clerk.token}
+    fields = {"selection": "ids", "id": task_id, "reason": REASON, "csrf_token": clerk.token}
     headers = {"HX-Request": "true"}
     return Context().run(lambda: clerk.client.post("/assignments/act/refuse", data=fields, headers=headers))
 
 
 def words(answer):
-    return re.search(r"<h1>(.*?)</h1>", answer.text).group(1)
+    return re.findall(r"<h1>(.*?)</h1>", answer.text)[0]
 
 
 def test_while_the_database_is_away_every_page_says_so_in_both_languages(altered, clerk, visitor, caplog):
@@ -94,9 +99,9 @@ def test_while_the_database_is_away_every_page_says_so_in_both_languages(altered
     assert not [record for record in caplog.records if record.exc_info]
 
 
-def test_a_dialog_keeps_what_was_typed_and_shows_the_outage(altered, clerk):
+def test_a_dialog_keeps_what_was_typed_and_shows_the_outage(altered, at_desk):
     altered("ALLOW_CONNECTIONS false", "ALLOW_CONNECTIONS true")
-    answer = refuse(clerk)
+    answer = refuse(at_desk)
     assert answer.status_code == 503
     assert re.search(r"<div[^>]*data-alert.*数据库暂时不可用", answer.text)
     assert "<html" not in answer.text
@@ -125,18 +130,18 @@ def test_a_database_without_a_free_connection_says_that_the_system_is_busy(alter
     assert (answer.status_code, words(answer)) == (503, "系统繁忙，请稍后再试。")
 
 
-def test_a_read_only_database_shows_pages_and_refuses_to_save_in_words(altered, clerk):
+def test_a_read_only_database_shows_pages_and_refuses_to_save_in_words(altered, clerk, at_desk):
     db.session.execute(text("UPDATE account_session SET seen_at = now() - interval '5 minutes'"))
     db.session.commit()
     altered("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
 
     assert get(clerk, "/assignments/").status_code == 200  # though its use cannot be noted
-    answer = refuse(clerk)
+    answer = refuse(at_desk)
     assert answer.status_code == 503
     assert "系统目前只能查询，不能保存" in answer.text
 
 
-def test_a_full_disk_is_named_and_nothing_is_half_done(clerk):
+def test_a_full_disk_is_named_and_nothing_is_half_done(at_desk):
     db.session.execute(
         text(
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
@@ -148,14 +153,14 @@ def test_a_full_disk_is_named_and_nothing_is_half_done(clerk):
     )
     db.session.commit()
     try:
-        answer = refuse(clerk)
+        answer = refuse(at_desk)
     finally:
         db.session.rollback()
         db.session.execute(text("DROP FUNCTION full_disk CASCADE"))
         db.session.commit()
     assert (answer.status_code, "服务器磁盘空间已满" in answer.text) == (503, True)
     state = text("SELECT state FROM task WHERE id = :id")
-    assert db.session.scalar(state, {"id": clerk.task_id}) == "unassigned"
+    assert db.session.scalar(state, {"id": at_desk[1]}) == "unassigned"
 
 
 @pytest.mark.parametrize(
