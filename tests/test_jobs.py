@@ -51,7 +51,7 @@ def test_the_worker_folds_the_tallies(queue):
     assert worked(queue, "fold") == {"fold": "succeeded"}
 
     db.session.rollback()
-    assert (before, db.session.scalar(select(func.count()).select_from(Tally))) == (6, 4)
+    assert (before, db.session.scalar(select(func.count()).select_from(Tally))) == (7, 5)
     assert tallies.differences() == []
 
 
