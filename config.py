@@ -61,6 +61,8 @@ class Config:
         # Photos, seals, signed documents and results of jobs; and the institutions' keys, kept apart from the database.
         self.FILES = environment.get("FILES") or str(DATA / "files")
         self.KEYS = environment.get("KEYS") or str(DATA / "keys")
+        # Where sealed entries of the audit log are sent: file:PATH, syslog:HOST:PORT or syslog:PATH; empty: nowhere.
+        self.AUDIT_TARGET = environment.get("AUDIT_TARGET", "")
         # Where the system is reached from outside: what printed QR codes say.
         self.PUBLIC_URL = environment.get("PUBLIC_URL", "http://127.0.0.1:8080").rstrip("/")
         # Mail goes out only where a server is named.

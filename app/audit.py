@@ -11,17 +11,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import has_request_context, request
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import event, func, insert, inspect, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app import access, ciphers
 from app.access import Principal
-from app.models import AuditChain, AuditEntry, db
+from app.models import AuditChain, Audited, AuditEntry, db
 
 _WAITING = "audit entries"
 _BEGINNING = ""
 NATION = "000000"
+PROOF = "verify"
 # What is sealed, in this order.
 _SEALED = (
     "chain", "number", "at", "action", "region_code", "by_id", "by_name", "by_organization", "address",
@@ -59,10 +60,36 @@ def record(
 
 
 def install(session: Any) -> None:
-    """Append what was recorded when the session commits, forget it when it rolls back."""
+    """Append what was recorded when the session commits, forget it when it rolls back.
+
+    Rows of a table that is Audited are recorded as they are flushed, with what they were and what they are.
+    """
     if not event.contains(session, "before_commit", _append):
+        event.listen(session, "after_flush", _record_rows)
         event.listen(session, "before_commit", _append)
         event.listen(session, "after_rollback", _forget)
+
+
+def _record_rows(session: Session, _context: Any) -> None:
+    for action, rows in (("add", session.new), ("edit", session.dirty), ("delete", session.deleted)):
+        for row in rows:
+            if isinstance(row, Audited) and (changes := _changes(row, action)):
+                changed, before, after = (list(column) for column in zip(*changes, strict=True))
+                record(action, row.audited_as, row.id, row.audit_name, changed=changed, before=before, after=after)
+
+
+def _changes(row: Audited, action: str) -> list[tuple[str, str, str]]:
+    """(column, value before, value after) for each column of a row that changed; of a new or a gone row all that has a
+    value.
+    """
+    found = []
+    for column in inspect(row).mapper.column_attrs:
+        history = inspect(row).attrs[column.key].history
+        before = history.deleted[0] if history.deleted else None if action == "add" else getattr(row, column.key)
+        after = None if action == "delete" else getattr(row, column.key)
+        if column.key not in row.not_audited and before != after:
+            found.append((column.key, "" if before is None else str(before), "" if after is None else str(after)))
+    return found
 
 
 def _forget(session: Session) -> None:
@@ -70,6 +97,7 @@ def _forget(session: Session) -> None:
 
 
 def _append(session: Session) -> None:
+    session.flush()  # what is written only now is recorded, too
     waiting = session.info.pop(_WAITING, [])
     if not waiting:
         return
@@ -112,7 +140,10 @@ class Break:
 
 
 def verify() -> tuple[int, list[Break]]:
-    """Follow every chain from its beginning. The number of entries seen, and the first break of each chain."""
+    """Follow every chain from its beginning, and to where each proof before saw its end.
+
+    Returns the number of entries seen, and the first break of each chain.
+    """
     last = {end.chain: end for end in ends()}
     known = set(last) | set(db.session.scalars(select(AuditEntry.chain).distinct()))
     seen, breaks = 0, []
@@ -121,7 +152,27 @@ def verify() -> tuple[int, list[Break]]:
         seen += length
         if broken:
             breaks.append(broken)
-    return seen, breaks
+    return seen, [*breaks, *_cut_off({each.chain for each in breaks})]
+
+
+def _cut_off(broken: set[str]) -> Iterator[Break]:
+    """Chains that no longer reach where the last proofs, which stand in all chains, saw their ends."""
+    for chain, (number, seal) in sorted(_proved_ends().items()):
+        if chain not in broken:
+            there = select(AuditEntry.seal).where(AuditEntry.chain == chain, AuditEntry.number == number)
+            found = db.session.scalar(there)
+            if found != seal:
+                yield Break(chain, number, "missing" if found is None else "changed")
+
+
+def _proved_ends() -> dict[str, tuple[int, str]]:
+    """The furthest end of each chain that the last proof in any chain has seen."""
+    last = select(func.max(AuditEntry.id)).where(AuditEntry.action == PROOF).group_by(AuditEntry.chain)
+    ends: dict[str, tuple[int, str]] = {}
+    for detail in db.session.scalars(select(AuditEntry.detail).where(AuditEntry.id.in_(last))):
+        for chain, number, seal in map(str.split, detail.get("ends", ())):
+            ends[chain] = max(ends.get(chain, (0, "")), (int(number), seal))
+    return ends
 
 
 def fits_key() -> bool:
@@ -149,6 +200,13 @@ def _follow(chain: str, end: AuditChain | None) -> tuple[int, Break | None]:
     if (end.number, end.seal) != (number, seal):
         return number, Break(chain, end.number + 1, "added")
     return number, None
+
+
+def entries(chain: str, *, after: int, most: int) -> Iterator[dict[str, Any]]:
+    """The entries of a chain behind the one with this number, sealed as they stand there."""
+    columns = [getattr(AuditEntry, name) for name in (*_SEALED, "seal")]
+    rows = select(*columns).where(AuditEntry.chain == chain, AuditEntry.number > after).order_by(AuditEntry.number)
+    return (dict(row) for row in db.session.execute(rows.limit(most)).mappings())
 
 
 def _entries(chain: str | None) -> Iterator[dict[str, Any]]:

@@ -89,6 +89,12 @@ def _end_with(url: str) -> None:
     threading.Thread(target=watch, name="database", daemon=True).start()
 
 
+def send_audit_log() -> int:
+    """Hand sealed entries of the audit log to where the operator wants them, if anywhere."""
+    target = current_app.config["AUDIT_TARGET"]
+    return audits.send_away(target) if target else 0
+
+
 def begin_day() -> dict[str, int]:
     """Let today begin, wherever the machine stands."""
     return clockwork.run(holidays.today(), EVERYTHING)
@@ -117,6 +123,7 @@ def make_queue(app: Flask) -> App:
     periodic("0 4 * * *", attempts.drop_stale)
     periodic("10 4 * * *", sessions.drop_ended)
     periodic("20 4 * * *", audits.prove)
+    periodic("* * * * *", send_audit_log)
     periodic("30 4 * * *", jobs.drop_old)
     periodic("40 4 * * *", notifications.forget_old)
     periodic("*/5 * * * *", notifications.mail)

@@ -232,7 +232,7 @@ def test_only_the_audit_log_has_a_trigger(rows):
     ours = (
         "SELECT tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE 'proc%'"
     )
-    assert set(rows.scalars(text(ours))) == {"audit_entry"}
+    assert set(rows.scalars(text(ours))) == {"audit_entry", "audit_chain"}
 
 
 def test_the_migrations_make_the_tables_of_the_models(app):

@@ -1,16 +1,20 @@
 """审计日志: everything that is to be written down is, in a chain that nobody changes unseen; who may read it."""
 
+import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from app import audit
-from app.models import AuditChain, AuditEntry, db
+from app import access, audit
+from app.domain import audits
+from app.models import AuditChain, AuditEntry, Deadline, db
 from app.pages import audits as audit_pages
 from app.states import RETURNED
+from tests.conftest import audit_log_unguarded
 from tests.factories import account, authority, bingtuan, capability, institution, task
 
 REASON = "资料与实物不符，不予受理"
@@ -35,9 +39,8 @@ def log(rows):
 
 def tampering(rows, statement):
     """As somebody with the keys of the database: the trigger is in the way of everybody else."""
-    rows.execute(text("ALTER TABLE audit_entry DISABLE TRIGGER only_grows"))
-    rows.execute(statement)
-    rows.execute(text("ALTER TABLE audit_entry ENABLE TRIGGER only_grows"))
+    with audit_log_unguarded():
+        rows.execute(statement)
     rows.expire_all()
 
 
@@ -106,7 +109,16 @@ def test_an_entry_made_up_without_the_key_is_named(rows, log):
 
 
 @pytest.mark.parametrize(
-    "verb", ["UPDATE audit_entry SET by_name = 'x'", "DELETE FROM audit_entry", "TRUNCATE audit_entry"]
+    "verb",
+    [
+        "UPDATE audit_entry SET by_name = 'x'",
+        "DELETE FROM audit_entry",
+        "TRUNCATE audit_entry",
+        "UPDATE audit_chain SET number = number - 1",
+        "UPDATE audit_chain SET chain = '99'",
+        "DELETE FROM audit_chain",
+        "TRUNCATE audit_chain",
+    ],
 )
 def test_the_database_refuses_to_change_the_log(rows, log, verb):
     with pytest.raises(DBAPIError, match="only grows"):
@@ -266,3 +278,74 @@ def test_filters_of_the_log(sign_in, entries, query, sees):
     page = sign_in("Auditor", entries["nation"]).get(f"/audit/?{query}").text
 
     assert {name for name in entries if f"来自{name}" in page} == sees
+
+
+# --- What one chain says of the others, and what lies elsewhere ------------------------------------
+
+
+def test_a_chain_that_was_removed_with_its_end_is_found_out_by_the_others(rows, log):
+    audits.prove()
+    assert found()[1] == []
+    before = rows.get(AuditChain, "33").number - 1
+    tampering(rows, delete(AuditEntry).where(AuditEntry.chain == "33"))
+    tampering(rows, delete(AuditChain).where(AuditChain.chain == "33"))
+
+    assert found()[1] == [("33", before, "missing")]
+
+
+def test_entries_cut_off_with_the_end_set_back_are_found_out(rows, log):
+    audits.prove()
+    kept = log[-2]  # of chain 33, before the proof
+    tampering(rows, delete(AuditEntry).where(AuditEntry.chain == kept.chain, AuditEntry.number >= kept.number))
+    last = rows.scalars(
+        select(AuditEntry).where(AuditEntry.chain == kept.chain).order_by(AuditEntry.number.desc()).limit(1)
+    ).one()
+    back = update(AuditChain).where(AuditChain.chain == kept.chain).values(number=last.number, seal=last.seal)
+    tampering(rows, back)
+
+    assert [(chain, what) for chain, _number, what in found()[1]] == [(kept.chain, "missing")]
+
+
+def test_sealed_entries_are_sent_to_a_file_once_and_in_order(rows, log, tmp_path):
+    place = tmp_path / "audit.jsonl"
+    number = len(log)
+
+    assert audits.send_away(f"file:{place}") == number
+    assert audits.send_away(f"file:{place}") == 0
+    audit.record("export", "page", None, "x", by=access.Principal(name="甲", region_code="330106"))
+    rows.commit()
+    assert audits.send_away(f"file:{place}") == 1
+
+    lines = [json.loads(line) for line in place.read_text(encoding="utf-8").splitlines()]
+    assert [(line["chain"], line["number"]) for line in lines[:number]] == sorted(
+        (entry.chain, entry.number) for entry in log
+    )
+    assert {line["seal"] for line in lines} == set(rows.scalars(select(AuditEntry.seal)))
+
+
+def test_sealed_entries_are_sent_to_a_syslog(rows, log):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(10)
+        audits.send_away(f"syslog:127.0.0.1:{listening.getsockname()[1]}")
+        heard = listening.recv(65536).decode().rstrip("\x00")
+    assert json.loads(heard.partition(">")[2])["seal"] == log[0].seal
+
+
+def test_a_change_of_what_the_law_settles_is_written_down_before_and_after(rows, sign_in):
+    boss = sign_in("SystemAdministrator", authority(""))
+    days = rows.scalars(select(Deadline).where(Deadline.province_code == "500000").limit(1)).one()
+    was = days.days
+    form = {"province_code": days.province_code, "delivery": days.delivery, "days": str(was + 5), "basis": days.basis,
+            "revision": str(days.revision)}  # fmt: skip
+    if days.working_days:
+        form["working_days"] = "y"
+    assert boss.act("deadlines", "edit", [days.id], **form).status_code == 204
+    assert boss.act("deadlines", "delete", [days.id]).status_code == 204
+
+    edited, deleted = rows.scalars(select(AuditEntry).where(AuditEntry.subject == "deadline").order_by(AuditEntry.id))
+    assert (edited.action, edited.by_id, edited.detail) == (
+        "edit", boss.account.id, {"changed": ["days"], "before": [str(was)], "after": [str(was + 5)]},
+    )  # fmt: skip
+    assert deleted.action == "delete"
+    assert dict(zip(deleted.detail["changed"], deleted.detail["before"], strict=True))["days"] == str(was + 5)

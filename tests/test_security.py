@@ -23,7 +23,7 @@ from app.domain import access_keys, attempts, captchas, passwords, second_factor
 from app.models import AccessKey, Account, AccountSession, Attempt, AuditEntry, Captcha, db, held_role
 from app.states import RETURNED
 from config import Config
-from tests.conftest import Person, from_outside
+from tests.conftest import Person, audit_log_unguarded, from_outside
 from tests.factories import account, authority, institution, task
 from tests.test_access_keys import create as create_key
 from tests.test_login import PASSWORD, WRONG, attempt, is_in
@@ -287,9 +287,8 @@ def emptied(office):
     db.session.rollback()
     db.session.execute(delete(Attempt))
     db.session.execute(delete(Captcha))
-    db.session.execute(text("ALTER TABLE audit_entry DISABLE TRIGGER only_grows"))
-    db.session.execute(text("TRUNCATE audit_entry, audit_chain"))
-    db.session.execute(text("ALTER TABLE audit_entry ENABLE TRIGGER only_grows"))
+    with audit_log_unguarded():
+        db.session.execute(text("TRUNCATE audit_entry, audit_chain"))
     db.session.commit()
 
 

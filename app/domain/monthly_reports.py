@@ -12,7 +12,7 @@ from flask_babel import (
     force_locale,  # pyright: ignore[reportAttributeAccessIssue]  # not in its __all__
     gettext as _,
 )
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from app import files, outside
 from app.access import Principal, covers, without_rights
@@ -81,8 +81,12 @@ def _refuse(statistics: Sequence[str], region_code: str | None, others: Sequence
 
 def drop(chosen: Chosen, by: Principal) -> int:
     """Want reports of one's own no more. Gives how many."""
-    gone = delete(MonthlyReport).where(is_chosen(MonthlyReport.id, chosen), MonthlyReport.account_id == by.account_id)
-    return len(db.session.execute(gone.returning(MonthlyReport.id)).all())
+    mine = is_chosen(MonthlyReport.id, chosen), MonthlyReport.account_id == by.account_id
+    gone = db.session.scalars(select(MonthlyReport).where(*mine)).all()
+    for report in gone:
+        db.session.delete(report)
+    db.session.flush()
+    return len(gone)
 
 
 def last_month(today: date) -> date:

@@ -33,8 +33,14 @@ def put(name: str, value: Decimal, by: Principal) -> None:
     """Set the threshold of one's authority; it holds for the authorities below that have none of their own."""
     if not value.is_finite() or not 0 <= value <= MOST:
         raise RuleError(_("Please give a number from 0 to %(most)s.", most=MOST))
+    earlier = select(AlarmThreshold.value).where(
+        AlarmThreshold.authority_id == by.organization_id, AlarmThreshold.name == name
+    )
+    before = db.session.scalar(earlier.with_for_update())
     told = {"authority_id": by.organization_id, "name": name, "value": value}
     own = insert(AlarmThreshold).values(told)
     own = own.on_conflict_do_update(constraint="one_threshold_per_authority", set_={"value": own.excluded.value})
     db.session.execute(own)
-    audit.record("edit", "alarm_threshold", None, name, by=by, value=str(value))
+    audit.record(
+        "edit", "alarm_threshold", None, name, by=by, before="" if before is None else str(before), value=str(value)
+    )

@@ -13,7 +13,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
 from markupsafe import escape
-from sqlalchemy import delete
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.datastructures import CombinedMultiDict
@@ -450,8 +450,11 @@ class EditablePage(ModelPage):
     @form_action("delete", _l("Delete"), icon="trash", style="danger", permission="can_delete")
     def delete_rows(self, selection: Selection, _form: Any) -> str:
         model = self.source.model
-        chosen = delete(model).where(model.id.in_(selection.ids), *self.source.where())
-        gone = db.session.execute(chosen.returning(model.id)).all()
+        chosen = select(model).where(model.id.in_(selection.ids), *self.source.where())
+        gone = db.session.scalars(chosen.with_for_update(of=model)).all()
+        for row in gone:  # these tables are small, and each row that goes is written down
+            db.session.delete(row)
+        db.session.flush()
         self.changed()
         return ngettext("Deleted %(num)s row.", "Deleted %(num)s rows.", len(gone))
 

@@ -19,6 +19,7 @@ from app.models.accounts import (
     held_role as held_role,
 )
 from app.models.base import (
+    Audited as Audited,
     Big as Big,
     KeptByAuthority as KeptByAuthority,
     Moment as Moment,

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.models.base import Moment
+from app.models.base import Audited, Moment
 from app.models.reference import Organization
 
 # --- Accounts ------------------------------------------------------------------------------------
@@ -181,13 +181,14 @@ class AccessKey(OwnedByAccount, Model):
     revoked_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class SavedView(SharedByAccount, Model):
+class SavedView(Audited, SharedByAccount, Model):
     """What somebody asks of a list again and again: filters and order as a query string, and the columns, by name.
 
     `page` is the name of the page, `columns` the names of those that are shown.
     """
 
     __tablename__ = "saved_view"
+    audited_as = "saved_view"
     __table_args__ = (UniqueConstraint("account_id", "page", "name", name="one_view_per_name"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -196,6 +197,10 @@ class SavedView(SharedByAccount, Model):
     query: Mapped[str] = mapped_column(String(4000))
     columns: Mapped[list[str]] = mapped_column(JSONB)
     saved_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+    @property
+    def audit_name(self) -> str:
+        return f"{self.page} {self.name}"
 
 
 class NumberList(OwnedByAccount, Model):

@@ -1,7 +1,7 @@
 """What all tables share: the database, the mixins that say who sees a row, and what is spread by city."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_appbuilder.models.sqla.base import SQLA
 from sqlalchemy import (
@@ -29,6 +29,21 @@ def any_of(column: str, values: frozenset[str]) -> str:
 
 
 # --- Who sees a row ------------------------------------------------------------------------------
+
+
+class Audited:
+    """Rows of which every change is written down by the session that writes it, as `audited_as`.
+
+    They are written row by row through the session, never by a bulk statement. `audit_name` tells an auditor which row
+    it is; it reads columns of its own alone.
+    """
+
+    audited_as: ClassVar[str]
+    not_audited: ClassVar[frozenset[str]] = frozenset({"id", "revision"})
+
+    @property
+    def audit_name(self) -> str:
+        raise NotImplementedError
 
 
 class WithinRegion:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app import states
 from app.models.accounts import OwnedByAccount
-from app.models.base import Moment, RegionCode, one_of
+from app.models.base import Audited, Moment, RegionCode, one_of
 
 
 class Notification(OwnedByAccount, Model):
@@ -74,7 +74,7 @@ class Job(OwnedByAccount, Model):
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class MonthlyReport(OwnedByAccount, Model):
+class MonthlyReport(Audited, OwnedByAccount, Model):
     """每月报表: the statistics that an account wants each month, by the names of their pages.
 
     They are of a region; if none is named, of that of the account's organization, wherever that is by then. `month` is
@@ -82,6 +82,8 @@ class MonthlyReport(OwnedByAccount, Model):
     """
 
     __tablename__ = "monthly_report"
+    audited_as = "monthly_report"
+    not_audited = Audited.not_audited | {"month", "job_id", "mailed_at"}  # what the clock notes there
     __table_args__ = (
         UniqueConstraint("account_id", "region_code", name="one_report_per_region", postgresql_nulls_not_distinct=True),
         CheckConstraint("jsonb_array_length(statistics) > 0", name="some_statistics"),
@@ -93,6 +95,10 @@ class MonthlyReport(OwnedByAccount, Model):
     month: Mapped[date]
     job_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("job.id", ondelete="SET NULL"))
     mailed_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    @property
+    def audit_name(self) -> str:
+        return ", ".join(self.statistics)
 
 
 class ClockRun(Model):
@@ -181,10 +187,14 @@ class KeyCheck(Model):
 
 
 class AuditChain(Model):
-    """The end of a chain: how many entries it has, and the seal of the last."""
+    """The end of a chain: how many entries it has, the seal of the last, and up to which they were sent away.
+
+    A trigger lets it only grow.
+    """
 
     __tablename__ = "audit_chain"
 
     chain: Mapped[str] = mapped_column(String(2), primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger)
     seal: Mapped[str] = mapped_column(String(64))
+    sent: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
-from app.models.base import Moment, RegionCode, one_of
+from app.models.base import Audited, Moment, RegionCode, one_of
 
 
 class Region(Model):
@@ -220,10 +220,11 @@ class AnnouncedChange(Model):
     by_name: Mapped[str] = mapped_column(String(60))
 
 
-class Deadline(Model):
+class Deadline(Audited, Model):
     """Days in which an institution must finish (办法 Art 8): the province's number, else that of '000000'."""
 
     __tablename__ = "deadline"
+    audited_as = "deadline"
     __table_args__ = (
         CheckConstraint(one_of("delivery", ("sent", "on_site")), name="known_delivery"),
         CheckConstraint("days BETWEEN 1 AND 365", name="days_in_a_year"),
@@ -242,14 +243,19 @@ class Deadline(Model):
 
     __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
 
+    @property
+    def audit_name(self) -> str:
+        return f"{self.province_code} {self.delivery}"
+
     def __str__(self) -> str:
         return f"{self.province} {self.delivery}"
 
 
-class Holiday(Model):
+class Holiday(Audited, Model):
     """A day that departs from the week: a public holiday, or a weekend worked instead."""
 
     __tablename__ = "holiday"
+    audited_as = "holiday"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     day: Mapped[date] = mapped_column(unique=True)
@@ -258,6 +264,10 @@ class Holiday(Model):
     revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
     __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    @property
+    def audit_name(self) -> str:
+        return f"{self.day} {self.name}"
 
     def __str__(self) -> str:
         return f"{self.day} {self.name}"
@@ -299,7 +309,7 @@ class AlarmThreshold(Model):
     value: Mapped[Decimal] = mapped_column(Numeric(8, 2))
 
 
-class ProvinceRule(Model):
+class ProvinceRule(Audited, Model):
     """What each province settles for itself; the row of '000000' holds where a province has none.
 
     `filing_reviewed`: whether the county authority reviews an instrument before it counts as filed (备案).
@@ -307,6 +317,7 @@ class ProvinceRule(Model):
     """
 
     __tablename__ = "province_rule"
+    audited_as = "province_rule"
     __table_args__ = (CheckConstraint("answer_days BETWEEN 1 AND 60", name="answer_days_in_two_months"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -318,6 +329,10 @@ class ProvinceRule(Model):
     province: Mapped[Region] = relationship()
 
     __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 -- SQLAlchemy's own way
+
+    @property
+    def audit_name(self) -> str:
+        return self.province_code
 
     def __str__(self) -> str:
         return str(self.province)

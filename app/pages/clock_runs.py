@@ -6,6 +6,7 @@ from flask_wtf import FlaskForm
 from wtforms import DateField
 from wtforms.validators import InputRequired
 
+from app import audit
 from app.domain import clockwork, holidays
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.formats import day, moment
@@ -56,5 +57,6 @@ class ClockRuns(ModelPage):
 
     @form_action("run", _l("Run again"), icon="refresh", style="primary", form=RunForm, without=True)
     def run(self, _selection: Selection, form: RunForm) -> str:
+        audit.record("run", "clock_run", None, (form.day.data or holidays.today()).isoformat())
         moved = clockwork.run(form.day.data or holidays.today(), g.principal)
         return _("The run is done: %(moved)s.", moved=_moved(moved))

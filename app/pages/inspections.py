@@ -27,7 +27,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app import files
+from app import audit, files
 from app.domain import catalogue, checklists, draws, holidays, inspections, photos, regions
 from app.domain.checklists import FOUND, ITEMS
 from app.domain.draws import FEWEST_INSPECTORS, MOST_DRAWN, MOST_INSPECTORS, Conditions
@@ -282,9 +282,12 @@ class InspectionPage(ModelPage):
     @permitted("show")
     def photo(self, pk: str, filename: str) -> Any:
         """A picture taken on the spot, or sent by the party."""
-        name = inspections.photo(self._seen(pk), filename)
+        seen = self._seen(pk)
+        name = inspections.photo(seen, filename)
         if name is None:
             abort(404)
+        audit.record("open", "photo", seen.id, seen.no)
+        db.session.commit()
         answer = send_file(files.path(name), mimetype="image/jpeg", max_age=3600)
         answer.cache_control.private = True
         return answer

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from sqlalchemy import case
 from sqlalchemy.orm import aliased
 
-from app import files
+from app import audit, files
 from app.access import within
 from app.domain import instruments, photos, regions
 from app.domain.instruments import Particulars
@@ -208,6 +208,8 @@ class WithPhotos:
         found = photos.find(int(pk)) if is_number(pk) else None
         if found is None or not self.shows_instrument(found.instrument_id):
             abort(404)
+        audit.record("open", "photo", found.id, f"instrument {found.instrument_id}")
+        db.session.commit()
         answer = send_file(files.path(found.file), mimetype="image/jpeg", max_age=3600)
         answer.cache_control.private = True
         return answer

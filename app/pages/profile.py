@@ -217,7 +217,12 @@ class MyAccount(Page):
             abort(400)
         notifications = {name: form[name].data for name in NOTIFICATIONS}
         chosen = {"language": form.language.data, "notifications": notifications}
+        before = {name: g.user.preferences.get(name) for name in chosen}
         g.user.preferences = {**g.user.preferences, **chosen}
+        if before != chosen:
+            audit.record("edit", "settings", g.user.id, str(g.user), changed=sorted(chosen),
+                         before=[str(before[name]) for name in sorted(chosen)],
+                         after=[str(chosen[name]) for name in sorted(chosen)])  # fmt: skip
         session["locale"] = form.language.data
         db.session.commit()
         flash(_("Saved."), "success")

@@ -18,7 +18,7 @@ from wtforms import DateField, HiddenField, IntegerField, SelectField, StringFie
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app import files
+from app import audit, files
 from app.domain import (
     catalogue,
     holidays,
@@ -427,6 +427,8 @@ class Standards(ModelPage):
         found = standard_documents.find(int(pk), g.principal) if is_number(pk) else None
         if found is None:
             abort(404)
+        audit.record("open", "document", found.id, found.name)
+        db.session.commit()
         kind = standard_documents.MEDIA[found.kind]
         return send_file(BytesIO(files.path(found.file).read_bytes()), mimetype=kind, as_attachment=True,
                          download_name=found.name)  # fmt: skip
