@@ -110,7 +110,8 @@ def make_queue(app: Flask) -> App:
             with app.app_context(), seeing(EVERYTHING):
                 done = do()
                 db.session.commit()
-                log.info("%s: %s", do.__qualname__, done)
+                if done:  # what found nothing to do is not worth a line each minute
+                    log.info("%s: %s", do.__qualname__, done)
 
         task = queue.task(name=do.__name__, queueing_lock=do.__name__, lock=do.__name__)(job)
         queue.periodic(cron=cron)(task)

@@ -164,7 +164,8 @@ class Browser:
 def database(system: System) -> Iterator[None]:
     """The application on the database of a running system, to look at it and to sign people in."""
     key = (system.data / "secret_key").read_text()
-    app = create_app(Config({"DATABASE_URL": system.url, "SECRET_KEY": key, "DATA_DIR": str(system.data)}))
+    folders = {"FILES": str(system.data / "files"), "KEYS": str(system.data / "keys")}
+    app = create_app(Config({"DATABASE_URL": system.url, "SECRET_KEY": key, **folders}))
     with app.app_context(), access.seeing(access.EVERYTHING):
         try:
             yield

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
+from app.domain import integrity
 from app.models import Certificate, Instrument, db
 from app.states import IN_USE, PUBLISHED, STOPPED, UNPUBLISHED
 from tests.faults.system import System, Toggler, database, sign_in, until
@@ -114,6 +115,8 @@ def test_each_part_heals_and_nothing_acknowledged_is_lost(system, capsys):
     assert 500 not in {status for each in togglers for status in each.statuses}
     assert all(each.acknowledged for each in togglers)
     assert lost(system, togglers) == []
+    with database(system):
+        assert integrity.findings() == []
 
 
 def report(healed, togglers):
