@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from app import ciphers
 from app.domain import second_factor
-from app.models import Attempt, AuditEntry
+from app.models import Account, Attempt, AuditEntry, Notification
 from tests.factories import account, authority, using_unit
 from tests.test_login import PASSWORD, attempt, is_in
 from tests.test_passwords import in_english, quick, with_password
@@ -359,3 +359,12 @@ def test_no_secret_is_in_a_log_or_in_the_audit(stranger, rows, caplog):
         "set_up_second_factor",
         "create_access_key",
     ]
+
+
+def test_the_person_is_told_when_the_factor_is_set_up_or_switched_off(clerk, rows):
+    set_up(clerk)
+    second_factor.switch_off(rows.get(Account, clerk.account.id))
+    rows.flush()
+
+    told = select(Notification.kind).where(Notification.account_id == clerk.account.id).order_by(Notification.id)
+    assert rows.scalars(told).all() == ["second_factor_set", "second_factor_off"]
