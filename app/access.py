@@ -480,29 +480,39 @@ class Role:
 SYSTEM, ADMINISTRATION, BUSINESS, AUDIT = "system", "administration", "business", "audit"
 
 
+# What one does without changing anything, persons included.
+_READING = frozenset({"can_list", "can_show", "can_export", "can_reveal", "can_see_persons", "can_see_telephones"})
+# Work on figures, in which there are no persons.
+_OF_FIGURES = frozenset({"can_set_threshold"})
+
+
 # What everybody with a role has: the first page, what the system told them, and the long work they asked for.
 _EVERYBODY = {"HomeView": "can_list", "Notifications": "can_list mark_read", "Jobs": "can_list cancel can_download"}
 
 
 def _permissions(**pages: str) -> dict[str, frozenset[str]]:
-    return {page: frozenset(names.split()) for page, names in (_EVERYBODY | pages).items()}
+    return {page: _with_persons(frozenset(names.split())) for page, names in (_EVERYBODY | pages).items()}
+
+
+def _with_persons(names: frozenset[str]) -> frozenset[str]:
+    """Who works on the rows of a page deals with the persons in them; who only looks sees them if it is said."""
+    return names | {"can_see_persons"} if names - _READING - _OF_FIGURES else names
 
 
 _READ = "can_list can_show"
 _TAKES_AWAY = "can_list can_show can_export download"
-_READING = frozenset({"can_list", "can_show", "can_export"})
 _ASSIGNER = "can_list can_show can_export can_reveal assign assign_best refuse escalate"
 _REVIEWER = "can_list can_show can_export pass send_back"
 # 信息公示: who publishes, and who only looks.
 _PUBLISHER = {
     "Publications": "can_list can_show can_export publish revoke download automatic",
-    "Institutions": "can_list can_show can_export can_see_persons publish revoke",
+    "Institutions": "can_list can_show can_export can_reveal publish revoke",
     "CapabilityReviews": "can_list can_show can_export pass reject",
     "Catalogue": "can_list can_show can_export",
 }
 # 社公标: who enters them, and who reviews them; an account may do both, but not with the same standard.
 _STANDARD_CLERK = {
-    "Standards": "can_list can_show can_export can_see_persons add edit delete submit recall seal abolish "
+    "Standards": "can_list can_show can_export add edit delete submit recall seal abolish "
     "export_for_changes import_changes import",
     "Traces": "can_list can_show can_export tell",
 }
@@ -514,12 +524,12 @@ _LOOKER = dict.fromkeys(
 _INSPECTOR = {
     "Inspections": "can_list can_show can_export can_add draw inspect conclude recheck cancel publish revoke report",
     "InspectionDraws": "can_list can_show can_export repeat",
-    "LocalInstitutions": "can_list can_show can_export can_see_persons",
+    "LocalInstitutions": "can_list can_show can_export can_see_persons can_reveal",
     "CapabilityGaps": "can_list can_export",
 }
 _KEEPER = {
     **_INSPECTOR,
-    "LocalInstitutions": "can_list can_show can_export can_see_persons can_add can_edit suspend reinstate close import",
+    "LocalInstitutions": "can_list can_show can_export can_reveal can_add can_edit suspend reinstate close import",
 }
 _ONLOOKER = {
     "Inspections": "can_list can_show can_export",
@@ -540,20 +550,27 @@ _OVERSIGHT = dict.fromkeys(
 )  # fmt: skip
 _LEADS = {page: f"{names} can_set_threshold" for page, names in _OVERSIGHT.items()}
 # 数据查询: everybody who analyses looks; telephones and names of persons are for who leads the office.
-_WITH_PERSONS = ("AppointmentQueries", "InstitutionQueries", "UnitQueries", "StandardQueries", "StepQueries")
-_QUERIES = dict.fromkeys(("InstrumentQueries", "CertificateQueries", *_WITH_PERSONS), "can_list can_show can_export")
-_QUERIES_WITH_PERSONS = {**_QUERIES, **dict.fromkeys(_WITH_PERSONS, "can_list can_show can_export can_see_persons")}
+_WITH_TELEPHONES = ("AppointmentQueries", "InstitutionQueries", "UnitQueries")
+_QUERIES = dict.fromkeys(
+    ("InstrumentQueries", "CertificateQueries", "StandardQueries", "StepQueries", *_WITH_TELEPHONES),
+    "can_list can_show can_export",
+)
+_QUERIES_WITH_PERSONS = {
+    **dict.fromkeys(_QUERIES, "can_list can_show can_export can_see_persons"),
+    **dict.fromkeys(_WITH_TELEPHONES, "can_list can_show can_export can_see_persons can_reveal"),
+}
 _INSPECTED = {"OwnInspections": "can_list can_show can_export answer report"}
 _ADMINISTRATOR = {
-    "Accounts": "can_list can_show can_edit can_export activate deactivate unlock give_role take_role attach "
-    "reset_password reset_second_factor",
-    "Organizations": "can_list can_show can_export can_add can_edit move merge disable enable admit turn_down",
+    "Accounts": "can_list can_show can_edit can_export can_reveal activate deactivate unlock give_role take_role "
+    "attach reset_password reset_second_factor",
+    "Organizations": "can_list can_show can_export can_reveal can_add can_edit move merge disable enable admit "
+    "turn_down",
     "Deadlines": "can_list",
     "Holidays": "can_list",
     "ProvinceRules": "can_list",
 }
 _OWN_ADMINISTRATOR = {
-    "Accounts": "can_list can_show can_edit activate deactivate unlock give_role take_role reset_password "
+    "Accounts": "can_list can_show can_edit can_reveal activate deactivate unlock give_role take_role reset_password "
     "reset_second_factor"
 }
 
@@ -636,7 +653,9 @@ ROLES = {
         **_OVERSIGHT,
         **_QUERIES,
     ),
-    "Auditor": Role(_l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export")),
+    "Auditor": Role(
+        _l("Auditor"), "authority", AUDIT, _permissions(AuditLog="can_list can_show can_export can_see_persons")
+    ),
     "InstitutionAdministrator": Role(
         _l("Institution administrator"),
         "institution",
@@ -661,7 +680,7 @@ ROLES = {
             Inbox="can_list can_show can_export can_reveal receive start",
             Results="can_list can_show can_export record check rework",
             Certificates=_TAKES_AWAY,
-            Staff="can_list can_show",
+            Staff="can_list can_show can_see_persons",
         ),
     ),
     "InstitutionApprover": Role(
@@ -691,8 +710,8 @@ ROLES = {
         BUSINESS,
         _permissions(
             Ledger="can_list can_show can_export can_add can_edit copy file stop resume scrap add_photos import book",
-            Progress="can_list can_show can_export submit resubmit withdraw remove",
-            Appointments="can_list can_show can_export can_print",
+            Progress="can_list can_show can_export can_see_telephones submit resubmit withdraw remove",
+            Appointments="can_list can_show can_export can_see_telephones can_print",
             Certificates=_TAKES_AWAY,
             **_INSPECTED,
         ),

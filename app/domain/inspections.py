@@ -13,7 +13,7 @@ from flask_babel import force_locale, gettext as _  # pyright: ignore[reportAttr
 from sqlalchemy import ColumnElement, and_, column, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app import access, audit, files, papers
+from app import access, audit, files, papers, persons
 from app.access import Principal
 from app.domain import checklists, holidays, institutions, notifications, numbering, photos, reasons
 from app.errors import RuleError, Stale
@@ -150,7 +150,7 @@ def inspectors_of() -> Any:
     """SQL: the names of who inspects."""
     each = func.jsonb_array_elements(Inspection.inspectors).table_valued(column("value", JSONB)).alias("each")
     names = func.string_agg(each.c.value["name"].astext, literal("、"))
-    return select(names).select_from(each).correlate(Inspection).scalar_subquery()
+    return persons.names(select(names).select_from(each).correlate(Inspection).scalar_subquery())
 
 
 def is_mine(by: Principal) -> ColumnElement[bool]:

@@ -13,6 +13,8 @@ from typing import Any
 from flask_babel import gettext as _, lazy_gettext as _l
 from sqlalchemy import Date, DateTime, Integer as WholeNumber, Numeric, String, and_, or_
 
+from app.persons import is_personal
+
 from .filters import Args, Begins, Bound, Condition, Contains, Within, beginning, day_in
 from .lists import Column
 
@@ -69,7 +71,8 @@ class Conditions:
         object.__setattr__(self, "columns", tuple(by_name[name] for name in self.asked.split()))
         for column in self.columns:
             kind_of(column)
-            if column.masked or (self._table(column) is not self.model and self._table(column) not in self.within):
+            foreign = self._table(column) is not self.model and self._table(column) not in self.within
+            if is_personal(column.value) or foreign:
                 raise TypeError(f"{column.name} cannot be asked about")
 
     def bind(self, args: Args) -> Bound:

@@ -13,6 +13,8 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 from sqlalchemy import ColumnElement, case, func, null
 
+from app.persons import Name, OfficeTelephone, Telephone
+
 ZONE = "Asia/Shanghai"
 Show = Callable[[Any], Any]
 Sheet = Callable[[Any], ColumnElement[Any]]
@@ -62,6 +64,7 @@ def named(words: Mapping[str, Any], rest: Show = plain) -> Show:
     def show(value: str | None) -> Any:
         return str(words[value]) if value is not None and value in words else rest(value)
 
+    show.words = words  # type: ignore[attr-defined]
     return _with_sheet(show, lambda value: words_in_sheet(words, value, in_sheet(rest, value)))
 
 
@@ -105,6 +108,22 @@ def mask_phone(value: str | None) -> str:
 def mask_name(value: str | None) -> str:
     """The family name, as a rule its first character, with one star for each other."""
     return value[:1] + "*" * max(len(value) - 1, 1) if value else ""
+
+
+# How data about persons is shown to who may not see it.
+MASKS: dict[type, Show] = {Name: mask_name, Telephone: mask_phone, OfficeTelephone: office_phone}
+
+
+def masked(value: Any) -> Any:
+    """A value as it is for who may not see persons."""
+    mask = MASKS.get(type(value))
+    return mask(value) if mask else value
+
+
+def masking(show: Show, mask: Show) -> Show:
+    """What `show` does, masked; a value that has a word of its own, e.g. for the system itself, keeps it."""
+    words = getattr(show, "words", None)
+    return named(words, rest=mask) if words else mask
 
 
 def reveal(masked: str, url: str) -> Markup:

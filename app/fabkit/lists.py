@@ -1,6 +1,6 @@
 """A list: its columns, and a page of it found by index, by OFFSET at first and by key further on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select,
 from werkzeug.datastructures import MultiDict
 
 from app.models import db
+from app.persons import is_personal
 
 from .filters import Args, Bound, Condition, Search, conditions, is_number
-from .formats import Sheet, Show, in_sheet, plain
+from .formats import MASKS, Sheet, Show, in_sheet, masking, plain
 
 PAGE_SIZES = (20, 50, 100, 200)
 COUNT_CAP = 10_000
@@ -29,8 +30,8 @@ class Column:
     """A column of a list: what is asked, how it is shown, whether one may sort by it.
 
     Only a column whose index ends in the key is `sortable`: the order of a list must not cost a sort.
-    `sheet` gives the cell of an export where `show` is not enough to tell. What tells of a person has `masked`: how it
-    is shown, in exports as well, to who may not see persons.
+    `sheet` gives the cell of an export where `show` is not enough to tell. What tells of a person is known by the type
+    of its value (persons.py), and masked, in exports as well, for who may not see it.
     """
 
     name: str
@@ -42,11 +43,12 @@ class Column:
     hidden: bool = False
     fixed: bool = False
     sheet: Sheet | None = None
-    masked: Show | None = None
 
-    def without_persons(self) -> "Column":
-        """The column as it is for who may not see persons."""
-        return replace(self, show=self.masked, sheet=None) if self.masked else self
+    def as_seen(self, clear: Set[type]) -> "Column":
+        """The column as it is for who sees `clear` of the data about persons, by its kinds."""
+        if not is_personal(self.value) or self.value.type.value_class in clear:
+            return self
+        return replace(self, show=masking(self.show, MASKS[self.value.type.value_class]), sheet=None)
 
     def in_sheet(self) -> ColumnElement[Any]:
         return self.sheet(self.value) if self.sheet else in_sheet(self.show, self.value)

@@ -1,7 +1,7 @@
 """A page over a table: list, details, actions with dialogs, export. Declared by its attributes."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,10 +19,12 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.datastructures import CombinedMultiDict
 from wtforms.fields.core import UnboundField
 
+from app import audit
 from app.errors import RuleError, Stale, wants_fragment
 from app.models import db
+from app.persons import Name, OfficeTelephone, Telephone
 
-from . import lists
+from . import formats, lists
 from .actions import FormAction, NoForm, Selection, form_action, read_selection
 from .exports import Exports
 from .filters import Search, is_number
@@ -32,7 +34,9 @@ from .security import asks_permission, permitted, require
 
 log = logging.getLogger(__name__)
 
-SEE_PERSONS = "can_see_persons"
+# Names of persons in clear; and telephone numbers, which are else shown one by one, on record.
+SEE_PERSONS, SEE_TELEPHONES = "can_see_persons", "can_see_telephones"
+REVEAL = "can_reveal"
 # The label under which it stands who did something; in the history it stands without.
 DONE_BY = _l("Done by")
 
@@ -66,6 +70,13 @@ class Show:
     timeline: list[Any] = field(default_factory=list)
     page_url: str = ""
     actions: list[dict[str, Any]] = field(default_factory=list)
+    # Whether the telephone number in it is the one that `phone` gives out.
+    reveals: bool = True
+
+    def telephone(self) -> Telephone | None:
+        """The first telephone number that is told of the row."""
+        values = (value for section in self.sections for _label, value in section.fields)
+        return next((value for value in values if isinstance(value, Telephone)), None)
 
 
 class Page(BaseView):
@@ -96,8 +107,10 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     extra: dict[str, Any] = {}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
     filters: tuple[Any, ...] = ()
     search: Search | None = None
-    # What `details` tells of persons beside the masked columns, by label: how it is shown to who may not see persons.
-    masks: Mapping[Any, Callable[[str], Any]] = {}
+    # Whether the telephone number in its details can be asked for, on record.
+    reveals = False
+    # Whether some role sees the telephone numbers here in clear: they are of its own organization.
+    has_own_telephones = False
     # Scripts and style sheets of the page's own, beside those of every list.
     scripts: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
@@ -111,10 +124,11 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         # Flask-AppBuilder would make a form with every related row as an option: ours are declared.
         self.search_columns = self.add_columns = self.edit_columns = self.show_columns = ["id"]
         self.list_columns = ["id"]
+        if not self.reveals:
+            self.exclude_route_methods = self.exclude_route_methods | {"phone"}
         super().__init__(**kwargs)
-        self._masks = {column.label: column.masked for column in self.columns if column.masked} | dict(self.masks)
-        if self._masks:
-            self.base_permissions = [*(self.base_permissions or []), SEE_PERSONS]
+        own = [SEE_TELEPHONES] if self.has_own_telephones else []
+        self.base_permissions = [*(self.base_permissions or []), SEE_PERSONS, *own]
 
     @cached_property
     def form_actions(self) -> list[tuple[FormAction, Callable[..., Any]]]:
@@ -213,7 +227,8 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
 
     def as_seen(self, columns: list[Column]) -> list[Column]:
         """The columns as they are for the acting person, who may not see persons unless it is said."""
-        return columns if self.allowed(SEE_PERSONS) else [column.without_persons() for column in columns]
+        clear = self._in_clear()
+        return [column.as_seen(clear) for column in columns]
 
     def _head(self, column: Column, query: Query) -> dict[str, Any]:
         sorted_by = query.sort is column or (query.sort is None and column.value is query.source.key)
@@ -285,7 +300,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         show = self.details(self.listed_id(pk))
         if show is None:
             abort(404)
-        self._mask_persons(show)
+        self._mask(show)
         show.page_url = f"{self.route_base}/show/{show.id}"
         show.actions = self._buttons(show)
         template = "drawer.html" if wants_fragment() else "show.html"
@@ -297,10 +312,53 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             abort(404)
         return int(pk)
 
-    def _mask_persons(self, show: Show) -> None:
-        """Mask what tells of persons, unless the person may see them."""
-        if self._masks and not self.allowed(SEE_PERSONS):
-            _mask(show, {str(label): mask for label, mask in self._masks.items()})
+    @expose("/phone/<pk>", methods=["POST"])
+    @permitted("reveal")
+    def phone(self, pk: str) -> Any:
+        """The telephone number behind the mask; that it was shown is recorded (个人信息保护法 Art 51)."""
+        number = self.reveal_phone(self.listed_id(pk))
+        if number is None:
+            abort(404)
+        db.session.commit()
+        return {"value": str(number)}
+
+    def reveal_phone(self, row_id: int) -> str | None:
+        """Record that the telephone number of a row is shown, and give it; None if there is none."""
+        show = self.details(row_id)
+        number = show.telephone() if show else None
+        if show is None or number is None:
+            return None
+        audit.record("reveal", self.source.model.__tablename__, row_id, str(show.title), what="phone")
+        return number
+
+    def _in_clear(self) -> set[type]:
+        """The kinds of data about persons that the acting person sees here as they are."""
+        names = {Name} if self.allowed(SEE_PERSONS) else set()
+        return names | ({Telephone, OfficeTelephone} if self.allowed(SEE_TELEPHONES) else set())
+
+    def _mask(self, show: Show) -> None:
+        """Mask what tells of persons, wherever it stands, as far as the acting person may not see it."""
+        clear = self._in_clear()
+
+        def seen(value: Any) -> Any:
+            return value if type(value) in clear else formats.masked(value)
+
+        told = show.telephone()
+        for section in show.sections:
+            section.fields = [
+                (label, self._with_button(show, seen(value)) if told and value is told else seen(value))
+                for label, value in section.fields
+            ]
+        for table in show.tables:
+            table.rows = [[seen(cell) for cell in row] for row in table.rows]
+        for entry in show.timeline:
+            entry["by"] = seen(entry["by"])
+            entry["changes"] = [(name, seen(old), seen(new)) for name, old, new in entry.get("changes", ())]
+
+    def _with_button(self, show: Show, number: Any) -> Any:
+        """A telephone number with the button that shows it, if it is masked and may be asked for."""
+        may = self.reveals and show.reveals and "*" in number and self.allowed(REVEAL)
+        return formats.reveal(number, f"{self.route_base}/phone/{show.id}") if may else number
 
     # --- actions
 
@@ -314,11 +372,17 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             return "", 204, {"HX-Redirect": method(selection.only_id())}
         if declared.only_shows:
             more = method(selection.only_id())
-            if "show" in more:
-                self._mask_persons(more["show"])
+            self._mask_shown(more)
             return self._dialog(declared, selection, NoForm(), more=more)
         form = self._form(declared)(formdata=None, obj=self.prefill(declared, selection))
         return self._dialog(declared, selection, form)
+
+    def _mask_shown(self, more: dict[str, Any]) -> None:
+        """Mask what a dialog shows: everything about a row, or a table."""
+        if "show" in more:
+            self._mask(more["show"])
+        if "table" in more:
+            self._mask(Show(0, "", tables=[more["table"]]))
 
     @expose("/act/<name>", methods=["POST"])
     @asks_permission
@@ -556,24 +620,3 @@ def _numbers(query: Query, total: Total) -> list[tuple[str, int | None]]:
             links.append(("…", None))
         links.append((str(number), number))
     return links
-
-
-def _mask(show: Show, masks: Mapping[str, Callable[[str], Any]]) -> None:
-    """Mask what stands under the labels of `masks`: beside it, in its row or below it, before and after a change."""
-
-    def masked(label: Any, value: Any) -> Any:
-        mask = masks.get(str(label))
-        return mask(str(value)) if mask and value else value
-
-    def cells(heads: list[Any], row: list[Any]) -> list[Any]:
-        first, *others = row
-        beside = [first, *(masked(first, cell) for cell in others)]
-        return [masked(head, cell) for head, cell in zip(heads, beside, strict=True)]
-
-    for section in show.sections:
-        section.fields = [(label, masked(label, value)) for label, value in section.fields]
-    for table in show.tables:
-        table.rows = [cells(table.columns, row) for row in table.rows]
-    for entry in show.timeline:
-        entry["by"] = masked(DONE_BY, entry["by"])
-        entry["changes"] = [(name, masked(name, old), masked(name, new)) for name, old, new in entry.get("changes", ())]

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Audited, Moment
 from app.models.reference import Organization
+from app.persons import PersonName, TelephoneNumber
 
 # --- Accounts ------------------------------------------------------------------------------------
 
@@ -60,7 +61,7 @@ class Account(User):
 
     organization_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"), index=True)
     position: Mapped[str | None] = mapped_column(String(60))
-    phone: Mapped[str | None] = mapped_column(String(30))
+    phone: Mapped[str | None] = mapped_column(TelephoneNumber(30))
     registered_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     last_login_at: Mapped[datetime | None] = mapped_column(Moment)
     password_changed_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
@@ -147,7 +148,7 @@ class RoleGrant(OwnedByAccount, Model):
     role: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     by_id: Mapped[int | None] = mapped_column(BigInteger)
-    by_name: Mapped[str] = mapped_column(String(60))
+    by_name: Mapped[str] = mapped_column(PersonName(60))
     by_organization: Mapped[str] = mapped_column(String(200))
 
 
@@ -161,7 +162,7 @@ class PendingDeed(Model):
     subject_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
     action: Mapped[str] = mapped_column(String(40))
     by_id: Mapped[int] = mapped_column(BigInteger)
-    by_name: Mapped[str] = mapped_column(String(60))
+    by_name: Mapped[str] = mapped_column(PersonName(60))
     asked_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
 

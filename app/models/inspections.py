@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
 from app.models.base import KeptByAuthority, Moment, OwnedByInstitution, SeenByInspected, any_of, one_of
+from app.persons import PersonName
 
 TARGETS = ("institution", "standard", "using_unit", "instrument")
 CONCLUSIONS = ("conforms", "does_not_conform", "rectify", "stop")
@@ -55,7 +56,7 @@ class InspectionDraw(KeptByAuthority, Model):
     drawn: Mapped[list[Any]] = mapped_column(JSONB)
     at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     by_id: Mapped[int | None] = mapped_column(BigInteger)
-    by_name: Mapped[str] = mapped_column(String(60))
+    by_name: Mapped[str] = mapped_column(PersonName(60))
 
     def __str__(self) -> str:
         return self.task
@@ -123,12 +124,12 @@ class Inspection(SeenByInspected, Model):
     target: Mapped[str] = mapped_column(String(200))
     planned_on: Mapped[date]
     planned_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
-    planned_by: Mapped[str] = mapped_column(String(60))
+    planned_by: Mapped[str] = mapped_column(PersonName(60))
     inspectors: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     state: Mapped[str] = mapped_column(String(20), server_default=states.PLANNED)
     reason: Mapped[str | None] = mapped_column(String(500))
     inspected_on: Mapped[date | None]
-    accompanied_by: Mapped[str | None] = mapped_column(String(60))
+    accompanied_by: Mapped[str | None] = mapped_column(PersonName(60))
     checklist: Mapped[list[dict[str, str]]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     findings: Mapped[str | None] = mapped_column(String(2000))
     photos: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
@@ -137,7 +138,7 @@ class Inspection(SeenByInspected, Model):
     due_on: Mapped[date | None]
     reminded: Mapped[str | None] = mapped_column(String(10))
     statement: Mapped[str | None] = mapped_column(String(2000))
-    statement_by: Mapped[str | None] = mapped_column(String(60))
+    statement_by: Mapped[str | None] = mapped_column(PersonName(60))
     statement_at: Mapped[datetime | None] = mapped_column(Moment)
     statement_photos: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     rechecked_on: Mapped[date | None]
@@ -164,6 +165,6 @@ class InstitutionVersion(OwnedByInstitution, Model):
     at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     action: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(500))
-    by_name: Mapped[str] = mapped_column(String(60))
+    by_name: Mapped[str] = mapped_column(PersonName(60))
     by_organization: Mapped[str] = mapped_column(String(200))
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)

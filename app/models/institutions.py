@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app import states
 from app.models.base import OfferedByInstitution, OwnedByInstitution, one_of
 from app.models.reference import CatalogueItem
+from app.persons import PersonName
 
 # What the two certificates of a standard tell.
 _COMPLETE = " AND ".join(
@@ -89,7 +90,7 @@ class MeasurementStandard(OfferedByInstitution, Model):
     uncertainty: Mapped[str | None] = mapped_column(String(200))
     rank: Mapped[str | None] = mapped_column(String(10))
     category: Mapped[str] = mapped_column(String(20), server_default="")
-    keeper: Mapped[str] = mapped_column(String(60), server_default="")
+    keeper: Mapped[str] = mapped_column(PersonName(60), server_default="")
     kinds: Mapped[list[int]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     warn_days: Mapped[int | None]
     remark: Mapped[str | None] = mapped_column(String(500))
@@ -196,7 +197,7 @@ class StaffMember(OwnedByInstitution, Model):
     __table_args__ = (Index("staff_of_institution", "institution_id", "id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    name: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str] = mapped_column(PersonName(60))
     account_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), unique=True)
     approves: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app import states
 from app.models.accounts import OwnedByAccount
 from app.models.base import Audited, Moment, RegionCode, one_of
+from app.persons import PersonName
 
 
 class Notification(OwnedByAccount, Model):
@@ -111,7 +112,7 @@ class ClockRun(Model):
     day: Mapped[date]
     at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     moved: Mapped[dict[str, int]] = mapped_column(JSONB)
-    by_name: Mapped[str] = mapped_column(String(60))
+    by_name: Mapped[str] = mapped_column(PersonName(60))
 
 
 class Dump(Model):
@@ -166,7 +167,7 @@ class AuditEntry(Model):
     action: Mapped[str] = mapped_column(String(40))
     region_code: Mapped[str] = mapped_column(RegionCode)
     by_id: Mapped[int | None] = mapped_column(BigInteger)
-    by_name: Mapped[str] = mapped_column(String(128))
+    by_name: Mapped[str] = mapped_column(PersonName(128))
     by_organization: Mapped[str] = mapped_column(String(200))
     address: Mapped[str] = mapped_column(String(45))
     subject: Mapped[str] = mapped_column(String(30))

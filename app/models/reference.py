@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
 from app.models.base import Audited, Moment, RegionCode, one_of
+from app.persons import OfficeNumber, PersonName, TelephoneNumber
 
 
 class Region(Model):
@@ -121,12 +122,12 @@ class Institution(Model):
     authorized_from: Mapped[date | None]
     authorized_until: Mapped[date]
     service_regions: Mapped[list[str]] = mapped_column(ARRAY(RegionCode), default=list, server_default=text("'{}'"))
-    legal_representative: Mapped[str | None] = mapped_column(String(60))
+    legal_representative: Mapped[str | None] = mapped_column(PersonName(60))
     employees: Mapped[int | None]
     verifiers: Mapped[int | None]
     floor_area: Mapped[int | None]
-    contact: Mapped[str] = mapped_column(String(60))
-    phone: Mapped[str] = mapped_column(String(30))
+    contact: Mapped[str] = mapped_column(PersonName(60))
+    phone: Mapped[str] = mapped_column(OfficeNumber(30))
     address: Mapped[str] = mapped_column(String(200))
     mean_days: Mapped[Decimal | None] = mapped_column(Numeric(6, 1))
     publication: Mapped[str] = mapped_column(String(20), server_default=states.UNPUBLISHED)
@@ -152,8 +153,8 @@ class UsingUnit(Model):
     nature: Mapped[str] = mapped_column(String(20))
     licence_no: Mapped[str | None] = mapped_column(String(60))
     address: Mapped[str] = mapped_column(String(200))
-    contact: Mapped[str] = mapped_column(String(60))
-    phone: Mapped[str] = mapped_column(String(30))
+    contact: Mapped[str] = mapped_column(PersonName(60))
+    phone: Mapped[str] = mapped_column(TelephoneNumber(30))
 
     organization: Mapped[Organization] = relationship()
 
@@ -217,7 +218,7 @@ class AnnouncedChange(Model):
     valid_from: Mapped[date]
     told: Mapped[dict[str, Any]] = mapped_column(JSONB)
     announced_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
-    by_name: Mapped[str] = mapped_column(String(60))
+    by_name: Mapped[str] = mapped_column(PersonName(60))
 
 
 class Deadline(Audited, Model):

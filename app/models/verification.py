@@ -34,6 +34,7 @@ from app.models.base import (
     big,
     one_of,
 )
+from app.persons import PersonName, TelephoneNumber
 
 
 def _searchable(name: str, column: str, *, chinese: bool = False) -> list[Index]:
@@ -180,8 +181,8 @@ class Appointment(OwnedByUsingUnit, Big, Model):
     no: Mapped[str] = mapped_column(String(30))
     applied_at: Mapped[datetime] = mapped_column(Moment)
     applicant: Mapped[str] = mapped_column(String(200))
-    contact: Mapped[str] = mapped_column(String(60))
-    phone: Mapped[str] = mapped_column(String(30))
+    contact: Mapped[str] = mapped_column(PersonName(60))
+    phone: Mapped[str] = mapped_column(TelephoneNumber(30))
     delivery: Mapped[str] = mapped_column(String(10))
     wished_on: Mapped[date | None]
     remark: Mapped[str | None] = mapped_column(String(500))
@@ -287,7 +288,7 @@ class Findings:
     place: Mapped[str | None] = mapped_column(String(200))
     indications: Mapped[list[list[str]]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     failures: Mapped[str | None] = mapped_column(String(1000))
-    verifier: Mapped[str] = mapped_column(String(60))
+    verifier: Mapped[str] = mapped_column(PersonName(60))
 
 
 _FINDINGS = (
@@ -318,7 +319,7 @@ class Result(OwnedByInstitution, WithinRegion, Findings, Big, Model):
     task_id: Mapped[int] = mapped_column(BigInteger)
     verifier_id: Mapped[int] = mapped_column(ForeignKey("staff_member.id"))
     checker_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
-    checker: Mapped[str | None] = mapped_column(String(60))
+    checker: Mapped[str | None] = mapped_column(PersonName(60))
     recorded_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
 
@@ -392,8 +393,8 @@ class Certificate(SharedByParties, Findings, Big, Model):
     instrument_id: Mapped[int] = mapped_column(BigInteger)
     no: Mapped[str] = mapped_column(String(60))
     kind: Mapped[str] = mapped_column(String(20))
-    checker: Mapped[str] = mapped_column(String(60))
-    approver: Mapped[str] = mapped_column(String(60))
+    checker: Mapped[str] = mapped_column(PersonName(60))
+    approver: Mapped[str] = mapped_column(PersonName(60))
     verifier_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
     checker_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
     approver_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
@@ -440,7 +441,7 @@ class Event(SharedByParties, Big, Model):
     from_state: Mapped[str | None] = mapped_column(String(20))
     to_state: Mapped[str | None] = mapped_column(String(20))
     by_id: Mapped[int | None] = mapped_column(BigInteger)
-    by_name: Mapped[str] = mapped_column(String(60))
+    by_name: Mapped[str] = mapped_column(PersonName(60))
     by_organization_id: Mapped[int | None] = mapped_column(BigInteger)
     by_organization: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str | None] = mapped_column(String(500))

@@ -16,7 +16,7 @@ from app.domain import accounts, audits, second_persons
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Begins, ContainsChinese, Lookup, Search, Switch, in_own, is_number
-from app.fabkit.formats import badge, label, mask_phone, moment, words_in_sheet
+from app.fabkit.formats import badge, label, moment, words_in_sheet
 from app.fabkit.forms import PHONE
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
@@ -85,6 +85,7 @@ class Accounts(ModelPage):
 
     route_base = "/accounts"
     class_permission_name = "Accounts"
+    reveals = True
     list_title = _l("Accounts")
     subtitle = _l("Accounts of your organization and of those you look after.")
     empty = _l("No account matches.")
@@ -305,7 +306,7 @@ def _person_section(account: Account) -> Section:
             (_("Name"), account.first_name),
             (_("Organization"), account.organization.name if account.organization else ""),
             (_("Position"), account.position),
-            (_("Phone"), mask_phone(account.phone)),
+            (_("Phone"), account.phone),
             (_("E-mail"), account.email),
             (_("Second factor"), _("Set up") if account.totp_since else _("Not set up")),
             (_("Last login"), moment(account.last_login_at)),

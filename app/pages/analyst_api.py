@@ -26,7 +26,7 @@ from app.fabkit.actions import Selection
 from app.fabkit.filters import Args
 from app.fabkit.lists import Column
 from app.fabkit.open_api import CSV, JSON, REFUSALS, BadParameter, Document, Operation, Parameter
-from app.fabkit.pages import SEE_PERSONS, ModelPage, Page
+from app.fabkit.pages import ModelPage, Page
 from app.models import db
 from app.pages import rates
 from app.pages.appointment_queries import AppointmentQueries
@@ -316,7 +316,7 @@ def _columns(page: ModelPage, names: list[str] | None) -> list[Column]:
     by_name = {column.name: column for column in page.columns}
     usual = [column.name for column in page.columns if not column.hidden]
     chosen = [by_name[name] for name in dict.fromkeys(names or usual)]
-    return chosen if page.allowed(SEE_PERSONS) else [column.without_persons() for column in chosen]
+    return page.as_seen(chosen)
 
 
 def _query(page: ModelPage, given: Args, after: str | None = None) -> lists.Query:

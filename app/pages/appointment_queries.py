@@ -9,7 +9,7 @@ from app.domain import appointments, holidays, regions
 from app.domain.appointments import FINISHED, UNDER_WAY, WITHOUT_RESULT
 from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Begins, Choice, ContainsChinese, Dates, Search, Switch, in_large, in_own
-from app.fabkit.formats import badge, day, label, mask_name, mask_phone, moment
+from app.fabkit.formats import badge, day, label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Show
 from app.models import Appointment, Region, Task
@@ -36,6 +36,7 @@ class AppointmentQueries(QueryPage):
 
     route_base = "/queries/appointments"
     class_permission_name = "AppointmentQueries"
+    reveals = True
     list_title = _l("Query of appointments")
     subtitle = _l("What using units of your area have applied for; drafts are not among it.")
     empty = _l("No appointment matches.")
@@ -58,8 +59,8 @@ class AppointmentQueries(QueryPage):
         Column("region", _l("Region"), Region.full_name),
         Column("delivery", _l("Delivery"), Appointment.delivery, label(DELIVERIES), css="nowrap"),
         Column("wished_on", _l("Wished date"), Appointment.wished_on, day, css="nowrap", hidden=True),
-        Column("contact", _l("Contact"), Appointment.contact, masked=mask_name, hidden=True),
-        Column("phone", _l("Telephone"), Appointment.phone, css="nowrap", masked=mask_phone, hidden=True),
+        Column("contact", _l("Contact"), Appointment.contact, hidden=True),
+        Column("phone", _l("Telephone"), Appointment.phone, css="nowrap", hidden=True),
         Column("remark", _l("Remark"), Appointment.remark, css="wide", hidden=True),
     )
     filters = (

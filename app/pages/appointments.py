@@ -49,6 +49,7 @@ class Appointments(ModelPage):
 
     route_base = "/appointments"
     class_permission_name = "Appointments"
+    has_own_telephones = True
     list_title = _l("Appointments")
     subtitle = _l("Print the slip and send it along with the instruments.")
     empty = _l("You have not booked a verification yet.")

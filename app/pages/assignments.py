@@ -21,7 +21,7 @@ from app.fabkit.filters import Choice, Switch, is_number
 from app.fabkit.formats import moment
 from app.fabkit.forms import reason_field
 from app.fabkit.lists import Query, Source, Total, capped_total
-from app.fabkit.pages import Show
+from app.fabkit.pages import Show, Table
 from app.fabkit.security import asks_permission
 from app.models import Tally, Task
 from app.pages import tasks as task_pages
@@ -115,6 +115,7 @@ class Assignments(task_pages.TaskPage):
 
     route_base = "/assignments"
     class_permission_name = "Assignments"
+    reveals = True
     shows_what_left = True
     list_title = _l("Task assignment")
     subtitle = _l("Returned and unassigned tasks of the jurisdiction; those at your own desk come first.")
@@ -281,12 +282,12 @@ class Assignments(task_pages.TaskPage):
         self._seen(row_id)
         rows = [[name, moment(event.at), event.reason, event.by_name] for event, name in tasks.returns(row_id)]
         heads = [_("Returned by"), _("Returned at"), _("Reason for returning"), _("Person")]
-        return {"table": {"columns": heads, "rows": rows, "empty": _("This task was never returned.")}}
+        return {"table": Table("", heads, rows, _("This task was never returned."))}
 
     @show_action("appointment", _l("Appointment"), icon="file-text", template="show_dialog.html", size="lg")
     def appointment(self, row_id: int) -> dict[str, Any]:
         found = self._seen(row_id)
-        section = task_pages.appointment_section(found, self.phone_url(row_id))
+        section = task_pages.appointment_section(found)
         return {"show": Show(row_id, title="", sections=[section], tables=[task_pages.siblings_table(found)])}
 
     @show_action("details", _l("Details"), icon="info-circle", template="show_dialog.html", size="xl")

@@ -101,7 +101,7 @@ class CertificateQueries(NumberLists, QueryPage, CertificatePage):
         Conditions(
             Certificate,
             columns,
-            "no document verified_on valid_until verification regulation verifier checker approver place failures"
+            "no document verified_on valid_until verification regulation place failures"
             " void_reason state publication issued_at published_at name model serial_no manufacturer place_of_use",
             {Instrument: _instrument},
         ),

@@ -55,6 +55,7 @@ class Inbox(task_pages.TaskPage):
 
     route_base = "/inbox"
     class_permission_name = "Inbox"
+    reveals = True
     shows_what_left = True
     list_title = _l("Tasks offered to us")
     subtitle = _l("Offered tasks come first. Accept them, or return them with a reason.")

@@ -15,6 +15,7 @@ from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.models import Inspection, InspectionDraw, Organization, db
 from app.pages.inspections import TARGETS, conclusion, state_badge
+from app.persons import Name
 
 MOST_TOLD = 200
 
@@ -68,7 +69,7 @@ class InspectionDraws(ModelPage):
         drawn = _inspections(made)
         names, people = _names(drawn), _people(drawn)
         rows = [
-            [number, names.get(target, target), "、".join(str(people.get(id, id)) for id in ids)]
+            [number, names.get(target, target), Name("、".join(str(people.get(id, id)) for id in ids))]
             for number, (target, ids) in enumerate(draws.again(made), start=1)
         ]
         return {
@@ -131,7 +132,8 @@ def _drawn(made: InspectionDraw) -> Table:
     link = Markup('<a href="{}">{}</a>')
     rows = [
         [link.format(url_for("Inspections.show", pk=each.id), each.no), each.party,
-         "、".join(person["name"] for person in each.inspectors), state_badge(each.state), conclusion(each.conclusion)]
+         Name("、".join(person["name"] for person in each.inspectors)), state_badge(each.state),
+         conclusion(each.conclusion)]
         for each in _inspections(made)
     ]  # fmt: skip
     heads = [_l("Inspection no."), _l("Inspected party"), _l("Inspectors"), _l("State"), _l("Finding")]

@@ -43,6 +43,7 @@ from app.models import Inspection, Organization, db
 from app.pages import outcomes
 from app.pages.options import PLACES, by_region
 from app.pages.publications import RevokeForm
+from app.persons import Name
 from app.states import (
     CONCLUDE,
     CONCLUDED_INSPECTION,
@@ -346,7 +347,8 @@ class InspectionPage(ModelPage):
             return []
         facts = [
             (_l("What has been put right"), found.statement),
-            (_l("Reported by"), f"{found.statement_by} {moment(found.statement_at)}" if found.statement_by else None),
+            (_l("Reported by"), found.statement_by),
+            (_l("Reported at"), moment(found.statement_at)),
             *self._pictures(found, found.statement_photos),
             (_l("What was found at the re-check"), found.recheck),
             (_l("Re-checked on"), day(found.rechecked_on)),
@@ -372,7 +374,7 @@ def _plan(found: Inspection) -> list[tuple[Any, Any]]:
         (_l("Inspected party"), found.party),
         *([(_l("Object"), found.target)] if found.target != found.party else []),
         (_l("Inspecting office"), office.name if office else None),
-        (_l("Inspectors"), "、".join(each["name"] for each in found.inspectors)),
+        (_l("Inspectors"), Name("、".join(each["name"] for each in found.inspectors))),
         (_l("Planned inspection day"), day(found.planned_on)),
         (_l("How it was chosen"), _("By random draw") if drawn else _("Planned by itself")),
     ]

@@ -10,7 +10,7 @@ from app.domain import institutions, regions
 from app.domain.local_institutions import count
 from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Choice, Condition, ContainsChinese, Dates, Search, SearchField, in_own
-from app.fabkit.formats import badge, day, due, label, mask_name, moment, office_phone
+from app.fabkit.formats import badge, day, due, label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Show
 from app.models import Capability, Institution, MeasurementStandard, Organization, Region, StaffMember
@@ -43,6 +43,7 @@ class InstitutionQueries(QueryPage):
 
     route_base = "/queries/institutions"
     class_permission_name = "InstitutionQueries"
+    reveals = True
     list_title = _l("Query of institutions")
     subtitle = _l("The institutions at home in your area, of every level.")
     empty = _l("No institution matches.")
@@ -85,10 +86,9 @@ class InstitutionQueries(QueryPage):
         Column("mean_days", _l("Mean days"), Institution.mean_days, css="number", hidden=True),
         Column("published_at", _l("Published at"), Institution.published_at, moment, css="nowrap", hidden=True),
         Column("reason", _l("Reason"), Institution.standing_reason, css="wide", hidden=True),
-        Column("legal_representative", FACTS["legal_representative"], Institution.legal_representative,
-               masked=mask_name, hidden=True),
-        Column("contact", FACTS["contact"], Institution.contact, masked=mask_name, hidden=True),
-        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", masked=office_phone, hidden=True),
+        Column("legal_representative", FACTS["legal_representative"], Institution.legal_representative, hidden=True),
+        Column("contact", FACTS["contact"], Institution.contact, hidden=True),
+        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", hidden=True),
         Column("address", FACTS["address"], Institution.address, hidden=True),
     )  # fmt: skip
     extra = {"state": Institution.standing}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
@@ -118,7 +118,6 @@ class InstitutionQueries(QueryPage):
         ),
         placeholder=_l("Search"),
     )
-    masks = institution_pages.PERSONS
 
     def details(self, row_id: int) -> Show | None:
         found = institutions.particulars(row_id, g.principal)

@@ -13,7 +13,7 @@ from app.domain.instruments import WARNED_BEFORE
 from app.domain.ledger import range_text
 from app.fabkit.actions import Selection, form_action, show_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, in_own, is_number
-from app.fabkit.formats import badge, due, label, mask_name, moment, office_phone
+from app.fabkit.formats import badge, due, label, moment
 from app.fabkit.forms import SuggestingTextArea, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
@@ -73,6 +73,7 @@ class Institutions(ModelPage):
 
     route_base = "/institutions"
     class_permission_name = "Institutions"
+    reveals = True
     list_title = _l("Information on institutions")
     subtitle = _l("Published institutions are shown to everybody with their effective capabilities.")
     empty = _l("There is no institution in your jurisdiction.")
@@ -97,8 +98,8 @@ class Institutions(ModelPage):
         Column("authorization_no", _l("Authorization no."), Institution.authorization_no, css="nowrap"),
         Column("authorized_until", _l("Authorized until"), Institution.authorized_until, due(near=180), css="nowrap"),
         Column("published_at", _l("Published at"), Institution.published_at, moment, css="nowrap"),
-        Column("contact", FACTS["contact"], Institution.contact, masked=mask_name, hidden=True),
-        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", masked=office_phone, hidden=True),
+        Column("contact", FACTS["contact"], Institution.contact, hidden=True),
+        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", hidden=True),
         Column("address", FACTS["address"], Institution.address, hidden=True),
     )  # fmt: skip
     extra = {"state": Institution.publication}  # noqa: RUF012

@@ -12,16 +12,17 @@ from sqlalchemy import func, select
 from wtforms import BooleanField, DateField, IntegerField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
+from app import persons
 from app.domain import institution_sheets, institution_versions, local_institutions, organizations, regions
 from app.domain.institution_versions import KNOWN_BEFORE
 from app.domain.ledger import range_text
 from app.domain.local_institutions import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, page_action, show_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, SearchField, Switch, in_own
-from app.fabkit.formats import badge, day, due, label, mask_name, moment, office_phone, yes_no
+from app.fabkit.formats import badge, day, due, label, moment, yes_no
 from app.fabkit.forms import SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
-from app.fabkit.pages import ModelPage, Section, Show, Table
+from app.fabkit.pages import DONE_BY, ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
 from app.models import Capability, Institution, InstitutionVersion, MeasurementStandard, Organization, Region
 from app.pages import inspections as inspection_pages, outcomes, sheets
@@ -40,10 +41,6 @@ from app.states import (
 EXPIRING = {"180": _l("Authorization ends in 180 days"), "over": _l("Authorization has ended")}
 MEMBER = _l("Member of the staff")
 VERSION_FACTS = {**FACTS, "level": _l("Level"), "region_code": FACTS["region"], "standing": _l("Standing")}
-
-
-# What is told of persons beside contact and telephone, which are columns.
-PERSONS: dict[Any, Any] = {FACTS["legal_representative"]: mask_name, MEMBER: mask_name}
 
 
 # --- Forms ---------------------------------------------------------------------------------------
@@ -132,6 +129,7 @@ class LocalInstitutions(ModelPage):
 
     route_base = "/local-institutions"
     class_permission_name = "LocalInstitutions"
+    reveals = True
     list_title = _l("Local institutions")
     subtitle = _l("The institutions at home in your jurisdiction. A suspended one is offered no new tasks.")
     empty = _l("There is no institution in your jurisdiction.")
@@ -170,13 +168,12 @@ class LocalInstitutions(ModelPage):
         ),
         Column("floor_area", FACTS["floor_area"], Institution.floor_area, css="number", hidden=True),
         Column("credit_code", FACTS["credit_code"], Organization.credit_code, css="nowrap", hidden=True),
-        Column("contact", FACTS["contact"], Institution.contact, masked=mask_name, hidden=True),
-        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", masked=office_phone, hidden=True),
+        Column("contact", FACTS["contact"], Institution.contact, hidden=True),
+        Column("phone", FACTS["phone"], Institution.phone, css="nowrap", hidden=True),
         Column("address", FACTS["address"], Institution.address, hidden=True),
         Column("reason", _l("Reason"), Institution.standing_reason, css="wide", hidden=True),
     )
     extra = {"state": Institution.standing}  # noqa: RUF012 -- declared once per page, as Flask-AppBuilder does
-    masks = PERSONS
     filters = (
         Switch("standing", _l("Standing"), None, STANDING_LABELS, multiple=False, conditions=_in_standing),
         Choice("level", _l("Level"), Organization.level, LEVELS),
@@ -274,7 +271,8 @@ class LocalInstitutions(ModelPage):
             abort(404)
         kept = institution_versions.of(row_id)
         sections = [Section(_heading(each), _facts_then(each)) for each in kept]
-        return {"show": Show(id=row_id, title="", sections=sections or [Section(_l("Nothing has changed yet."), [])])}
+        return {"show": Show(id=row_id, title="", sections=sections or [Section(_l("Nothing has changed yet."), [])],
+                             reveals=False)}  # fmt: skip
 
     @page_action("inspections", _l("Inspections"), icon="clipboard-list", permission="can_show")
     def inspections(self, row_id: int) -> str:
@@ -375,8 +373,7 @@ def _inspection_table(institution_id: int) -> Table:
 
 
 def _heading(version: InstitutionVersion) -> str:
-    who = f"{outcomes.WHO(version.by_name)} {outcomes.OFFICE(version.by_organization)}".strip()
-    parts = (version.number, moment(version.at), _action(version.action), who)
+    parts = (version.number, moment(version.at), _action(version.action), outcomes.OFFICE(version.by_organization))
     return " · ".join(str(part) for part in parts if part)
 
 
@@ -388,7 +385,8 @@ _ACTIONS = {KNOWN_BEFORE: _l("As known before"), "move": _l("Moved")}
 
 
 def _facts_then(version: InstitutionVersion) -> list[tuple[Any, Any]]:
-    return [(VERSION_FACTS[name], _word(name, version.facts.get(name))) for name in institution_versions.FACTS]
+    facts = [(VERSION_FACTS[name], _word(name, version.facts.get(name))) for name in institution_versions.FACTS]
+    return [(DONE_BY, outcomes.WHO(version.by_name)), *facts]
 
 
 _WORDS = {"designation": DESIGNATIONS, "level": LEVELS, "standing": STANDING_LABELS}
@@ -401,7 +399,9 @@ def _word(name: str, value: Any) -> str:
         return _places(value)
     if name == "region_code":
         return _places([value])
-    return str(_WORDS.get(name, {}).get(str(value), value))
+    if name in _WORDS:
+        return str(_WORDS[name].get(str(value), value))
+    return persons.as_kept_in(institution_versions.FACTS[name], str(value))
 
 
 def _timeline(versions: list[InstitutionVersion]) -> list[dict[str, Any]]:

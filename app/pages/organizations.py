@@ -15,7 +15,7 @@ from wtforms import BooleanField, DateField, HiddenField, SelectField, StringFie
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 
-from app import access
+from app import access, persons
 from app.access import ROLES
 from app.domain import accounts, audits, mergers, organization_tree, organizations, regions
 from app.domain.organizations import LONGEST_REASON, SHORTEST_REASON
@@ -36,7 +36,7 @@ from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, reason_fiel
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
-from app.models import Account, AuditEntry, Organization, Region, db
+from app.models import Account, AuditEntry, Institution, Organization, Region, UsingUnit, db
 from app.pages import audits as audit_pages, outcomes
 from app.pages.options import PLACES, by_region
 from app.workflow import Outcome
@@ -341,6 +341,7 @@ class Organizations(ModelPage):
 
     route_base = "/organizations"
     class_permission_name = "Organizations"
+    reveals = True
     list_title = _l("Organizations")
     subtitle = _l("Authorities, institutions and using units in your care, place by place.")
     empty = _l("No organization matches.")
@@ -610,7 +611,7 @@ class Organizations(ModelPage):
             state_badge=badge(STATES)(state),
             sections=sections(row),
             tables=[*_below(row), _accounts(row), *_merged(row)],
-            timeline=[_deed(entry) for entry in audits.of("organization", row.id)],
+            timeline=[_deed(entry, row.kind) for entry in audits.of("organization", row.id)],
         )
 
 
@@ -680,22 +681,27 @@ def _merged(row: Organization) -> list[Table]:
     return [Table(_l("Merged into this one"), [FACTS["name"]], rows)] if rows else []
 
 
-def _deed(entry: AuditEntry) -> dict[str, Any]:
-    return audit_pages.deed(entry, entry.detail.get("reason", ""), changes=_changes(entry.detail))
+def _deed(entry: AuditEntry, kind: str) -> dict[str, Any]:
+    return audit_pages.deed(entry, entry.detail.get("reason", ""), changes=_changes(entry.detail, kind))
 
 
-def _changes(detail: dict[str, Any]) -> list[tuple[Any, str, str]]:
+def _changes(detail: dict[str, Any], kind: str) -> list[tuple[Any, str, str]]:
     """What was changed of an organization, before and after; a new name, place or parent stands without its label."""
     before, after = detail.get("before", []), detail.get("after", [])
     if isinstance(before, str):
         return [("", before, after)]
     names = detail.get("changed", [])
     return [
-        (FACTS.get(name, name), _word(name, old), _word(name, new))
+        (FACTS.get(name, name), _word(name, old, kind), _word(name, new, kind))
         for name, old, new in zip(names, before, after, strict=False)
     ]
 
 
-def _word(name: str, value: str) -> str:
+_FACTS_OF: dict[str, Any] = {"institution": Institution, "using_unit": UsingUnit}
+
+
+def _word(name: str, value: str, kind: str) -> str:
     words = {"designation": DESIGNATIONS, "nature": NATURES}.get(name, {})
-    return str(words.get(value, value))
+    column = getattr(_FACTS_OF.get(kind), name, None)
+    shown = str(words.get(value, value))
+    return shown if column is None else persons.as_kept_in(column, shown)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from app.access import EVERYTHING
 from app.domain import history
-from app.fabkit.formats import mask_name, moment, named
+from app.fabkit.formats import moment, named
 from app.models import Event
 from app.states import STEP_LABELS
 from app.workflow import Outcome
@@ -18,7 +18,6 @@ _IN_ANOTHER_STATE = _l("%(number)s were left as they were: they are in another s
 # What nobody did: the clock, the worker.
 _NOBODY = {EVERYTHING.name: _l("By itself")}
 WHO = named(_NOBODY)
-WHO_MASKED = named(_NOBODY, rest=mask_name)  # of a name as it is kept
 OFFICE = named({EVERYTHING.organization: ""})
 
 
@@ -27,11 +26,6 @@ def told(done: str, outcome: Outcome, left: Any = _IN_ANOTHER_STATE) -> str:
     if outcome.skipped <= 0:
         return done
     return f"{done} {str(left) % {'number': outcome.skipped}}"
-
-
-def mask_who(shown: str) -> str:
-    """What WHO showed, masked if it is a person's name."""
-    return shown if shown == WHO(EVERYTHING.name) else mask_name(shown)
 
 
 def timeline(subject: str, id: int, states: Mapping[str, Any], styles: Mapping[str, str]) -> list[dict[str, Any]]:

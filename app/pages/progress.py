@@ -20,8 +20,7 @@ class Progress(task_pages.TaskPage):
     """检定进度."""
 
     route_base = "/progress"
-    # The telephone number is the unit's own: it is masked for others.
-    exclude_route_methods = task_pages.TaskPage.exclude_route_methods | {"phone"}
+    has_own_telephones = True
     class_permission_name = "Progress"
     list_title = _l("Progress of our tasks")
     empty = _l("You have not booked a verification yet.")

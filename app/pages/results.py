@@ -127,7 +127,6 @@ class Results(task_pages.TaskPage):
     """检定结果录入."""
 
     route_base = "/results"
-    exclude_route_methods = task_pages.TaskPage.exclude_route_methods | {"phone"}
     class_permission_name = "Results"
     list_title = _l("Results")
     subtitle = _l("Record what was found; another person checks it, a third approves it and issues the certificate.")
@@ -164,7 +163,7 @@ class Results(task_pages.TaskPage):
     )
 
     def details(self, row_id: int) -> Show | None:
-        shown = task_pages.show(row_id, None)
+        shown = task_pages.show(row_id)
         found = results.find(row_id)
         if shown and found:
             shown.sections.insert(1, Section(_l("Result"), findings(found)))

@@ -37,7 +37,7 @@ from app.domain.standards import HIGHEST, LONGEST, LONGEST_REASON, OTHER, SHORTE
 from app.domain.traces import MOST_CERTIFICATES
 from app.fabkit.actions import Selection, download, form_action, page_action, show_action
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
-from app.fabkit.formats import badge, due, label, mask_name, moment
+from app.fabkit.formats import badge, due, label, moment
 from app.fabkit.forms import SearchSelectField, SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import DONE_BY, ModelPage, Section, Show, Table
@@ -241,7 +241,7 @@ class Standards(ModelPage):
         Column("public_valid_until", TITLES["public_valid_until"], MeasurementStandard.public_valid_until,
                due(near=NEAR), css="nowrap"),
         Column("category", TITLES["category"], MeasurementStandard.category, label(CATEGORIES), hidden=True),
-        Column("keeper", TITLES["keeper"], MeasurementStandard.keeper, masked=mask_name, hidden=True),
+        Column("keeper", TITLES["keeper"], MeasurementStandard.keeper, hidden=True),
         Column("reason", _l("Reason"), MeasurementStandard.reason, css="wide"),
     )  # fmt: skip
     extra = {"state": MeasurementStandard.state}  # noqa: RUF012
@@ -350,7 +350,7 @@ class Standards(ModelPage):
             for event in standards.reviews(found)
         ]
         heads = [_("Step"), _("Time"), DONE_BY, _("Organization of the person"), _("Opinion")]
-        return {"table": {"columns": heads, "rows": rows, "empty": _("No review is on record.")}}
+        return {"table": Table("", heads, rows, _("No review is on record."))}
 
     @page_action("trace", _l("Trace its certificates"), icon="certificate", permission="can_show")
     def trace(self, row_id: int) -> str:

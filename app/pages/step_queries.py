@@ -13,7 +13,7 @@ from app.access import within
 from app.counting import BEYOND, IN_TIME, LATE, days_taken, ended, how_ended, is_beyond
 from app.domain import regions, tasks
 from app.fabkit.filters import Choice, Condition, Dates, Switch
-from app.fabkit.formats import badge, label, mask_name, moment
+from app.fabkit.formats import badge, label, moment
 from app.fabkit.lists import Column, Lanes, Query, Source
 from app.fabkit.pages import DONE_BY, Section, Show
 from app.models import Appointment, Event, Instrument, Organization, Region, Task
@@ -93,7 +93,7 @@ class StepQueries(QueryPage):
         Column("using_unit", _l("Using unit"), Appointment.applicant, css="narrow"),
         Column("institution", _l("Institution"), House.name),
         Column("region", _l("Region"), Region.full_name),
-        Column("by", DONE_BY, Event.by_name, outcomes.WHO, css="nowrap", masked=outcomes.WHO_MASKED),
+        Column("by", DONE_BY, Event.by_name, outcomes.WHO, css="nowrap"),
         Column("by_organization", _l("Acting organization"), Event.by_organization, outcomes.OFFICE),
         Column("reason", _l("Reason"), Event.reason, css="wide"),
         Column("late", _l("Time limit"), case((ended(Event), how_ended(Event))), label(PUNCTUALITY), css="nowrap"),
@@ -120,7 +120,6 @@ class StepQueries(QueryPage):
                conditions=lambda _value: is_beyond(Event)),
         Dates("at", _l("Done at"), Event.at),
     )  # fmt: skip
-    masks = {DONE_BY: outcomes.mask_who, _l("Contact"): mask_name}  # noqa: RUF012
 
     def query(self, args: Any) -> Query:
         """The index has the steps of each kind in each province in order; those of a using unit are few."""
@@ -134,7 +133,7 @@ class StepQueries(QueryPage):
 
     def details(self, row_id: int) -> Show | None:
         found = tasks.step(row_id)
-        shown = task_pages.show(found[0].subject_id, None) if found else None
+        shown = task_pages.show(found[0].subject_id) if found else None
         if found is None or shown is None:
             return None
         shown.id = row_id

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from flask import abort, g
-from flask_appbuilder import expose
+from flask import g
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Integer, and_, case, cast, func
 from sqlalchemy.orm import aliased
@@ -27,14 +26,11 @@ from app.fabkit.formats import (
     days_waiting,
     due,
     label,
-    mask_phone,
     moment,
-    reveal,
 )
 from app.fabkit.lists import Column
 from app.fabkit.pages import ModelPage, Section, Show, Table
-from app.fabkit.security import permitted
-from app.models import Appointment, CatalogueItem, Instrument, Organization, Region, Task, db
+from app.models import Appointment, CatalogueItem, Instrument, Organization, Region, Task
 from app.pages import outcomes
 from app.pages.instruments import DELIVERIES, ORIGINS, PURPOSES
 from app.pages.options import by_item, by_region
@@ -131,32 +127,22 @@ _LEFT = _l("%(number)s were left as they were: their state or desk has changed."
 
 
 class TaskPage(ModelPage):
-    """A list of tasks: every row opens to everything about it, with a telephone number behind a mask."""
+    """A list of tasks: every row opens to everything about it."""
 
     extra = {"state": Task.state}  # noqa: RUF012
     search = SEARCH
 
     def details(self, row_id: int) -> Show | None:
-        return show(row_id, self.phone_url(row_id))
+        return show(row_id)
 
-    def phone_url(self, row_id: int) -> str | None:
-        return f"{self.route_base}/phone/{row_id}" if self.allowed("can_reveal") else None
-
-    @expose("/phone/<pk>", methods=["POST"])
-    @permitted("reveal")
-    def phone(self, pk: str) -> Any:
-        """The telephone number behind the mask; that it was shown is recorded."""
-        number = tasks.show_phone(self.listed_id(pk), g.principal)
-        if number is None:
-            abort(404)
-        db.session.commit()
-        return {"value": number}
+    def reveal_phone(self, row_id: int) -> str | None:
+        return tasks.show_phone(row_id, g.principal)
 
 
 # --- One task ------------------------------------------------------------------------------------
 
 
-def show(task_id: int, phone_url: str | None) -> Show | None:
+def show(task_id: int) -> Show | None:
     """A task with its instrument, appointment and history; None if it is not there for this person."""
     found = tasks.dossier(task_id)
     if found is None:
@@ -166,7 +152,7 @@ def show(task_id: int, phone_url: str | None) -> Show | None:
         title=f"{found.instrument.name} {found.instrument.serial_no}",
         state=found.task.state,
         state_badge=badge(TASK_LABELS)(found.task.state),
-        sections=[_task_section(found), instrument_section(found), appointment_section(found, phone_url)],
+        sections=[_task_section(found), instrument_section(found), appointment_section(found)],
         tables=[siblings_table(found)],
         timeline=outcomes.timeline("task", task_id, TASK_LABELS, _STYLES),
     )
@@ -219,9 +205,8 @@ def instrument_section(found: Dossier) -> Section:
     )
 
 
-def appointment_section(found: Dossier, phone_url: str | None) -> Section:
+def appointment_section(found: Dossier) -> Section:
     appointment = found.appointment
-    masked = mask_phone(appointment.phone)
     return Section(
         _l("Appointment"),
         [
@@ -229,7 +214,7 @@ def appointment_section(found: Dossier, phone_url: str | None) -> Section:
             (_l("Applied at"), moment(appointment.applied_at)),
             (_l("Applicant"), appointment.applicant),
             (_l("Contact"), appointment.contact),
-            (_l("Telephone"), reveal(masked, phone_url) if phone_url else masked),
+            (_l("Telephone"), appointment.phone),
             (_l("Wished date"), day(appointment.wished_on)),
             (_l("Remark"), appointment.remark),
         ],

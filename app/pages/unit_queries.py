@@ -7,7 +7,7 @@ from sqlalchemy import exists
 from app.domain import regions, using_units
 from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Choice, Condition, ContainsChinese, Search, SearchField, Switch, in_own
-from app.fabkit.formats import label, mask_name, mask_phone, yes_no
+from app.fabkit.formats import label, yes_no
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Show
 from app.models import Organization, Region, UsingUnit
@@ -35,6 +35,7 @@ class UnitQueries(QueryPage):
 
     route_base = "/queries/units"
     class_permission_name = "UnitQueries"
+    reveals = True
     list_title = _l("Query of using units")
     subtitle = _l("The using units at home in your area, with all their instruments, wherever these are used.")
     empty = _l("No using unit matches.")
@@ -59,8 +60,8 @@ class UnitQueries(QueryPage):
         Column("address", FACTS["address"], UsingUnit.address),
         Column("licence_no", FACTS["licence_no"], UsingUnit.licence_no, css="nowrap", hidden=True),
         Column("active", _l("Activated"), Organization.active, yes_no, css="nowrap", hidden=True),
-        Column("contact", FACTS["contact"], UsingUnit.contact, masked=mask_name, hidden=True),
-        Column("phone", FACTS["phone"], UsingUnit.phone, css="nowrap", masked=mask_phone, hidden=True),
+        Column("contact", FACTS["contact"], UsingUnit.contact, hidden=True),
+        Column("phone", FACTS["phone"], UsingUnit.phone, css="nowrap", hidden=True),
     )
     filters = (
         by_region(lambda code: Organization.region_code.startswith(regions.prefix(code))),
