@@ -476,7 +476,8 @@ class Role:
     grants: frozenset[str] = frozenset()
 
 
-ADMINISTRATION, BUSINESS, AUDIT = "administration", "business", "audit"
+# 三员分立: the system, the security (accounts and roles) and the audit are looked after by different people.
+SYSTEM, ADMINISTRATION, BUSINESS, AUDIT = "system", "administration", "business", "audit"
 
 
 # What everybody with a role has: the first page, what the system told them, and the long work they asked for.
@@ -564,7 +565,9 @@ _OFFICERS = {
 _IN_A_COUNTY = {*_OFFICERS, *_OF_INSTITUTIONS, *_OF_UNITS}
 _IN_A_CITY = {"CountyAdministrator", *_IN_A_COUNTY}
 _IN_A_PROVINCE = {"CityAdministrator", "Auditor", *_IN_A_CITY}
-_IN_THE_NATION = {"NationalAdministrator", "ProvincialAdministrator", "CatalogueOfficer", *_IN_A_PROVINCE}
+_IN_THE_NATION = {
+    "NationalAdministrator", "SystemAdministrator", "ProvincialAdministrator", "CatalogueOfficer", *_IN_A_PROVINCE,
+}  # fmt: skip
 
 
 def _administrator(label: Any, level: str, grants: set[str], **more: str) -> Role:
@@ -581,10 +584,18 @@ ROLES = {
         _l("National administrator"),
         "nation",
         _IN_THE_NATION,
-        Deadlines="can_list can_add can_edit can_delete",
-        Holidays="can_list can_add can_edit can_delete",
-        ProvinceRules="can_list can_add can_edit can_delete",
-        ClockRuns="can_list run",
+    ),
+    "SystemAdministrator": Role(
+        _l("System administrator"),
+        "authority",
+        SYSTEM,
+        _permissions(
+            Deadlines="can_list can_add can_edit can_delete",
+            Holidays="can_list can_add can_edit can_delete",
+            ProvinceRules="can_list can_add can_edit can_delete",
+            ClockRuns="can_list run",
+        ),
+        level="nation",
     ),
     "ProvincialAdministrator": _administrator(_l("Provincial administrator"), "province", _IN_A_PROVINCE),
     "CityAdministrator": _administrator(_l("City administrator"), "city", _IN_A_CITY),
@@ -732,3 +743,5 @@ def duties_clash(held: Iterable[str]) -> bool:
 
 # Somebody active must always hold it: it alone grants itself.
 ROOT_ROLE = "NationalAdministrator"
+# Whoever holds it is not silenced or replaced by one administrator alone.
+AUDITOR = "Auditor"

@@ -59,10 +59,11 @@ def _liveliest_unit() -> Select[int]:
 
 
 PEOPLE = (
-    Person("guojia-guanli", "郑卫平", "系统管理员", "NationalAdministrator", _authority("")),
-    Person("zhejiang-guanli", "叶文斌", "系统管理员", "ProvincialAdministrator", _authority("33")),
-    Person("hangzhou-guanli", "钱雪梅", "系统管理员", "CityAdministrator", _authority("3301")),
-    Person("xihu-guanli", "徐立群", "系统管理员", "CountyAdministrator", _authority(COUNTY)),
+    Person("guojia-guanli", "郑卫平", "安全管理员", "NationalAdministrator", _authority("")),
+    Person("guojia-xitong", "唐亚楠", "系统管理员", "SystemAdministrator", _authority("")),
+    Person("zhejiang-guanli", "叶文斌", "安全管理员", "ProvincialAdministrator", _authority("33")),
+    Person("hangzhou-guanli", "钱雪梅", "安全管理员", "CityAdministrator", _authority("3301")),
+    Person("xihu-guanli", "徐立群", "安全管理员", "CountyAdministrator", _authority(COUNTY)),
     Person("guojia", "周建国", "计量司 处长", "Supervisor", _authority("")),
     Person("zhejiang", "陈志远", "计量处 处长", "Supervisor", _authority("33")),
     Person("hangzhou", "沈国华", "计量处 处长", "Supervisor", _authority("3301")),

@@ -132,7 +132,7 @@ def test_a_day_that_was_missed_is_made_up_for(rows):
 
 
 def test_a_day_that_has_not_come_is_refused(sign_in):
-    boss = sign_in("NationalAdministrator", authority(""))
+    boss = sign_in("SystemAdministrator", authority(""))
 
     answer = boss.act("clockwork", "run", [], day=days(1).isoformat())
 
@@ -183,7 +183,7 @@ def test_working_days_pass_over_holidays_and_count_weekends_that_are_worked(rows
 
 
 def test_a_holiday_that_is_added_moves_the_deadlines_after_it(sign_in, rows):
-    boss = sign_in("NationalAdministrator", authority(""))
+    boss = sign_in("SystemAdministrator", authority(""))
     friday, monday = date(2027, 6, 4), date(2027, 6, 7)
     counted = holidays.working_days_after(db.literal(friday, db.Date), db.literal(1))
     assert rows.scalar(select(counted)) == monday

@@ -17,7 +17,7 @@ VALUES = {
 
 @pytest.fixture
 def admin(sign_in, rows):
-    return sign_in("NationalAdministrator", authority(""))
+    return sign_in("SystemAdministrator", authority(""))
 
 
 def stored(rows, province="510000"):

@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select, update
 
 from app import audit, ciphers
+from app.domain import notifications
 from app.errors import RuleError
 from app.models import AccessKey, Account, db
 
@@ -34,6 +35,7 @@ def create(account: Account, name: str, scopes: list[str], days: int, *, allowed
         expires_at=datetime.now(UTC) + timedelta(days=days),
     )
     db.session.add(key)
+    notifications.tell([account.id], "access_key_made")
     audit.record("create_access_key", "account", account.id, str(account), key=key.prefix, scopes=key.scopes, days=days)
     return key, text
 

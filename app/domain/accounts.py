@@ -14,8 +14,17 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, insert as upsert
 from sqlalchemy.orm import aliased
 
 from app import access, audit
-from app.access import EVERYTHING, ROLES, ROOT_ROLE, Principal, grantable
-from app.domain import access_keys, attempts, notifications, organizations, passwords, second_factor, sessions
+from app.access import AUDITOR, EVERYTHING, ROLES, ROOT_ROLE, Principal, grantable
+from app.domain import (
+    access_keys,
+    attempts,
+    notifications,
+    organizations,
+    passwords,
+    second_factor,
+    second_persons,
+    sessions,
+)
 from app.errors import RuleError, Stale
 from app.models import Account, Attempt, Organization, Role, RoleGrant, db, held_role
 from app.states import ACTIVE, DISABLED, LOCKED, REGISTERED
@@ -154,6 +163,8 @@ def _locked(chosen: Chosen, by: Principal) -> list[int]:
 
 def _switched(chosen: Chosen, by: Principal, *, active: bool, action: str) -> Outcome:
     asked, ids = how_many(chosen), _locked(chosen, by)
+    if not active:
+        ids = second_persons.confirmed(ids, action, by)
     changed = (
         update(Account)
         .where(Account.id.in_(ids), Account.active.is_not(active), manageable(by))
@@ -164,6 +175,7 @@ def _switched(chosen: Chosen, by: Principal, *, active: bool, action: str) -> Ou
     rows = db.session.execute(changed).all()
     if not active:
         sessions.end([row.id for row in rows], "deactivated")
+        second_persons.keep_one_auditor(second_persons.auditors([row.id for row in rows]))
     return _told(asked, rows, action, by)
 
 
@@ -208,12 +220,17 @@ def take_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     """删除角色: take a role away from the accounts."""
     _check_grantable(role, by)
     asked, locked = how_many(chosen), _locked(chosen, by)
+    auditors = second_persons.auditors(locked) if role == AUDITOR else set()
+    if auditors:
+        locked = second_persons.confirmed(locked, "take_role", by)
     holding = select(Account.id, Account.username).where(Account.id.in_(locked), manageable(by), holds(role))
     rows = db.session.execute(holding).all()
     ids = [row.id for row in rows]
     strip(ids, [role])
     sessions.end(ids, "role")
+    notifications.tell(ids, "role_taken")
     _keep_one_at_the_top(by)
+    second_persons.keep_one_auditor(auditors & set(ids))
     return _told(asked, rows, "take_role", by, role=role)
 
 
@@ -232,7 +249,14 @@ def _give(rows: Any, role: str, by: Principal) -> None:
     held = [{"user_id": row.id, "role_id": role_id} for row in rows]
     db.session.execute(upsert(held_role).on_conflict_do_nothing(), held)
     given = [
-        {"account_id": row.id, "role": role, "by_name": by.name, "by_organization": by.organization} for row in rows
+        {
+            "account_id": row.id,
+            "role": role,
+            "by_id": by.account_id,
+            "by_name": by.name,
+            "by_organization": by.organization,
+        }
+        for row in rows
     ]
     db.session.execute(upsert(RoleGrant).on_conflict_do_nothing(), given)
     note_roles([row.id for row in rows])
@@ -296,34 +320,50 @@ def edit(account_id: int, revision: str, by: Principal, *, active: bool, **value
 _EDITABLE = {"first_name", "phone", "email", "position"}
 
 
-def attach(account_id: int, organization_id: int, by: Principal) -> None:
-    """归属: make an organization the account's own. Roles that do not fit it, or are not known there, end."""
+def attach(account_id: int, organization_id: int, by: Principal) -> bool:
+    """归属: make an organization the account's own. Roles that do not fit it, or are not known there, end.
+
+    Returns False if a second administrator must confirm it first.
+    """
     account = _changeable(account_id, by)
     new = organizations.managed(organization_id, by)
     if new is None or not new.active:
         raise RuleError(_("There is no such organization in your jurisdiction."), field="organization_id")
     if new.id == account.organization_id:
-        return
+        return True
+    if not second_persons.confirmed([account.id], "attach", by):
+        return False
     before = account.organization.name if account.organization else ""
     account.organization_id = new.id
     account.revision += 1
     db.session.flush()
     audit.record("attach", "account", account.id, str(account), by=by, before=before, after=new.name)
-    for role in sorted(role_names(account.id)):
-        if not access.fits(role, new.kind, new.level):
-            take_role([account.id], role, by)
+    auditors = second_persons.auditors([account.id])
+    unfit = [role for role in sorted(role_names(account.id)) if not access.fits(role, new.kind, new.level)]
+    for role in unfit:
+        _check_grantable(role, by)
+        audit.record("take_role", "account", account.id, str(account), by=by, role=role)
+    strip([account.id], unfit)
     sessions.end([account.id], "organization")
     _keep_one_at_the_top(by)
+    second_persons.keep_one_auditor(auditors)
+    return True
 
 
-def reset_password(account_id: int, by: Principal) -> str:
-    """Give the account a password that only opens the page to choose another; who resets it tells it in person."""
+def reset_password(account_id: int, by: Principal) -> str | None:
+    """Give the account a password that only opens the page to choose another; who resets it tells it in person.
+
+    Returns it; None if a second administrator must confirm it first.
+    """
     account = _changeable(account_id, by)
+    if not second_persons.confirmed([account.id], "reset_password", by):
+        return None
     password = _first_password()
     passwords.store(account, password, due=True)
     attempts.clear_accounts(account.username)
     sessions.end([account.id], "reset")
     access_keys.end(account)
+    notifications.tell([account.id], "password_reset")
     audit.record("reset_password", "account", account.id, str(account), by=by)
     return password
 
@@ -335,13 +375,18 @@ def _first_password() -> str:
     return f"{secrets.choice(_LETTERS).upper()}{''.join(letters)}{secrets.choice(_SYMBOLS)}{''.join(digits)}"
 
 
-def reset_second_factor(account_id: int, by: Principal) -> None:
-    """Switch the second factor of an account off whose owner has lost it."""
+def reset_second_factor(account_id: int, by: Principal) -> bool:
+    """Switch the second factor of an account off whose owner has lost it; return False if a second administrator must
+    confirm it first.
+    """
     account = _changeable(account_id, by)
     if not second_factor.is_set_up(account):
         raise RuleError(_("This account has no second factor."))
+    if not second_persons.confirmed([account.id], "reset_second_factor", by):
+        return False
     second_factor.switch_off(account)
     sessions.end([account.id], "reset")
+    return True
 
 
 def _changeable(account_id: int, by: Principal) -> Account:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from zxcvbn_rs_py import zxcvbn
 
 from app import audit, ciphers
-from app.domain import attempts
+from app.domain import access_keys, attempts, notifications
 from app.domain.attempts import Guess
 from app.errors import RuleError
 from app.models import Account, UsedPassword, db
@@ -80,8 +80,10 @@ def challenge(account: Account, given: str, address: str) -> str | None:
 
 
 def change(account: Account, new: str) -> None:
-    """Change one's own password."""
+    """Change one's own password; programs that act for the account lose their keys with it."""
     put(account, new)
+    access_keys.end(account)
+    notifications.tell([account.id], "password_changed")
     audit.record("change_password", "account", account.id, str(account))
 
 

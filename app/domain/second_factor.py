@@ -10,6 +10,7 @@ from pyotp import random_base32
 from pyotp.totp import TOTP
 
 from app import audit, ciphers
+from app.domain import notifications
 from app.errors import RuleError
 from app.models import Account, db
 
@@ -54,6 +55,7 @@ def set_up(account: Account, secret: str, code: str) -> list[str]:
     account.totp_secret = ciphers.encrypted(secret)
     account.totp_since = datetime.now(UTC)
     account.totp_step = step
+    notifications.tell([account.id], "second_factor_set")
     audit.record("set_up_second_factor", "account", account.id, str(account))
     return _new_codes(account)
 
@@ -78,6 +80,7 @@ def switch_off(account: Account, *, mandatory: bool = False) -> None:
         raise RuleError(_("Staff of an authority cannot do without the second factor."))
     account.totp_secret = account.totp_since = None
     account.recovery_codes = []
+    notifications.tell([account.id], "second_factor_off")
     audit.record("switch_off_second_factor", "account", account.id, str(account))
 
 

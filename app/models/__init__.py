@@ -10,6 +10,7 @@ from app.models.accounts import (
     Captcha as Captcha,
     NumberList as NumberList,
     OwnedByAccount as OwnedByAccount,
+    PendingDeed as PendingDeed,
     Role as Role,
     RoleGrant as RoleGrant,
     SavedView as SavedView,

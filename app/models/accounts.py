@@ -146,8 +146,23 @@ class RoleGrant(OwnedByAccount, Model):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     role: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    by_id: Mapped[int | None] = mapped_column(BigInteger)
     by_name: Mapped[str] = mapped_column(String(60))
     by_organization: Mapped[str] = mapped_column(String(200))
+
+
+class PendingDeed(Model):
+    """What an administrator asked to be done to an auditor's account, and a second one must confirm within a day."""
+
+    __tablename__ = "pending_deed"
+    __table_args__ = (UniqueConstraint("subject_id", "action", name="one_deed_of_a_kind"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    subject_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    action: Mapped[str] = mapped_column(String(40))
+    by_id: Mapped[int] = mapped_column(BigInteger)
+    by_name: Mapped[str] = mapped_column(String(60))
+    asked_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
 
 class AccessKey(OwnedByAccount, Model):

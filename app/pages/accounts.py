@@ -12,7 +12,7 @@ from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttribu
 from wtforms.validators import Email, InputRequired, Length, Optional
 
 from app.access import ROLES, fits, grantable
-from app.domain import accounts, audits
+from app.domain import accounts, audits, second_persons
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Begins, ContainsChinese, Lookup, Search, Switch, in_own, is_number
@@ -35,6 +35,10 @@ def _grantable_choices() -> list[SelectChoice]:
         SelectChoice("", _("Please choose")),
         *(SelectChoice(name, str(ROLES[name].label)) for name in ROLES if name in mine),
     ]
+
+
+# What is told of a deed to an auditor's account that one administrator may not do alone.
+WAITS = _l("This is an auditor's account: another administrator must do the same within a day to confirm it.")
 
 
 class RoleForm(FlaskForm):
@@ -171,19 +175,22 @@ class Accounts(ModelPage):
     )
     def deactivate(self, selection: Selection, _form: Any) -> str:
         outcome = accounts.deactivate(selection.ids, g.principal)
-        return told(_("Deactivated %(done)s accounts; their sessions have ended.", done=outcome.done), outcome)
+        text = told(_("Deactivated %(done)s accounts; their sessions have ended.", done=outcome.done), outcome)
+        return f"{text} {WAITS}" if second_persons.waits("deactivate", g.principal) else text
 
     @form_action("reset_password", _l("Reset the password"), icon="key", single=True)
     def reset_password(self, selection: Selection, _form: Any) -> Any:
         row = accounts.seen(selection.only_id(), g.principal) or abort(404)
         password = accounts.reset_password(row.id, g.principal)
+        if password is None:
+            return str(WAITS)
         db.session.commit()
         return render_template("accounts/password.html", account=row, password=password), 200
 
     @form_action("reset_second_factor", _l("Reset the second factor"), icon="shield-check", single=True)
     def reset_second_factor(self, selection: Selection, _form: Any) -> str:
-        accounts.reset_second_factor(selection.only_id(), g.principal)
-        return _("The second factor is switched off.")
+        done = accounts.reset_second_factor(selection.only_id(), g.principal)
+        return _("The second factor is switched off.") if done else str(WAITS)
 
     # --- One account
 
@@ -212,10 +219,11 @@ class Accounts(ModelPage):
             values = {name: form[name].data.strip() for name in ("first_name", "phone", "email", "position")}
             try:
                 accounts.edit(account.id, form.revision.data or "", g.principal, active=form.active.data, **values)
+                waits = not form.active.data and second_persons.waits("deactivate", g.principal, account.id)
             except RuleError as refusal:
                 db.session.rollback()
                 return self._tab("person", self._account(pk), form, str(refusal))
-            return self._saved("person", pk)
+            return self._saved("person", pk, waits=waits)
         return self._tab("person", account, form)
 
     @expose("/<pk>/organization", methods=["GET", "POST"])
@@ -228,8 +236,8 @@ class Accounts(ModelPage):
             self._require("attach")
             chosen = form.organization_id.data or ""
             if form.validate() and is_number(chosen):
-                accounts.attach(account.id, int(chosen), g.principal)
-                return self._saved("organization", pk)
+                done = accounts.attach(account.id, int(chosen), g.principal)
+                return self._saved("organization", pk, waits=not done)
         return self._tab("organization", account, form)
 
     @expose("/<pk>/roles", methods=["GET", "POST"])
@@ -238,21 +246,24 @@ class Accounts(ModelPage):
         """角色信息: 分配 gives a role, 删除 takes one away."""
         account = self._account(pk)
         if request.method == "POST":
-            self._change_role(account)
-            return self._saved("roles", pk)
+            return self._saved("roles", pk, waits=not self._change_role(account))
         return self._tab("roles", account, FlaskForm())
 
-    def _change_role(self, account: Account) -> None:
+    def _change_role(self, account: Account) -> bool:
+        """Give or take the role that the form names; False if a second administrator must confirm it first."""
         if "take" in request.form:
             self._require("take_role")
             outcome = accounts.take_role([account.id], request.form["take"], g.principal)
         else:
             self._require("give_role")
             outcome = accounts.give_role([account.id], request.form.get("give", ""), g.principal)
+        if not outcome.done and second_persons.waits("take_role", g.principal, account.id):
+            return False
         if not outcome.done:
             raise RuleError(
                 _("This role does not fit the account: another duty, another organization, or it is so already.")
             )
+        return True
 
     def _account(self, pk: str) -> Account:
         return accounts.seen(self.listed_id(pk), g.principal) or abort(404)
@@ -261,9 +272,9 @@ class Accounts(ModelPage):
         if not self.allowed(permission):
             abort(403)
 
-    def _saved(self, tab: str, pk: str) -> Any:
+    def _saved(self, tab: str, pk: str, waits: bool = False) -> Any:
         db.session.commit()
-        flash(_("Saved."), "success")
+        flash(WAITS if waits else _("Saved."), "warning" if waits else "success")
         return redirect(url_for(f"Accounts.{tab}", pk=pk), code=303)
 
     def _tab(self, tab: str, account: Account, form: FlaskForm, problem: str | None = None) -> Any:

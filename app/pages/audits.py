@@ -26,6 +26,7 @@ ACTIONS = {
     "deactivate": _l("Account deactivated"),
     "unlock": _l("Account unlocked"),
     "give_role": _l("Role given"),
+    "ask_for_second": _l("A second person was asked for"),
     "take_role": _l("Role taken away"),
     "attach": _l("Organization changed"),
     "edit": _l("Edited"),

@@ -71,6 +71,12 @@ TEXTS: dict[tuple[str, ...], Any] = {
         }.items()
     },
     ("role_given", "account"): _l("You were given a role"),
+    ("role_taken", "account"): _l("A role was taken from you"),
+    ("password_reset", "account"): _l("An administrator has given you a new password"),
+    ("password_changed", "account"): _l("Your password was changed; access keys made before are no longer valid"),
+    ("second_factor_set", "account"): _l("A second factor was set up for your account"),
+    ("second_factor_off", "account"): _l("The second factor of your account was switched off"),
+    ("access_key_made", "account"): _l("An access key was made for your account"),
     ("job_done", "account"): _l("What you left to the background is ready"),
     ("job_broken", "account"): _l("What you left to the background could not be done"),
 }
