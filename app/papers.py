@@ -42,6 +42,7 @@ _SEAL_SIZE, _SEAL_PIXELS = 119, 500  # 42 mm, as round seals of institutions are
 _PHOTO_PIXELS = 900
 _LACKING = "〓"  # what printers set where a character is not in the case
 _NOTHING = "——"
+_RUN = re.compile(b"\x01+")
 # A word of letters and digits stays whole; no line begins with a closing mark or ends with an opening one.
 _PIECES = re.compile(r"[（《“〔【]*(?:[!-~±≤≥×℃%]+|.)[，。、；：！？）》”〕】]*\s*")
 _INVISIBLE = {"Cf", "Cc"}
@@ -417,7 +418,7 @@ def _qr(canvas: Canvas, text: str, x: float, y: float, size: float) -> None:
     module = size / len(rows)
     squares = canvas.beginPath()
     for number, row in enumerate(rows, start=1):
-        for run in re.finditer(b"\x01+", bytes(row)):
+        for run in _RUN.finditer(bytes(row)):
             squares.rect(x + run.start() * module, y + size - number * module, len(run[0]) * module, module)
     canvas.setFillColor(_INK)
     canvas.drawPath(squares, stroke=0, fill=1)

@@ -19,7 +19,8 @@ from flask_babel import Babel  # pyright: ignore[reportAttributeAccessIssue]  # 
 from openpyxl.worksheet.formula import ArrayFormula
 
 from app import spreadsheet
-from app.spreadsheet import Dependent, Field, Unreadable, cells, plain_rows
+from app.spreadsheet import Dependent, Field, Unreadable, cells, grids, plain_rows
+from app.spreadsheet.workbooks import Grid
 
 ROOT = Path(__file__).parent.parent
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -272,11 +273,16 @@ STRINGS = f'<sst xmlns="{MAIN}">{"".join(f"<si><t>文{number}</t></si>" for numb
 
 
 def outcome(xml: str) -> Any:
+    """What the code of the child makes of it, in this process: it is asked thousands of times."""
     parts = {"xl/styles.xml": STYLES, "xl/_rels/workbook.xml.rels": STYLED}
+    return read_here(package(xml, strings=STRINGS, **parts))
+
+
+def read_here(data: bytes) -> Any:
     try:
-        return read(package(xml, strings=STRINGS, **parts))
+        return grids.grid(data, kind="xlsx", title="", most_rows=1000, most_columns=200)
     except Unreadable as refused:
-        return str(refused)
+        return refused.args[0]
 
 
 def parsed(xml: str) -> Any:
@@ -388,7 +394,7 @@ def test_a_sheet_that_is_changed_anywhere_is_read_as_the_parser_reads_it_if_it_d
         place, length = dice.randrange(start, end), dice.choice((0, 0, 1, 4, 9))
         xml = whole[:place] + dice.choice(pieces) + whole[place + length :]
         by_parser = parsed(xml)
-        if isinstance(by_parser, spreadsheet.Incoming):
+        if isinstance(by_parser, Grid):
             assert outcome(xml) == by_parser, xml
             read_by_both += 1
 
@@ -602,10 +608,10 @@ def test_what_is_no_sheet_for_us_is_refused_in_words(data, filename, words):
 def test_a_file_bigger_than_may_come_in_is_read_no_further():
     file = io.BytesIO(b"PK" + b"x" * 3_000_000)
 
-    with pytest.raises(Unreadable, match="The file is bigger than 1 MB"):
+    with pytest.raises(Unreadable, match=r"“a\.xlsx” is bigger than 1 MB"):
         spreadsheet.read(file, "a.xlsx", most_rows=10, most_bytes=1024 * 1024)
 
-    assert file.tell() == 1024 * 1024 + 1
+    assert file.tell() < 1.5 * 1024 * 1024
 
 
 def test_names_in_the_archive_lead_nowhere(tmp_path, monkeypatch):
@@ -630,10 +636,7 @@ def test_half_a_file_or_a_changed_byte_never_crashes():
         changed = bytearray(whole)
         changed[place] ^= 0x55
         for data in (bytes(changed), whole[:place]):
-            try:
-                assert len(table(read(data))[0]) >= 1
-            except Unreadable as refused:
-                assert str(refused)  # noqa: PT017 -- either outcome is right
+            assert read_here(data)  # either rows or the reason why not
 
 
 # --- Bombs ---------------------------------------------------------------------------------------

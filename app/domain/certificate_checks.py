@@ -18,6 +18,7 @@ LONGEST_NO, LONGEST_CODE = 60, 40
 # A number is unique at its institution only.
 MOST_WITH_A_NUMBER = 100
 _NO_CODE = "-" * 16
+_IDLE = re.compile(r"[\s‐-―−-]")
 
 # What the signature of the document is worth.
 NO_DOCUMENT, SOUND, UNKNOWN_SIGNER, BROKEN = "no_document", "sound", "unknown_signer", "broken"
@@ -55,7 +56,7 @@ def _find(no: str, code: str) -> Certificate | None:
 
 def _plain(code: str) -> str:
     """A code without what people type this way or that: case, width, blanks and dashes."""
-    return re.sub(r"[\s‐-―−-]", "", unicodedata.normalize("NFKC", code)).upper()
+    return _IDLE.sub("", unicodedata.normalize("NFKC", code)).upper()
 
 
 def _state(found: Certificate) -> str:

@@ -27,6 +27,7 @@ AT_ONCE = 200  # rows for which somebody waits; more become a job
 MOST_ROWS = 50_000
 MOST_BYTES = 20 * 1024 * 1024
 CHUNK = 5_000
+JOB_SECONDS = 60  # that reading a long sheet may compute
 
 # Hears how many more rows are done.
 Tell = Callable[[int], None]
@@ -169,15 +170,15 @@ def template(by: Principal) -> bytes:
 def read_at_once(file: BinaryIO, name: str) -> Incoming | None:
     """A sheet so small that somebody may wait for it; None if it has more rows."""
     try:
-        return _read(file, name, AT_ONCE)
+        return _read(file, name, AT_ONCE, None)
     except TooManyRows:
         return None
 
 
-def _read(file: BinaryIO, name: str, most_rows: int) -> Incoming:
+def _read(file: BinaryIO, name: str, most_rows: int, seconds: int | None) -> Incoming:
     try:
         return spreadsheet.read(
-            file, name, most_rows=most_rows, most_bytes=MOST_BYTES, title=_("Ledger of instruments")
+            file, name, most_rows=most_rows, most_bytes=MOST_BYTES, title=_("Ledger of instruments"), seconds=seconds
         )
     except TooManyRows:
         raise
@@ -395,7 +396,7 @@ def import_job(job: Job) -> Finished:
 
 def _import(job: Job, file: BinaryIO, name: str, by: Principal) -> Finished:
     try:
-        incoming = _read(file, name, MOST_ROWS)
+        incoming = _read(file, name, MOST_ROWS, JOB_SECONDS)
     except TooManyRows as reason:
         raise RuleError(str(reason)) from reason
     tell = _telling(job, len(incoming.rows))

@@ -24,7 +24,7 @@ LONGEST, LONGEST_PATTERN = 28, 40
 MOST_BYTES = 2 * 1024 * 1024
 SEAL_PIXELS = (200, 2000)
 _NUMBER = re.compile(r"\{number:([3-9])\}")
-_PART = re.compile(r"\{[^}]*\}|[{}]")
+_PART = re.compile(r"\{[^{}]*\}|[{}]")
 
 
 def of_institution(institution_id: int | None) -> IssuingRule | None:

@@ -102,6 +102,9 @@ def serial_key(text: str) -> str:
 _IDLE = re.compile(r"[\s‐-―−-]")
 
 
+_DECIMAL = re.compile(r"\d+(\.\d+)?")
+_ROMAN_NUMBER = re.compile(r"I{1,4}V?|IV")
+_LAST_DIGITS = re.compile(r"\d{1,18}$")
 _ROMAN = {"Ⅰ": 1, "Ⅱ": 2, "Ⅲ": 3, "Ⅳ": 4, "IIII": 4, "III": 3, "II": 2, "IV": 4, "I": 1}
 
 
@@ -109,10 +112,10 @@ _ROMAN = {"Ⅰ": 1, "Ⅱ": 2, "Ⅲ": 3, "Ⅳ": 4, "IIII": 4, "III": 3, "II": 2, 
 def accuracy_value(text: str) -> Decimal:
     """The number by which accuracy classes are ordered: 2 of '2级', 3 of 'Ⅲ级', 0.5 of '±0.5%' and of '0.5S级'."""
     plain = unicodedata.normalize("NFKC", text).upper()
-    number = re.search(r"\d+(\.\d+)?", plain)
+    number = _DECIMAL.search(plain)
     if number and Decimal(number.group()) < LARGEST_CLASS:
         return Decimal(number.group())
-    roman = re.search(r"I{1,4}V?|IV", plain)
+    roman = _ROMAN_NUMBER.search(plain)
     if roman and roman.group() in _ROMAN:
         return Decimal(_ROMAN[roman.group()])
     raise RuleError(_("An accuracy class holds a number, such as 2级, Ⅲ级 or ±0.5%%.") % {}, field="accuracy_class")
@@ -132,7 +135,7 @@ def serials(first: str, quantity: int) -> list[str]:
     if not 1 <= quantity <= MOST_AT_ONCE:
         text = _("One to %(most)s instruments can be added at once.", most=MOST_AT_ONCE)
         raise RuleError(text, field="quantity")
-    tail = re.search(r"\d{1,18}$", first)
+    tail = _LAST_DIGITS.search(first)
     if tail is None:
         text = _("The first serial number of several must end in a number, which then counts up.")
         raise RuleError(text, field="serial_no")

@@ -18,6 +18,7 @@ from app.models import CatalogueItem, Deadline, Holiday, ProvinceRule, Region, W
 
 DATA = Path(__file__).parent.parent / "data"
 ANNOUNCED = date(2020, 10, 26)
+_MONTHS = re.compile(r"\d+")
 
 
 def load() -> None:
@@ -66,7 +67,7 @@ def _catalogue() -> None:
 
 
 def _kind(row: dict[str, str], parent_id: int) -> dict[str, object]:
-    cycle = re.match(r"\d+", row["cycle_months"])
+    cycle = _MONTHS.match(row["cycle_months"])
     return {
         "level": 2,
         "number": int(row["l2_no"]),

@@ -21,6 +21,7 @@ from werkzeug.exceptions import MethodNotAllowed
 JSON, CSV, PROBLEM = "application/json", "text/csv", "application/problem+json"
 LARGEST_ID = 2**63 - 1
 _LONGEST = 300
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ _FORMATS = FormatChecker(["date"])
 
 def _typed(text: str, kind: str) -> Any:
     if kind == "integer":
-        return int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else text
+        return int(text) if _NUMBER.fullmatch(text) else text
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     return text

@@ -4,6 +4,8 @@ Out: `write` streams a query. In: `template` is handed out for filling in, `read
 `taken` make typed values of it, `with_problems` hands it back with what is wrong with each row.
 """
 
+from app.sandbox.messages import TooManyRows, Unreadable
+
 from .columns import Dependent, Field, Matched, match, taken
 from .exports import KINDS, Layout, MoreRows, Sheet, write
 from .reading import Incoming, read
@@ -11,7 +13,6 @@ from .reports import report
 from .returning import with_problems
 from .stamps import Stamp
 from .templates import template
-from .workbooks import TooManyRows, Unreadable
 
 __all__ = [
     "KINDS",

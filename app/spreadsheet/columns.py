@@ -7,9 +7,10 @@ from typing import Literal
 
 from flask_babel import gettext as _
 
+from app.sandbox.messages import Unreadable
+
 from .cells import Value, as_date, as_number, as_text, plain
 from .reading import Incoming
-from .workbooks import Unreadable
 
 
 @dataclass(frozen=True)

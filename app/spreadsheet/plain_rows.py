@@ -14,7 +14,8 @@ Take = Callable[[int, list[Cell]], None]
 
 _LONGEST = 1024 * 1024
 _FIRST_ROW, _END = b"<sheetData>", b"</row>"
-_ENCODING = re.compile(rb"""<\?xml [^>]*encoding=["']([^"']*)""")
+# The declaration stands at the very beginning; sought anywhere, it would take quadratic time.
+_DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([^"']{0,40})""")
 _ROW = re.compile(r'\s*<row r="([1-9]\d{0,6})"[^<>&]*(?<!/)>')
 _CELL = re.compile(
     r'<c r="([A-Z]{1,3})\d{1,7}"(?: s="(\d{1,5})")?(?: t="(\w{1,9})")?><v>([^<&\x00-\x1f]{1,300})</v></c>'
@@ -37,7 +38,7 @@ def left_over(chunks: Iterator[bytes], take: Take) -> Iterator[bytes]:
 
 
 def _is_plain(head: bytes) -> bool:
-    encoding = _ENCODING.search(head)
+    encoding = _DECLARATION.match(head)
     return b"<!" not in head and (encoding is None or encoding[1].lower() == b"utf-8")
 
 

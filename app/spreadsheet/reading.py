@@ -1,22 +1,23 @@
-"""Sheets that come in: an .xlsx or .csv file made into headers and rows, or refused with a sentence for the person."""
+"""Sheets that come in: an .xlsx or .csv file made into headers and rows, or refused with a sentence for the person.
 
-import codecs
-import csv
-import re
-from collections.abc import Iterator
+The file itself is opened in a child process (`app.sandbox`); what it holds is named here.
+"""
+
 from dataclasses import dataclass
-from io import BytesIO, TextIOWrapper
+from threading import BoundedSemaphore
 from typing import BinaryIO
 
 from flask_babel import gettext as _
 
-from . import workbooks
-from .cells import Value, as_text, cleaned
-from .workbooks import Grid, Unreadable
+from app.sandbox.children import Named, Task, open_files
+from app.sandbox.messages import Unreadable
 
-_LONGEST_LINE = 1_000_000
-_SEPARATORS = ",;\t"
-_CALCULATED = re.compile(r"\d(\.\d+)?E\+1[5-9]|\d(\.\d+)?E\+[2-9]\d")
+from . import grids, workbooks
+from .cells import Value, as_text
+from .workbooks import Grid
+
+# CPU seconds and bytes of what was read. A long sheet is a job, which may take longer.
+_TASK = Task("sheet", seconds=10, output=48 * 1024 * 1024, places=BoundedSemaphore(2))
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,14 @@ def read(
     most_columns: int = 200,
     most_bytes: int = 20 * 1024 * 1024,
     title: str = "",
+    seconds: int | None = None,
 ) -> Incoming:
     """The sheet named `title`, or else the first that is shown. What the file is, its content says, not its name."""
-    data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise Unreadable(
-            _("The file is bigger than %(most)s MB. Divide it into several files.", most=most_bytes // 1024**2)
-        )
-    kind = filename.lower().rpartition(".")[2]
-    if not data.strip(b"\0 \t\r\n"):
-        raise _empty()
-    if data[:4] == b"\xd0\xcf\x11\xe0":
-        raise workbooks.encrypted() if "EncryptedPackage".encode("utf-16-le") in data else workbooks.other_kind()
-    if data[:2] == b"PK":
-        grid = workbooks.grid(data, title=title, most_rows=most_rows, most_columns=most_columns)
-    elif kind in ("csv", "txt"):
-        grid = _records(data, most_rows, most_columns)
-    else:
-        raise workbooks.damaged() if kind == "xlsx" else workbooks.other_kind()
-    return _incoming(grid)
+    options = {"kind": filename.lower().rpartition(".")[2], "title": title, "most_rows": most_rows,
+               "most_columns": most_columns}  # fmt: skip
+    upload = Named(filename, file)
+    with open_files(_TASK, [upload], options, most_bytes=most_bytes, seconds=seconds) as output:
+        return _incoming(grids.read(output))
 
 
 def problems_header() -> str:
@@ -118,71 +108,3 @@ def _sentence(column: str, mark: str) -> str:
 
 def _empty() -> Unreadable:
     return Unreadable(_("The file is empty. Fill in the template, save it, and choose it again."))
-
-
-# --- CSV -----------------------------------------------------------------------------------------
-
-
-def _records(data: bytes, most_rows: int, most_columns: int) -> Grid:
-    grid = Grid("")
-    with TextIOWrapper(BytesIO(data), _encoding(data), newline="") as stream:
-        lines = _lines(stream)
-        first = next(lines, "")
-        records = csv.reader(_again(first, lines), delimiter=max(_SEPARATORS, key=first.count), strict=True)
-        number = 0
-        try:
-            for number, record in enumerate(records, 1):
-                _add(grid, number, record, most_rows, most_columns)
-        except csv.Error as error:
-            raise Unreadable(
-                _("Row %(row)s cannot be divided into columns. Save the sheet as .xlsx, and choose that file.",
-                  row=number + 1)
-            ) from error  # fmt: skip
-    return grid
-
-
-def _again(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
-
-
-def _encoding(data: bytes) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        candidates = ["utf-16"]
-    else:
-        # What a Chinese Excel saves as CSV is GB18030, unless it is told to write UTF-8.
-        candidates = [] if b"\0" in data else ["utf-8-sig", "gb18030"]
-    for encoding in candidates:
-        try:
-            text = codecs.getincrementaldecoder(encoding)()
-            if not any("\0" in text.decode(data[start : start + 65536]) for start in range(0, len(data), 65536)):
-                text.decode(b"", final=True)
-                return encoding
-        except UnicodeDecodeError:
-            continue
-    raise Unreadable(_("The characters of the file cannot be read. Save the sheet as .xlsx, and choose that file."))
-
-
-def _lines(stream: TextIOWrapper) -> Iterator[str]:
-    for line in stream:
-        if len(line) > _LONGEST_LINE:
-            raise workbooks.too_big()
-        yield line
-
-
-def _add(grid: Grid, number: int, record: list[str], most_rows: int, most_columns: int) -> None:
-    values: list[Value] = [cleaned(text) for text in record]
-    while values and values[-1] is None:
-        values.pop()
-    if not values:
-        return
-    if any(len(text) > workbooks.LONGEST_TEXT for text in record):
-        raise workbooks.too_long()
-    if len(values) > most_columns:
-        raise workbooks.too_many_columns(most_columns)
-    if len(grid.rows) > most_rows:
-        raise workbooks.too_many_rows(most_rows)
-    grid.rows.append((number, values))
-    for column, value in enumerate(values):
-        if "E+" in str(value) and _CALCULATED.fullmatch(str(value)):
-            grid.mark(number, column, workbooks.DIGITS)

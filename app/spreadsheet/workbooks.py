@@ -19,7 +19,7 @@ from typing import Any
 from xml.parsers import expat
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
-from flask_babel import gettext as _
+from app.sandbox.messages import TooManyRows, Unreadable, message as _
 
 from .cells import Value, cleaned
 from .plain_rows import Cell, Take, left_over
@@ -50,16 +50,14 @@ _CELL_TAGS = frozenset({"c", "v", "t", "f", "is", "row", "si"})
 _RANGE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(50, 59)}
+# Excel's own limits: characters of a number format, and formats of cells.
+_LONGEST_FORMAT, _MOST_FORMATS = 255, 65_490
+_PADDED = re.compile("0{2,15}")
+_DURATION = re.compile(r"\[[hms]+\]", re.IGNORECASE)
+_MOMENT = re.compile("[ymdhs]", re.IGNORECASE)
 # In a number format: texts, what follows a backslash, an underscore or a star, and colours, conditions and languages.
-_NO_PLACE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
-
-
-class Unreadable(Exception):
-    """A sheet that cannot be read. The text tells the person why, and what to do."""
-
-
-class TooManyRows(Unreadable):
-    """A sheet with more rows than are taken here."""
+# What is opened and not closed goes to the end: looking for its end again and again would take quadratic time.
+_NO_PLACE = re.compile(r'"[^"]*(?:"|\Z)|\\.|_.|\*.|\[[^\]]*(?:\]|\Z)')
 
 
 @dataclass
@@ -260,7 +258,11 @@ def _styles(archive: ZipFile, name: str) -> list[str | int]:
     def seen(tag: str, attributes: dict[str, str], within: list[str]) -> None:
         if tag == "numFmt" and within[-1:] == ["numFmts"]:
             codes[attributes["numFmtId"]] = attributes["formatCode"]
+            if len(attributes["formatCode"]) > _LONGEST_FORMAT:
+                raise damaged()
         if tag == "xf" and within[-1:] == ["cellXfs"]:
+            if len(styles) >= _MOST_FORMATS:
+                raise damaged()
             number = attributes.get("numFmtId", "0")
             styles.append("date" if int(number) in _DATE_FORMATS else _shown_as(codes.get(number, "")))
 
@@ -268,12 +270,13 @@ def _styles(archive: ZipFile, name: str) -> list[str | int]:
     return styles
 
 
+@lru_cache(maxsize=1000)
 def _shown_as(code: str) -> str | int:
-    if re.fullmatch("0{2,15}", code):
+    if _PADDED.fullmatch(code):
         return len(code)
-    if re.search(r"\[[hms]+\]", code, re.IGNORECASE):
+    if _DURATION.search(code):
         return 0  # how long something took, not when it was
-    return "date" if re.search("[ymdhs]", _NO_PLACE.sub("", code), re.IGNORECASE) else 0
+    return "date" if _MOMENT.search(_NO_PLACE.sub("", code)) else 0
 
 
 def _strings(archive: ZipFile, name: str) -> list[str | None]:

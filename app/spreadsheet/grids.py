@@ -1,0 +1,149 @@
+"""What a sheet holds, whatever kind of file it is, and how the child process hands it to its parent."""
+
+import codecs
+import csv
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from io import BytesIO, TextIOWrapper
+from typing import Any, BinaryIO
+
+from app.sandbox.messages import Unreadable, message as _
+
+from . import workbooks
+from .cells import Value, cleaned
+from .workbooks import Grid
+
+# Cells of all rows together, empty ones before the last column among them.
+MOST_CELLS = 1_500_000
+_MOST_KNOWN = 20_000
+_LONGEST_LINE = 1_000_000
+_SEPARATORS = ",;\t"
+_CALCULATED = re.compile(r"\d(\.\d+)?E\+1[5-9]|\d(\.\d+)?E\+[2-9]\d")
+
+
+def open_file(data: bytes, options: dict[str, Any], output: BinaryIO) -> None:
+    """In the child: write the rows of a sheet."""
+    write(grid(data, **options), output)
+
+
+def grid(data: bytes, kind: str, title: str, most_rows: int, most_columns: int) -> Grid:
+    """The sheet named `title`, or else the first that is shown. What the file is, its content says, not its name."""
+    if not data.strip(b"\0 \t\r\n"):
+        raise Unreadable(_("The file is empty. Fill in the template, save it, and choose it again."))
+    if data[:4] == b"\xd0\xcf\x11\xe0":
+        raise workbooks.encrypted() if "EncryptedPackage".encode("utf-16-le") in data else workbooks.other_kind()
+    if data[:2] == b"PK":
+        return workbooks.grid(data, title=title, most_rows=most_rows, most_columns=most_columns)
+    if kind in ("csv", "txt"):
+        return _records(data, most_rows, most_columns)
+    raise workbooks.damaged() if kind == "xlsx" else workbooks.other_kind()
+
+
+# --- From the child to its parent ----------------------------------------------------------------
+
+
+def write(grid: Grid, output: BinaryIO) -> None:
+    """Write a grid as lines of JSON: what is said of the whole, then each row."""
+    if len(grid.rows) * max((len(values) for _row, values in grid.rows), default=0) > MOST_CELLS:
+        raise workbooks.too_big()
+    marks = [[row, list(found.items())] for row, found in grid.marks.items()]
+    output.write(_line({"name": grid.name, "marks": marks}))
+    for row in grid.rows:
+        output.write(_line(row))
+
+
+def _line(what: Any) -> bytes:
+    return json.dumps(what, ensure_ascii=False, default=_written).encode() + b"\n"
+
+
+def _written(moment: date) -> dict[str, str]:
+    return {type(moment).__name__: moment.isoformat()}
+
+
+def read(output: BinaryIO) -> Grid:
+    """In the parent: the grid that the child wrote. Texts that come again and again are kept once."""
+    whole = json.loads(next(output))
+    known: dict[str, str] = {}
+    decode = json.JSONDecoder(object_hook=_moment).decode
+    rows: list[tuple[int, list[Value]]] = []
+    for line in output:
+        number, values = decode(line.decode())
+        rows.append((number, [known.setdefault(each, each) if type(each) is str else each for each in values]))
+        if len(known) > _MOST_KNOWN:
+            known.clear()
+    return Grid(whole["name"], rows, {row: dict(found) for row, found in whole["marks"]})
+
+
+def _moment(written: dict[str, str]) -> date:
+    [(kind, text)] = written.items()
+    return date.fromisoformat(text) if kind == "date" else datetime.fromisoformat(text)
+
+
+# --- CSV -----------------------------------------------------------------------------------------
+
+
+def _records(data: bytes, most_rows: int, most_columns: int) -> Grid:
+    grid = Grid("")
+    with TextIOWrapper(BytesIO(data), _encoding(data), newline="") as stream:
+        lines = _lines(stream)
+        first = next(lines, "")
+        records = csv.reader(_again(first, lines), delimiter=max(_SEPARATORS, key=first.count), strict=True)
+        number = 0
+        try:
+            for number, record in enumerate(records, 1):
+                _add(grid, number, record, most_rows, most_columns)
+        except csv.Error as error:
+            raise Unreadable(
+                _("Row %(row)s cannot be divided into columns. Save the sheet as .xlsx, and choose that file.",
+                  row=number + 1)
+            ) from error  # fmt: skip
+    return grid
+
+
+def _again(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _encoding(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        candidates = ["utf-16"]
+    else:
+        # What a Chinese Excel saves as CSV is GB18030, unless it is told to write UTF-8.
+        candidates = [] if b"\0" in data else ["utf-8-sig", "gb18030"]
+    for encoding in candidates:
+        try:
+            text = codecs.getincrementaldecoder(encoding)()
+            if not any("\0" in text.decode(data[start : start + 65536]) for start in range(0, len(data), 65536)):
+                text.decode(b"", final=True)
+                return encoding
+        except UnicodeDecodeError:
+            continue
+    raise Unreadable(_("The characters of the file cannot be read. Save the sheet as .xlsx, and choose that file."))
+
+
+def _lines(stream: TextIOWrapper) -> Iterator[str]:
+    for line in stream:
+        if len(line) > _LONGEST_LINE:
+            raise workbooks.too_big()
+        yield line
+
+
+def _add(grid: Grid, number: int, record: list[str], most_rows: int, most_columns: int) -> None:
+    values: list[Value] = [cleaned(text) for text in record]
+    while values and values[-1] is None:
+        values.pop()
+    if not values:
+        return
+    if any(len(text) > workbooks.LONGEST_TEXT for text in record):
+        raise workbooks.too_long()
+    if len(values) > most_columns:
+        raise workbooks.too_many_columns(most_columns)
+    if len(grid.rows) > most_rows:
+        raise workbooks.too_many_rows(most_rows)
+    grid.rows.append((number, values))
+    for column, value in enumerate(values):
+        if "E+" in str(value) and _CALCULATED.fullmatch(str(value)):
+            grid.mark(number, column, workbooks.DIGITS)
