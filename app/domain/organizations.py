@@ -283,7 +283,8 @@ def edit(organization_id: int, revision: str, by: Principal, values: Mapping[str
         _refuse_details(facts)
     elif DETAILS[kind]:
         _write_details(organization, values)
-    organization.revision += 1
+        changes += [(each, None, values[each]) for each in DETAILS[kind] if each in values]
+    organization.revision += 1 if changes else 0
     _flush()
     institution_versions.note([organization.id], "edit", by)
     _told("rename" if "name" in [change[0] for change in changes] else "edit", organization, by, changes)
