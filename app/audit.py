@@ -75,7 +75,15 @@ def _record_rows(session: Session, _context: Any) -> None:
         for row in rows:
             if isinstance(row, Audited) and (changes := _changes(row, action)):
                 changed, before, after = (list(column) for column in zip(*changes, strict=True))
-                record(action, row.audited_as, row.id, row.audit_name, changed=changed, before=before, after=after)
+                record(
+                    action,
+                    row.audited_as,
+                    inspect(row).identity[0],
+                    row.audit_name,
+                    changed=changed,
+                    before=before,
+                    after=after,
+                )
 
 
 def _changes(row: Audited, action: str) -> list[tuple[str, str, str]]:

@@ -211,7 +211,8 @@ def test_the_queue_tries_what_ended_its_worker_three_times(queue, office):
 
 
 def worked_once(queue, name):
-    db.session.execute(text("DELETE FROM procrastinate_jobs WHERE status = 'todo' AND task_name = :name"), {"name": name})
+    waiting = "DELETE FROM procrastinate_jobs WHERE status = 'todo' AND task_name = :name"
+    db.session.execute(text(waiting), {"name": name})
     db.session.commit()
     with queue.open():
         queue.configure_task(name).defer(timestamp=0)
