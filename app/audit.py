@@ -78,7 +78,7 @@ def _record_rows(session: Session, _context: Any) -> None:
                 record(
                     action,
                     row.audited_as,
-                    inspect(row).identity[0],
+                    row.id,
                     row.audit_name,
                     changed=changed,
                     before=before,

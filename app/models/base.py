@@ -1,7 +1,7 @@
 """What all tables share: the database, the mixins that say who sees a row, and what is spread by city."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flask_appbuilder.models.sqla.base import SQLA
 from sqlalchemy import (
@@ -38,6 +38,8 @@ class Audited:
     it is; it reads columns of its own alone.
     """
 
+    if TYPE_CHECKING:  # each table has its own
+        id: Any
     audited_as: ClassVar[str]
     not_audited: ClassVar[frozenset[str]] = frozenset({"id", "revision"})
 
