@@ -72,6 +72,8 @@ class Config:
         self.SMTP_PASSWORD = environment.get("SMTP_PASSWORD", "")
         self.SMTP_TLS = environment.get("SMTP_TLS", "1") == "1"
         self.SMTP_FROM = environment.get("SMTP_FROM") or self.SMTP_USER
+        # The malware scanner that sees each uploaded file (clamd), as host:port or as the path of its socket.
+        self.CLAMD = environment.get("CLAMD", "")
         # Whether staff of authorities must sign in with a second factor.
         self.SECOND_FACTOR = environment.get("SECOND_FACTOR", "0") == "1"
         # The names by which the server is known; empty: any.

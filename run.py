@@ -87,6 +87,7 @@ environment:
   PROXIES           how many proxies stand before the server (default: 0)
   WEB_PROCESSES     how many processes serve (default: 2), each with
   WEB_THREADS       so many threads (default: 4)
+  CLAMD             the malware scanner (clamd) that sees uploads, as host:port or path of its socket (default: none)
   DATA_DIR          where the embedded database and the key live (default: data)
   CHROMIUM          the browser for the browser tests
   SOFFICE           LibreOffice, in which tests open sheets

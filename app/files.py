@@ -7,12 +7,15 @@ the database.
 import os
 import shutil
 import tempfile
+import unicodedata
 from hashlib import file_digest
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from flask import current_app
+
+_RESERVED = set('/\\:*?"<>|')
 
 
 def keep(content: bytes) -> str:
@@ -44,6 +47,18 @@ def drop(name: str) -> None:
 def path(name: str) -> Path:
     """Where a file lies: two levels of folders, so that none holds too many."""
     return Path(current_app.config["FILES"]) / name[:2] / name[2:4] / name
+
+
+def plain_name(name: str) -> str:
+    """Return a file name that any header and file system can hold: in it no folder, control or invisible character."""
+    text = unicodedata.normalize("NFC", name)
+    return "".join("-" if each in _RESERVED else each for each in text if each.isprintable()).strip(" .") or "-"
+
+
+def stem(path: str) -> str:
+    """Return the plain name of a file that somebody sent, without its folders and its extension."""
+    name = path.replace("\\", "/").rpartition("/")[2]
+    return plain_name(name.rpartition(".")[0] or name).strip("-")
 
 
 def folder() -> Path:

@@ -141,7 +141,7 @@ def test_the_child_knows_no_secret_and_nothing_of_the_application(tmp_path):
     program.write_text(
         f"import sys, os; sys.path.insert(0, {str(CHILD.parent)!r}); import child\n"
         "child.package('app', child.APP); child.package('app.spreadsheet', child.APP / 'spreadsheet')\n"
-        "for name in child.TASKS.values(): __import__(name)\n"
+        "for name, _function in child.TASKS.values(): __import__(name)\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}), dict(os.environ))"
     )
     said = subprocess.run(

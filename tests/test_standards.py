@@ -36,6 +36,7 @@ from tests.factories import (
     measurement_standard,
     task,
 )
+from tests.hostile import image, pdf
 
 TODAY = holidays.today()
 
@@ -160,7 +161,17 @@ def test_who_has_other_duties_changes_nothing(sign_in, lab, role):
     assert person.act("standard-reviews", "pass", [one.id]).status_code == 403
 
 
-@pytest.mark.parametrize(("content", "status"), [(b"%PDF-1.7 x", 204), (b"\x89PNG\r\n\x1a\nxx", 204), (b"MZ", 422)])
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (pdf(), 204),
+        (image("PNG"), 204),
+        (image("JPEG"), 204),
+        (b"%PDF-1.7 x", 422),
+        (image("PNG")[:60], 422),
+        (b"MZ", 422),
+    ],
+)
 def test_scans_are_told_by_what_is_in_them(clerk, lab, sign_in, content, status):
     answer = clerk.act("standards", "add", [], **told(lab), documents=(BytesIO(content), "扫描.pdf"))
 
@@ -169,7 +180,7 @@ def test_scans_are_told_by_what_is_in_them(clerk, lab, sign_in, content, status)
         page = clerk.get(f"/standards/show/{newest().id}").text
         url = page.split('href="/standards/document/')[1].split('"')[0]
         got = clerk.get(f"/standards/document/{url}")
-        assert got.data == content
+        assert got.data[:3] == content[:3]
         assert "attachment" in got.headers["Content-Disposition"]
         neighbour = sign_in("StandardOfficer", authority("330105"))
         assert neighbour.get(f"/standards/document/{url}").status_code == 404

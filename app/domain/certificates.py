@@ -444,6 +444,5 @@ def make_zip(job: Job) -> Finished:
 
 
 def file_name(certificate: Certificate) -> str:
-    """The name of a certificate's document, without what file systems do not like."""
-    number = "".join("-" if character in '/\\:*?"<>|' else character for character in certificate.no)
-    return f"{number}.pdf"
+    """The name of a certificate's document."""
+    return f"{files.plain_name(certificate.no)}.pdf"

@@ -7,18 +7,18 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import islice
 from operator import itemgetter
-from pathlib import PurePath
 from typing import Any, BinaryIO, cast
 
 from flask_babel import force_locale, get_locale, gettext as _, ngettext  # pyright: ignore[reportAttributeAccessIssue]  # not in __all__
 
 from app import audit, files, spreadsheet
 from app.access import Principal, principal
-from app.domain import catalogue, jobs, ledger, numbering, regions, sheets
+from app.domain import catalogue, jobs, ledger, numbering, regions, sheets, uploads
 from app.domain.jobs import Finished
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES, TOLD, Entry, Key
 from app.errors import RuleError
 from app.models import CatalogueItem, Job
+from app.sandbox.children import Named
 from app.spreadsheet import Dependent, Field, Incoming, TooManyRows, Unreadable
 from app.states import BROKEN
 
@@ -169,6 +169,7 @@ def template(by: Principal) -> bytes:
 
 def read_at_once(file: BinaryIO, name: str) -> Incoming | None:
     """A sheet so small that somebody may wait for it; None if it has more rows."""
+    uploads.check([Named(name, file)], "file")
     try:
         return _read(file, name, AT_ONCE, None)
     except TooManyRows:
@@ -372,11 +373,7 @@ def hand_back(incoming: Incoming, checked: Checked, name: str) -> Finished:
         "%(num)s rows have problems. Nothing was imported.",
         len(checked.problems),
     )
-    return Finished(text, kept, _("%(name)s with problems.xlsx", name=_stem(name)), BROKEN)
-
-
-def _stem(name: str) -> str:
-    return "".join(filter(str.isprintable, PurePath(name).stem))[:100]
+    return Finished(text, kept, _("%(name)s with problems.xlsx", name=files.stem(name)[:100]), BROKEN)
 
 
 # --- As a job ------------------------------------------------------------------------------------

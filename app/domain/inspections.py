@@ -7,7 +7,7 @@ Only the office that planned an inspection works on it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, BinaryIO
+from typing import Any
 
 from flask_babel import force_locale, gettext as _  # pyright: ignore[reportAttributeAccessIssue]  # not in __all__
 from sqlalchemy import ColumnElement, and_, column, func, insert, literal, or_, select, update
@@ -27,6 +27,7 @@ from app.models import (
     db,
 )
 from app.papers import InspectionPaper
+from app.sandbox.children import Upload
 from app.states import (
     ANSWER,
     CANCEL,
@@ -266,24 +267,25 @@ def _people(record: Record, names: Mapping[int, str], found: Inspection) -> list
     return [{"id": who, "name": known[who]} for who in dict.fromkeys(record.inspectors)]
 
 
-def add_photos(inspection_id: int, pictures: Sequence[BinaryIO], by: Principal) -> int | None:
+def add_photos(inspection_id: int, pictures: Sequence[Upload], by: Principal) -> int | None:
     """Add pictures taken on the spot; None if there is no such inspection. Gives how many there are now."""
+    contents = photos.opened(pictures, MOST_PHOTOS)
     found = db.session.scalar(
         select(Inspection).where(Inspection.id == inspection_id, own(by), Inspection.state.in_(sorted(INSPECT.sources)))
         .with_for_update()
     )  # fmt: skip
     if found is None:
         return None
-    found.photos = [*found.photos, *_kept(pictures, len(found.photos))]
+    _refuse_too_many(len(found.photos) + len(pictures))
+    found.photos = [*found.photos, *map(files.keep, contents)]
     db.session.flush()
     audit.record("add_photos", "inspection", found.id, str(found), by=by, done=len(pictures))
     return len(found.photos)
 
 
-def _kept(pictures: Sequence[BinaryIO], there: int) -> list[str]:
-    if there + len(pictures) > MOST_PHOTOS:
+def _refuse_too_many(photos: int) -> None:
+    if photos > MOST_PHOTOS:
         raise RuleError(_("There are at most %(most)s photos.", most=MOST_PHOTOS), field="photos")
-    return [files.keep(photos.cleaned(picture)) for picture in pictures]
 
 
 def photo(found: Inspection, name: str) -> str | None:
@@ -338,7 +340,7 @@ def _refuse_term(conclusion: str, due_on: date | None) -> None:
 # --- Putting right -------------------------------------------------------------------------------
 
 
-def answer(inspection_id: int, statement: str, pictures: Sequence[BinaryIO], by: Principal) -> bool:
+def answer(inspection_id: int, statement: str, pictures: Sequence[Upload], by: Principal) -> bool:
     """整改反馈: the party says what it has put right, and the office looks again. False if there is none of its own."""
     statement = statement.strip()
     mine = and_(Inspection.party_id == (by.organization_id or 0), Inspection.id == inspection_id)
@@ -347,7 +349,8 @@ def answer(inspection_id: int, statement: str, pictures: Sequence[BinaryIO], by:
         return False
     if not SHORTEST_TEXT <= len(statement) <= LONGEST_TEXT:
         raise RuleError(_("Please say what has been put right."), field="statement")
-    kept = _kept(pictures, 0)
+    _refuse_too_many(len(pictures))
+    kept = [files.keep(content) for content in photos.opened(pictures, MOST_PHOTOS)]
     outcome = fire(
         ANSWER, [found.id], by, reason=statement[:LONGEST_REASON], only=Inspection.party_id == by.organization_id,
         statement=statement, statement_by=by.name, statement_at=func.now(),

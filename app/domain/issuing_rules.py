@@ -2,11 +2,8 @@
 
 import re
 from datetime import date
-from io import BytesIO
-from typing import BinaryIO
 
 from flask_babel import gettext as _
-from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
@@ -14,10 +11,11 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from app import audit, files
 from app.access import Principal
-from app.domain import holidays
-from app.domain.photos import UNREADABLE
+from app.domain import holidays, uploads
 from app.errors import RuleError, Stale
 from app.models import Certificate, CertificateNumber, IssuingRule, db
+from app.sandbox.children import Upload
+from app.sandbox.uploads import SEAL
 
 USUAL_PATTERN = "{year}{number:6}"
 LONGEST, LONGEST_PATTERN = 28, 40
@@ -99,7 +97,7 @@ def preview(pattern: str, by: Principal) -> str:
 # --- Changing the rule ---------------------------------------------------------------------------
 
 
-def change(pattern: str, seal: BinaryIO | None, revision: str, by: Principal) -> IssuingRule:
+def change(pattern: str, seal: Upload | None, revision: str, by: Principal) -> IssuingRule:
     """Number certificates by another pattern from now on, and print them with another seal if one is given."""
     _check(pattern)
     rule = of_institution(by.organization_id)
@@ -110,7 +108,7 @@ def change(pattern: str, seal: BinaryIO | None, revision: str, by: Principal) ->
         db.session.add(rule)
     rule.pattern = pattern
     if seal is not None:
-        rule.seal = files.keep(_cleaned(seal))
+        rule.seal = files.keep(_opened(seal))
     try:
         db.session.flush()
     except (StaleDataError, IntegrityError) as lost:
@@ -136,21 +134,7 @@ def _check(pattern: str) -> None:
         raise RuleError(_("A number has at most %(most)s characters.", most=LONGEST), field="pattern")
 
 
-def _cleaned(seal: BinaryIO) -> bytes:
+def _opened(seal: Upload) -> bytes:
     """The seal as PNG with its transparent ground, without what else was in the file."""
-    content = seal.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise RuleError(_("A seal has at most %(most)s MB.", most=MOST_BYTES // 2**20), field="seal")
-    try:
-        with Image.open(BytesIO(content), formats=("PNG",)) as opened:
-            if not all(SEAL_PIXELS[0] <= side <= SEAL_PIXELS[1] for side in opened.size):
-                low, high = SEAL_PIXELS
-                text = _("A seal is %(low)s to %(high)s pixels wide and high.", low=low, high=high)
-                raise RuleError(text, field="seal")
-            drawn = opened.convert("RGBA")
-    except UNREADABLE as unreadable:
-        raise RuleError(_("This is not a PNG picture."), field="seal") from unreadable
-    drawn.info.clear()  # a profile of colours would be written along with the picture
-    written = BytesIO()
-    drawn.save(written, "PNG", optimize=True)
-    return written.getvalue()
+    [made] = uploads.opened(SEAL, [seal], {"sides": SEAL_PIXELS}, most_bytes=MOST_BYTES, field="seal")
+    return made.content

@@ -1,30 +1,24 @@
 """Photos of instruments: of the name plate, the seal, the place. Kept small, and without what a camera adds."""
 
-from io import BytesIO
-from typing import BinaryIO
+from collections.abc import Sequence
 
 from flask_babel import gettext as _
-from PIL import Image, ImageOps, UnidentifiedImageError
 from sqlalchemy import func, select
 
 from app import audit, files
 from app.access import Principal
+from app.domain import uploads
 from app.errors import RuleError
 from app.models import Instrument, Photo, db
+from app.sandbox.children import Upload
+from app.sandbox.uploads import PHOTOS
 
 MOST = 10
 MOST_BYTES = 15 * 1024 * 1024
-MOST_PIXELS = 60_000_000
 LONGEST_SIDE = 1800
-KINDS = ("JPEG", "PNG", "WEBP")
-# What Pillow raises for what is no picture, or claims to be a gigantic one.
-UNREADABLE = (
-    UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, ValueError,
-    SyntaxError,
-)  # fmt: skip
 
 
-def add(instrument_id: int, pictures: list[BinaryIO], by: Principal) -> int | None:
+def add(instrument_id: int, pictures: Sequence[Upload], by: Principal) -> int | None:
     """Add pictures to an instrument; None if there is none. Gives how many it has now."""
     found: Instrument | None = db.session.get(Instrument, instrument_id)
     if found is None:
@@ -32,11 +26,11 @@ def add(instrument_id: int, pictures: list[BinaryIO], by: Principal) -> int | No
     there = db.session.scalar(select(func.count()).where(Photo.instrument_id == instrument_id)) or 0
     if there + len(pictures) > MOST:
         raise RuleError(_("An instrument has at most %(most)s photos.", most=MOST), field="photos")
-    for picture in pictures:
+    for content in opened(pictures, MOST):
         db.session.add(
             Photo(
                 instrument_id=found.id,
-                file=files.keep(cleaned(picture)),
+                file=files.keep(content),
                 using_unit_id=found.using_unit_id,
                 city_code=found.city_code,
                 region_code=found.region_code,
@@ -46,22 +40,13 @@ def add(instrument_id: int, pictures: list[BinaryIO], by: Principal) -> int | No
     return int(there + len(pictures))
 
 
-def cleaned(picture: BinaryIO) -> bytes:
-    """A picture as JPEG: upright, not too large, without place, time and camera (个人信息保护法 Art 6)."""
-    content = picture.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise RuleError(_("A photo has at most %(most)s MB.", most=MOST_BYTES // 2**20), field="photos")
-    try:
-        with Image.open(BytesIO(content), formats=KINDS) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise RuleError(_("The photo has too many pixels."), field="photos")
-            upright = ImageOps.exif_transpose(opened).convert("RGB")
-    except UNREADABLE as unreadable:
-        raise RuleError(_("This is not a photo (JPEG, PNG or WebP)."), field="photos") from unreadable
-    upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    written = BytesIO()
-    upright.save(written, "JPEG", quality=85)
-    return written.getvalue()
+def opened(pictures: Sequence[Upload], most: int) -> list[bytes]:
+    """Pictures as JPEG: upright, not too large, without place, time and camera. None, if they are too many anyway."""
+    if len(pictures) > most:
+        return []
+    options = {"longest_side": LONGEST_SIDE}
+    made = uploads.opened(PHOTOS, pictures, options, most_bytes=MOST_BYTES, field="photos")
+    return [picture.content for picture in made]
 
 
 def find(photo_id: int) -> Photo | None:

@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from app import files, spreadsheet
+from app.domain import uploads
 from app.errors import RuleError
+from app.sandbox.children import Named
 from app.spreadsheet import Field, Incoming, Matched, Unreadable
 
 
 def read(file: BinaryIO, name: str, *, most_rows: int, most_bytes: int, title: str) -> Incoming:
-    """A sheet as it comes back; refused if it cannot be read or is too large."""
+    """A sheet as it comes back; refused if it cannot be read, is too large or holds malware."""
+    uploads.check([Named(name, file)], "file")
     try:
         return spreadsheet.read(file, name, most_rows=most_rows, most_bytes=most_bytes, title=title)
     except Unreadable as reason:

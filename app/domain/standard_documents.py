@@ -1,23 +1,30 @@
 """Scans that belong to a measurement standard (附件): PDF, JPEG or PNG, by what is in them, not by their name."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
-from typing import Any
+from typing import NamedTuple
 
 from flask_babel import gettext as _
 from sqlalchemy import func, select
 
 from app import audit, files
 from app.access import Principal
-from app.domain import standards
+from app.domain import standards, uploads
 from app.errors import RuleError
 from app.models import MeasurementStandard, StandardDocument, db
+from app.sandbox.children import Upload
+from app.sandbox.uploads import SCANS
 
 MOST = 10
 MOST_BYTES = 5 * 1024 * 1024
-LONGEST_NAME = 120
 MEDIA = {"pdf": "application/pdf", "jpeg": "image/jpeg", "png": "image/png"}
-_BEGINNINGS = {b"%PDF-": "pdf", b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
+
+
+class Scan(NamedTuple):
+    """A scan as it will be kept."""
+
+    name: str
+    kind: str
+    content: bytes
 
 
 def of(standard: MeasurementStandard) -> list[StandardDocument]:
@@ -35,33 +42,38 @@ def find(document_id: int, by: Principal) -> StandardDocument | None:
     return found
 
 
-def add(standard: MeasurementStandard, uploads: Sequence[Any], by: Principal) -> None:
-    """Keep scans (with `filename` and `stream`) beside a standard."""
-    if not uploads:
+def opened(sent: Sequence[Upload]) -> list[Scan]:
+    """Scans made anew, under the names by which they are kept. Takes seconds: do it before rows are locked."""
+    if len(sent) > MOST:
+        raise _too_many()
+    made = uploads.opened(SCANS, sent, {}, most_bytes=MOST_BYTES, field="documents")
+    return [
+        Scan(uploads.stored_name(upload.filename, scan.kind), scan.kind, scan.content)
+        for upload, scan in zip(sent, made, strict=True)
+    ]
+
+
+def add(standard: MeasurementStandard, scans: Sequence[Scan], by: Principal) -> None:
+    """Keep scans beside a standard."""
+    if not scans:
         return
     there = db.session.scalar(select(func.count()).where(StandardDocument.standard_id == standard.id)) or 0
-    if there + len(uploads) > MOST:
-        raise RuleError(_("A standard has at most %(most)s scans.", most=MOST), field="documents")
-    for upload in uploads:
-        content = upload.stream.read(MOST_BYTES + 1)
+    if there + len(scans) > MOST:
+        raise _too_many()
+    for scan in scans:
         db.session.add(
             StandardDocument(
                 institution_id=standard.institution_id,
                 standard_id=standard.id,
-                name=PurePath(upload.filename.replace("\\", "/")).name[-LONGEST_NAME:],
-                kind=_kind(content),
-                size=len(content),
-                file=files.keep(content),
+                name=scan.name,
+                kind=scan.kind,
+                size=len(scan.content),
+                file=files.keep(scan.content),
             )
         )
     db.session.flush()
-    audit.record("add_documents", "measurement_standard", standard.id, str(standard), by=by, done=len(uploads))
+    audit.record("add_documents", "measurement_standard", standard.id, str(standard), by=by, done=len(scans))
 
 
-def _kind(content: bytes) -> str:
-    if len(content) > MOST_BYTES:
-        raise RuleError(_("A scan has at most %(most)s MB.", most=MOST_BYTES // 2**20), field="documents")
-    found = next((kind for beginning, kind in _BEGINNINGS.items() if content.startswith(beginning)), None)
-    if found is None:
-        raise RuleError(_("A scan is a PDF, a JPEG or a PNG."), field="documents")
-    return found
+def _too_many() -> RuleError:
+    return RuleError(_("A standard has at most %(most)s scans.", most=MOST), field="documents")

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask, abort, current_app, flash, g, redirect, render_template, request, send_file
+from flask import Flask, abort, current_app, flash, g, redirect, render_template, request
 from flask_appbuilder import expose
 from flask_babel import get_locale, gettext as _
 from markupsafe import Markup
@@ -25,6 +25,7 @@ from app.spreadsheet import Layout, MoreRows, Sheet, Stamp
 
 from . import lists
 from .actions import Selection, read_selection
+from .downloads import attachment
 from .filters import Args
 from .formats import ZONE
 from .lists import Column, Query, Source
@@ -88,12 +89,7 @@ class Exports:
             return self._left_to_worker(asked)
         self.tell_export(asked, sheet.rows)
         db.session.commit()
-        return send_file(
-            sheet.file,
-            mimetype=spreadsheet.KINDS[asked.format],
-            as_attachment=True,
-            download_name=self.export_name(asked),
-        )
+        return attachment(sheet.file, self.export_name(asked), spreadsheet.KINDS[asked.format])
 
     @expose("/export/ask", methods=["POST"])
     @permitted("export")

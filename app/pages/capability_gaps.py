@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import abort, current_app, g, render_template, request, send_file
+from flask import abort, current_app, g, render_template, request
 from flask_appbuilder import expose
 from flask_babel import gettext as _
 
 from app import audit, spreadsheet
 from app.domain import capability_gaps, regions
 from app.errors import RuleError
+from app.fabkit.downloads import attachment
 from app.fabkit.exports import stamp
 from app.fabkit.filters import is_number
 from app.fabkit.formats import ZONE
@@ -66,7 +67,7 @@ class CapabilityGaps(Page):
         audit.record("export", "page", None, title, format=kind, filter=code, rows=sheet.rows)
         db.session.commit()
         name = f"{title}-{datetime.now(ZoneInfo(ZONE)):%Y%m%d-%H%M}.{kind}"
-        return send_file(sheet.file, mimetype=spreadsheet.KINDS[kind], as_attachment=True, download_name=name)
+        return attachment(sheet.file, name, spreadsheet.KINDS[kind])
 
 
 def _asked(code: str) -> str:

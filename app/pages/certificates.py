@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from flask import abort, flash, g, send_file, url_for
+from flask import abort, flash, g, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -16,6 +16,7 @@ from app.domain import certificates
 from app.domain.certificates import LONGEST_REASON, SHORTEST_REASON
 from app.domain.results import CONCLUSIONS
 from app.fabkit.actions import Selection, download, form_action
+from app.fabkit.downloads import attachment
 from app.fabkit.filters import (
     Begins,
     Choice,
@@ -178,8 +179,7 @@ class CertificatePage(ModelPage):
             abort(404)
         name = certificates.document(found, g.principal)
         db.session.commit()
-        called = certificates.file_name(found)
-        return send_file(files.path(name), mimetype="application/pdf", as_attachment=True, download_name=called)
+        return attachment(files.path(name), certificates.file_name(found), "application/pdf")
 
     def taken_away(self, selection: Selection) -> Any:
         """One document at once; several as a job that puts them into one file."""

@@ -33,6 +33,7 @@ from app.domain.checklists import FOUND, ITEMS
 from app.domain.draws import FEWEST_INSPECTORS, MOST_DRAWN, MOST_INSPECTORS, Conditions
 from app.domain.inspections import LONGEST_REASON, LONGEST_TEXT, SHORTEST_REASON, Record
 from app.fabkit.actions import Selection, form_action, page_action
+from app.fabkit.downloads import attachment
 from app.fabkit.filters import Begins, Choice, Contains, Dates, Lookup, Search, Switch, in_own
 from app.fabkit.formats import badge, day, due, label, moment
 from app.fabkit.forms import CascadeField, SearchSelectField, reason_field, trimmed
@@ -277,7 +278,7 @@ class InspectionPage(ModelPage):
         content = inspections.report(found, g.principal)
         db.session.commit()
         name = f"{_('Inspection report')}-{found.no}.pdf"
-        return send_file(BytesIO(content), mimetype="application/pdf", as_attachment=True, download_name=name)
+        return attachment(BytesIO(content), name, "application/pdf")
 
     @expose("/photo/<pk>/<filename>", methods=["GET"])
     @permitted("show")
@@ -572,8 +573,7 @@ class Inspections(InspectionPage):
                  states=NOT_CONCLUDED, submit=_l("Save"),
                  most_bytes=inspections.MOST_PHOTOS * photos.MOST_BYTES)  # fmt: skip
     def add_photos(self, selection: Selection, form: PhotosForm) -> str:
-        pictures = [each.stream for each in form.photos.data]
-        count = inspections.add_photos(selection.only_id(), pictures, g.principal)
+        count = inspections.add_photos(selection.only_id(), form.photos.data or [], g.principal)
         if count is None:
             abort(404)
         return ngettext("It has %(num)s photo now.", "It has %(num)s photos now.", count)

@@ -89,8 +89,7 @@ class IssuingRules(ModelPage):
         most_bytes=MOST_BYTES + ROOM_FOR_THE_REST,
     )
     def edit(self, _selection: Selection, form: IssuingRuleForm) -> str:
-        seal = form.seal.data.stream if form.seal.data else None
-        issuing_rules.change(form.pattern.data or "", seal, form.revision.data or "", g.principal)
+        issuing_rules.change(form.pattern.data or "", form.seal.data or None, form.revision.data or "", g.principal)
         return _("Saved.")
 
     def prefill(self, declared: Any, selection: Selection) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import abort, g, send_file, url_for
+from flask import abort, g, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from app import files
 from app.domain import jobs
 from app.domain.jobs import UNFINISHED
 from app.fabkit.actions import Selection, form_action
+from app.fabkit.downloads import attachment
 from app.fabkit.formats import badge, label, moment
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage
@@ -96,4 +97,4 @@ class Jobs(ModelPage):
             abort(404)
         jobs.tell_fetched(job, g.principal)
         db.session.commit()
-        return send_file(files.path(job.file), as_attachment=True, download_name=job.file_name)
+        return attachment(files.path(job.file), job.file_name or "")

@@ -403,7 +403,7 @@ class Ledger(instrument_pages.WithPhotos, ModelPage):
         most_bytes=photos.MOST * photos.MOST_BYTES,
     )
     def add_photos(self, selection: Selection, form: PhotosForm) -> str:
-        count = photos.add(selection.only_id(), [each.stream for each in form.photos.data], g.principal)
+        count = photos.add(selection.only_id(), form.photos.data or [], g.principal)
         if count is None:
             abort(404)
         return ngettext("It has %(num)s photo now.", "It has %(num)s photos now.", count)

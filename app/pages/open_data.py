@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from flask import Response, abort, current_app, g, json, request, send_file, url_for
+from flask import Response, abort, current_app, g, json, request, url_for
 from flask_appbuilder import expose
 from flask_babel import lazy_gettext as _l
 from werkzeug.exceptions import Unauthorized
@@ -28,6 +28,7 @@ from app.domain.portal import (
 )
 from app.domain.regions import NATION
 from app.fabkit import open_api
+from app.fabkit.downloads import attachment
 from app.fabkit.filters import is_number
 from app.fabkit.open_api import JSON, LARGEST_ID, BadParameter, Document, Operation
 from app.fabkit.pages import Page
@@ -274,8 +275,8 @@ class OpenData(Page):
     def dump(self, id: int) -> Response:
         """Never kept by a cache: it may be taken back as a whole."""
         found = dumps.find(id) or abort(404)
-        return send_file(files.path(found.file), mimetype="application/gzip", download_name=_name(found),
-                         as_attachment=True, etag=found.file)  # fmt: skip
+        answer: Response = attachment(files.path(found.file), _name(found), "application/gzip", etag=found.file)
+        return answer
 
     @expose("/dumps/<pk>/sha256", methods=["GET"])
     @answers(CHECKSUM)

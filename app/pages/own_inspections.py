@@ -75,7 +75,7 @@ class OwnInspections(InspectionPage):
                  states=frozenset({TO_RECTIFY}), template="inspections/answer.html", context="asked",
                  most_bytes=inspections.MOST_PHOTOS * photos.MOST_BYTES)  # fmt: skip
     def answer(self, selection: Selection, form: AnswerForm) -> str:
-        pictures = [each.stream for each in form.photos.data or () if each]
+        pictures = [each for each in form.photos.data or () if each]
         if not inspections.answer(selection.only_id(), form.statement.data or "", pictures, g.principal):
             abort(404)
         return _("Reported. The office will look at it again.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from flask import g, send_file
+from flask import g
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
@@ -12,6 +12,7 @@ from flask_wtf.file import FileField, FileRequired
 from app import spreadsheet
 from app.domain import jobs
 from app.domain.jobs import Finished
+from app.fabkit.downloads import attachment
 from app.fabkit.pages import ModelPage
 from app.models import db
 
@@ -26,8 +27,7 @@ def sheet_field(title: Any, *, mandatory: bool = True, **how: Any) -> FileField:
 
 def handed_out(content: bytes, name: str) -> Any:
     """A sheet to fill in, to be taken away under a name."""
-    kind = spreadsheet.KINDS["xlsx"]
-    return send_file(BytesIO(content), mimetype=kind, as_attachment=True, download_name=f"{name}.xlsx")
+    return attachment(BytesIO(content), f"{name}.xlsx", spreadsheet.KINDS["xlsx"])
 
 
 def handed_back(

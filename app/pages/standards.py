@@ -2,12 +2,11 @@
 
 from collections import Counter
 from datetime import timedelta
-from io import BytesIO
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, g, send_file, url_for
+from flask import abort, g, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf import FlaskForm
@@ -36,6 +35,7 @@ from app.domain.standard_documents import MOST, MOST_BYTES
 from app.domain.standards import HIGHEST, LONGEST, LONGEST_REASON, OTHER, SHORTEST_REASON, TOLD, Entry
 from app.domain.traces import MOST_CERTIFICATES
 from app.fabkit.actions import Selection, download, form_action, page_action, show_action
+from app.fabkit.downloads import attachment
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, due, label, moment
 from app.fabkit.forms import SearchSelectField, SearchSelectManyField, reason_field, trimmed
@@ -274,8 +274,9 @@ class Standards(ModelPage):
                  template="standards/form.html", size="xl", submit=_l("Save"),
                  most_bytes=MOST * MOST_BYTES + 2**16)  # fmt: skip
     def add(self, _selection: Selection, form: StandardForm) -> str:
+        scans = standard_documents.opened(form.uploads())
         new = standards.add(int(form.institution_id.data or 0), form.entry(), g.principal)
-        standard_documents.add(new, form.uploads(), g.principal)
+        standard_documents.add(new, scans, g.principal)
         return _("Saved as not reviewed. Submit it when it is complete.")
 
     @form_action(
@@ -292,10 +293,11 @@ class Standards(ModelPage):
         most_bytes=MOST * MOST_BYTES + 2**16,
     )
     def edit(self, selection: Selection, form: StandardForm) -> str:
+        scans = standard_documents.opened(form.uploads())
         written = standards.edit(selection.only_id(), form.entry(), form.revision.data or "", g.principal)
         if written is None:
             abort(404)
-        standard_documents.add(written, form.uploads(), g.principal)
+        standard_documents.add(written, scans, g.principal)
         if written.id != selection.only_id():
             return _("Saved as a change. Submit it; what is in force holds until it has passed.")
         return _("Saved.")
@@ -429,9 +431,7 @@ class Standards(ModelPage):
             abort(404)
         audit.record("open", "document", found.id, found.name)
         db.session.commit()
-        kind = standard_documents.MEDIA[found.kind]
-        return send_file(BytesIO(files.path(found.file).read_bytes()), mimetype=kind, as_attachment=True,
-                         download_name=found.name)  # fmt: skip
+        return attachment(files.path(found.file), found.name, standard_documents.MEDIA[found.kind])
 
 
 def _at(code: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from flask import abort, g, render_template, request, send_file
+from flask import abort, g, render_template, request
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 
@@ -31,6 +31,7 @@ from app.domain.statistics import (
     Row,
     Statistic,
 )
+from app.fabkit.downloads import attachment
 from app.fabkit.exports import stamp
 from app.fabkit.filters import is_number
 from app.fabkit.formats import ZONE
@@ -200,7 +201,7 @@ class StatisticPage(Page):
                      rows=len(rows))  # fmt: skip
         db.session.commit()
         name = f"{self.title}-{datetime.now(ZoneInfo(ZONE)):%Y%m%d-%H%M}.xlsx"
-        return send_file(BytesIO(content), mimetype=spreadsheet.KINDS["xlsx"], as_attachment=True, download_name=name)
+        return attachment(BytesIO(content), name, spreadsheet.KINDS["xlsx"])
 
     def book(self, asked: Asked, found: Statistic, rows: Sequence[Row]) -> bytes:
         """Some of the lines that were found, as a workbook that says what it is, of when and by whom."""

@@ -17,7 +17,12 @@ from typing import Any
 
 APP = Path(__file__).resolve().parent.parent
 # What opens the files, by task.
-TASKS = {"sheet": "app.spreadsheet.grids"}
+TASKS = {
+    "sheet": ("app.spreadsheet.grids", "open_file"),
+    "photo": ("app.sandbox.pictures", "photo"),
+    "seal": ("app.sandbox.pictures", "seal"),
+    "scan": ("app.sandbox.documents", "scan"),
+}
 REFUSED, OUT_OF_MEMORY, TOO_MUCH_OUTPUT, DEFECT = 10, 11, 12, 13
 
 
@@ -66,7 +71,8 @@ def package(name: str, folder: Path) -> None:
 
 def answer(request: dict[str, Any]) -> int:
     """Open the files and write what comes of them. The first file that is refused ends the work."""
-    open_file = importlib.import_module(TASKS[request["task"]]).open_file
+    module, name = TASKS[request["task"]]
+    open_file = getattr(importlib.import_module(module), name)
     from app.sandbox.messages import Unreadable
 
     for number, size in enumerate(request["sizes"]):

@@ -22,7 +22,7 @@ MEGABYTE = 1024 * 1024
 # Address space: the memory in use is always less.
 MEMORY = 288 * MEGABYTE
 # A child that computes has this many times its CPU seconds before it is stopped, for the machine may be busy.
-PATIENCE = 4
+PATIENCE = 3
 WAIT_SECONDS = 10
 _NOTES = 64 * 1024
 _CHUNK = 256 * 1024

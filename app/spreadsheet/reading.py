@@ -17,7 +17,7 @@ from .cells import Value, as_text
 from .workbooks import Grid
 
 # CPU seconds and bytes of what was read. A long sheet is a job, which may take longer.
-_TASK = Task("sheet", seconds=10, output=48 * 1024 * 1024, places=BoundedSemaphore(2))
+_TASK = Task("sheet", seconds=20, output=48 * 1024 * 1024, places=BoundedSemaphore(2))
 
 
 @dataclass(frozen=True)
