@@ -46,7 +46,7 @@ def environment(data, **changes):
 def refused(data, *arguments, **changes):
     done = subprocess.run(
         [*RUN, *arguments],
-        env=environment(data),
+        env=environment(data, **changes),
         capture_output=True,
         encoding="utf-8",
         timeout=60,
