@@ -185,7 +185,7 @@ def test_every_constraint_that_has_a_message_is_there(rows):
 WITHOUT_MESSAGE = {
     "access_key_key_hash_key", "account_session_token_hash_key", "appointment_no", "inspection_no", "holiday_day_key",
     "one_appointment_no", "one_deadline_per_province_and_delivery", "one_entry_per_place_in_chain",
-    "one_grant_per_role", "province_rule_province_code_key", "workday_ordinal",
+    "one_grant_per_role", "one_entry_for_each_day", "province_rule_province_code_key", "workday_ordinal",
 }  # fmt: skip
 
 

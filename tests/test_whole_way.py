@@ -80,7 +80,7 @@ def done(answer):
 
 
 def registered(stranger, enter, county, sign_in):
-    """A shop registers its unit and its first account; the county's administrator gives it a role."""
+    """A shop registers its unit and its first account; the county's administrator admits it and gives it a role."""
     from_outside(lambda: stranger.client.get("/register/"))
     stranger.token = stranger.get("/session/token").json["token"]
     token = stranger.get("/captcha/").json["token"]
@@ -90,7 +90,9 @@ def registered(stranger, enter, county, sign_in):
     account = db.session.scalars(select(Account).where(Account.username == name)).one()
     newcomer = enter(account)
     assert newcomer.get("/ledger/").status_code == 403
-    done(sign_in("CountyAdministrator", county).act("accounts", "give_role", [account.id], role="UsingUnitClerk"))
+    administrator = sign_in("CountyAdministrator", county)
+    done(administrator.act("organizations", "admit", [account.organization_id]))
+    done(administrator.act("accounts", "give_role", [account.id], role="UsingUnitClerk"))
     return enter(account)  # what one may do has changed: the session ended with it
 
 
