@@ -25,6 +25,7 @@ ACCOUNTS = (
     "hangzhou",
     "xihu",
     "guojia-guanli",
+    "guojia-xitong",
     "guojia-mulu",
     "guojia-shenji",
     "hangzhou-jiancha",

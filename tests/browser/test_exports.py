@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 import openpyxl
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app import access, jobs, spreadsheet
 from app.domain import jobs as domain_jobs
@@ -43,6 +43,10 @@ def worker(office, monkeypatch):
 
     def work():
         with office.app_context(), access.seeing(access.EVERYTHING):
+            at_work = db.session.scalar(text("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"))
+            taken = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = :worker WHERE task_name = 'long_work'"
+            db.session.execute(text(taken), {"worker": at_work})
+            db.session.commit()
             jobs.do(db.session.scalars(select(Job.id).order_by(Job.id.desc()).limit(1)).one())
 
     thread = Thread(target=Context().run, args=(work,))
@@ -50,6 +54,9 @@ def worker(office, monkeypatch):
     goes_on.set()
     if thread.ident:
         thread.join()
+    db.session.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = 'long_work'"))
+    db.session.execute(text("DELETE FROM procrastinate_workers"))
+    db.session.commit()
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
