@@ -246,8 +246,8 @@ def serve(options: argparse.Namespace) -> int:
             stack.callback(each.stop)
         with step("启动服务 server"):
             wait_until_healthy(options, children)
-        greet(options, env)
         try:
+            greet(options, env)
             watch(children, url)
         except KeyboardInterrupt:
             print("\n正在停止…… Stopping ...")

@@ -204,7 +204,8 @@ class Server(TcpWSGIServer):
         while self.stop_by is None or (self._is_answering() and time.monotonic() < self.stop_by):
             wasyncore.loop(timeout=1, map=self._map, use_poll=True, count=1)
             self._cut_off_slow_ones(time.monotonic())
-        self.task_dispatcher.shutdown(timeout=0)
+        for dispatcher in (self.task_dispatcher, self.health):
+            dispatcher.shutdown(timeout=2)
 
     def _cut_off_slow_ones(self, now: float) -> None:
         # Waitress would close them when they can be written to: who reads nothing never can.

@@ -108,6 +108,8 @@ def anchor(app: Flask) -> Iterator[Any]:
     """One connection for the whole session; every test is a transaction on it that is rolled back."""
     with app.app_context():
         connection = db.engine.connect()
+        connection.execute(text("SET application_name = 'tests'"))  # who ends those of the application spares it
+        connection.commit()
         db.engines[None] = connection  # type: ignore[assignment]  # every session of the process is on it now
     connection.name = connection.dialect.name  # type: ignore[attr-defined]  # Flask-AppBuilder asks its bind for it
     db.session.session_factory.configure(join_transaction_mode="create_savepoint")

@@ -152,7 +152,9 @@ def test_it_starts_tells_the_demo_accounts_and_stops_with_everything(data):
     assert stat.S_IMODE((data / "secret_key").stat().st_mode) == 0o600
     assert "database system is shut down" in (data / "postgres" / "log").read_text().splitlines()[-1]
     assert not is_listening(port)
-    assert "The database has demo accounts" in refused(data, "--production", SECRET_KEY="x" * 32)
+    assert "The database has demo accounts" in refused(
+        data, "--production", SECRET_KEY="x" * 32, DATA_KEY=(data / "secret_key").read_text()
+    )
 
 
 @not_windows
