@@ -231,7 +231,9 @@ def _check_standards(findings: Findings, by: Principal) -> list[MeasurementStand
         MeasurementStandard.institution_id == by.organization_id,
         MeasurementStandard.state.in_((APPROVED, EXPIRED)),  # the day of the verification decides
     )
-    found = list(db.session.scalars(own.order_by(MeasurementStandard.id)))
+    # Locked: nobody seals one up or changes it before the results stand.
+    locked = own.order_by(MeasurementStandard.id).with_for_update(read=True)
+    found = list(db.session.scalars(locked.execution_options(populate_existing=True)))
     if not found or len(found) < len(set(findings.standard_ids)):
         raise RuleError(_("Please choose the measurement standards that were used."), field="standard_ids")
     for each in found:
@@ -243,7 +245,8 @@ def _check_standards(findings: Findings, by: Principal) -> list[MeasurementStand
 
 
 def _check_authorization(findings: Findings, by: Principal) -> None:
-    house: Institution | None = db.session.get(Institution, by.organization_id)
+    locked = select(Institution).where(Institution.organization_id == by.organization_id).with_for_update(read=True)
+    house: Institution | None = db.session.scalar(locked.execution_options(populate_existing=True))
     if house is None or house.authorized_until < findings.verified_on:
         raise RuleError(_("The authorization of the institution has expired; it may not verify."))
 
