@@ -73,7 +73,7 @@ def approve(chosen: Chosen, by: Principal) -> Outcome:
     ids = held(chosen, TO_APPROVE)
     if not ids:
         return Outcome(asked, 0)
-    refuse_own(ids, me)
+    refuse_own(ids, me, by)
     issued = _issue(ids, me, by)
     count("certificate", issued)
     done = fire(APPROVE, ids, by, told=_how_issued, finished_at=func.now()).done
