@@ -23,6 +23,8 @@ from app.states import (
     FAILED,
     OVERDUE,
     REPLACED,
+    SCRAPPED,
+    STOPPED,
     TO_APPROVE,
     UNVERIFIED,
     VALID,
@@ -366,6 +368,18 @@ def test_a_correction_voids_and_what_is_issued_then_replaces(paper, approver, la
     assert files.read(paper.file) == before
     work()
     assert f"替换编号为 {paper.no}" in text_of(files.read(again(anew).file))
+
+
+@pytest.mark.parametrize("use_state", [STOPPED, SCRAPPED])
+def test_what_is_out_of_use_is_not_verified_anew_by_a_correction(paper, approver, use_state):
+    one = db.session.get_one(Task, paper.task_id)
+    db.session.get_one(Instrument, one.instrument_id).use_state = use_state
+    db.session.flush()
+
+    answer = correct(approver, paper)
+
+    assert (answer.status_code, "已停用或报废" in answer.text) == (422, True)
+    assert (paper.state, states(one)) == (VALID, [CERTIFIED])
 
 
 def test_a_void_certificate_says_so_to_whoever_scans_it(paper, approver, stranger):

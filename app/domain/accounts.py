@@ -205,6 +205,10 @@ def give_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     if apart:
         fitting = fitting.where(~holds(*apart))
     rows = db.session.execute(fitting.order_by(Account.id)).all()
+    if role == AUDITOR:
+        new = [row.id for row in rows]
+        allowed = second_persons.confirmed(new, "give_role", by, second_persons.beside_an_auditor(new))
+        rows = [row for row in rows if row.id in allowed]
     _give(rows, role, by)
     sessions.end([row.id for row in rows], "role")
     notifications.tell([row.id for row in rows], "role_given")
@@ -362,6 +366,7 @@ def reset_password(account_id: int, by: Principal) -> str | None:
         return None
     password = _first_password()
     passwords.store(account, password, due=True)
+    account.reset_at = func.now()
     attempts.clear_accounts(account.username)
     sessions.end([account.id], "reset")
     access_keys.end(account)
@@ -387,6 +392,7 @@ def reset_second_factor(account_id: int, by: Principal) -> bool:
     if not second_persons.confirmed([account.id], "reset_second_factor", by):
         return False
     second_factor.switch_off(account)
+    account.reset_at = func.now()
     sessions.end([account.id], "reset")
     return True
 
