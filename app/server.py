@@ -8,7 +8,6 @@ connections, each connection must move so many bytes, and a large body is read o
 # The published types of waitress leave out the seams at which it is extended.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportIncompatibleVariableOverride=false
 
-import ipaddress
 import logging
 import signal
 import socket
@@ -29,6 +28,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
 
 from app import request_log, supervision
+from app.domain.attempts import of_network
 from app.fabkit import admission
 
 if sys.platform != "win32":
@@ -94,7 +94,7 @@ class Channel(HTTPChannel):
         self.moved = 0
         self.window: Window | None = None
         self.waits_for_admission = False
-        self.network = network_of(addr[0])
+        self.network = of_network(addr[0])
         super().__init__(server, sock, addr, adj, map=map)
         if server.connections[self.network] > server.most_per_address > 0:
             self.will_close = True
@@ -197,6 +197,19 @@ class Server(TcpWSGIServer):
             bind_socket=False,
         )
 
+    def readable(self) -> bool:
+        if self.accepting and len(self._map) >= self.adj.connection_limit:
+            self._make_room()
+        taken: bool = super().readable()
+        return taken
+
+    def _make_room(self) -> None:
+        """Close a connection on which nothing is being answered: of who holds the most, the longest idle one."""
+        waiting = [each for each in self.active_channels.values() if not each.requests and not each.total_outbufs_len]
+        if waiting:
+            held = self.connections
+            max(waiting, key=lambda each: (held[each.network], each.request is None, -each.last_activity)).handle_close()
+
     def add_task(self, channel: Any) -> None:
         """Answer the health check even if every worker thread is busy."""
         is_health = channel.requests[0].path == HEALTH if channel.requests[0].error is None else False
@@ -238,14 +251,6 @@ def serve(app: Flask, listening: socket.socket) -> None:
         signal.signal(number, lambda *_: server.stop())
     supervision.report(server.stop)
     server.run()
-
-
-def network_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 network of an IPv6 one."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if ip.version == 4 or ip.ipv4_mapped:
-        return address
-    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def _threads(number: int) -> ThreadedTaskDispatcher:

@@ -131,6 +131,9 @@ def _pictures() -> Iterator[tuple[str, str, bytes]]:
         for how in ({}, {"progressive": True, "subsampling": 0}):
             yield "photo", f"{mode}.jpg", image("JPEG", (6000, 4000), mode, **how)
             yield "scan", f"{mode}.jpg", image("JPEG", (6000, 4000), mode, **how)
+    layered = image("JPEG", (6000, 4000), progressive=True)
+    last = layered.rindex(b"\xff\xda")
+    yield "photo", "layers.jpg", layered[:last] + layered[last:-2] * 90 + layered[-2:]
     yield "photo", "huge.jpg", image("JPEG", (9000, 6500))
     for size in ((4000, 3000), (6000, 4000), (7700, 7700)):
         yield "photo", "large.webp", image("WEBP", size, lossless=True, method=0)

@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 from sqlalchemy import func, select
 
 from app import puzzles
-from app.domain import attempts, captchas
-from app.models import Attempt, Captcha
+from app.domain import accounts, attempts, captchas
+from app.models import Account, Attempt, Captcha
 from tests.test_login import PASSWORD, account, attempt, authority, generate_password_hash, is_in
 from tests.test_registration import PERSON, UNIT
 
@@ -138,8 +138,23 @@ def test_unlocking_forgets_what_was_tried_anywhere(rows):
             attempts.Guess(name, address).failed()
     attempts.clear_accounts("xihu")
 
-    left = set(rows.scalars(select(Attempt.key).where(Attempt.key.startswith("account:"))))
-    assert left == {"account:xihu-2", "account:xihu-2@10.0.0.1", "account:xihu-2@203.0.113.9"}
+    left = set(rows.scalars(select(Attempt.key).where(Attempt.key.startswith("account"))))
+    assert left == {"account:xihu-2", "account_at:10.0.0.1 xihu-2", "account_at:203.0.113.9 xihu-2"}
+
+
+@pytest.mark.parametrize("form", ["{name}@{there}", "{there} {name}", "_at:{there} {name}", "at:{there} {name}"])
+def test_no_name_counts_for_another_one_at_another_address(rows, form):
+    """As if a stranger had chosen the name so that its key looks like that of somebody's name at his address."""
+    there, name = "10.33.1.5", "xihu"
+    known = account(None, authority("330106"), username=name)
+    forged = attempts.Guess(form.format(name=name, there=there), "203.0.113.9")
+    for _ in range(20):
+        forged.failed()
+
+    assert attempts.Guess(name, there).wait() is None
+    assert not rows.scalar(select(accounts.is_locked()).where(Account.id == known.id))
+    attempts.clear_accounts(name)
+    assert forged.wait() is not None
 
 
 # --- Registration: the gate before the work -------------------------------------------------------

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app import access
-from app.domain import holidays, month_ends, sessions, tallies
+from app.domain import holidays, jobs, month_ends, sessions, tallies
 from app.models import Event, Institution, MonthEnd, Task, db
-from app.states import OFFERED, REFUSED, UNASSIGNED
+from app.states import CERTIFIED, OFFERED, REFUSED, UNASSIGNED
 from tests.conftest import Person
-from tests.factories import account, appointment, authority, capability, institution, task
+from tests.factories import account, appointment, authority, capability, certificate, institution, task
 
 TASKS = 500
 CLERKS = 8
@@ -190,3 +190,15 @@ def test_who_suspends_or_closes_sees_what_somebody_is_offering(office, waiting, 
     db.session.rollback()
     assert answer.status_code == {"suspend": 204, "close": 422}[action]
     assert db.session.get_one(Institution, lab_id).standing == standing
+
+
+def test_of_jobs_asked_for_at_once_only_as_many_are_taken_as_one_may_have(office):
+    lab = institution()
+    approver = at_work(office, "InstitutionApprover", lab)
+    papers = [certificate(task(CERTIFIED, to=lab)) for _ in range(2)]
+    db.session.commit()
+    ids = [paper.id for paper in papers]
+
+    answers = at_once([approver] * 10, lambda person: act(person, "certificates/act", "download", ids))
+
+    assert sorted(answers) == [204] * jobs.MOST_AT_ONCE + [422] * (10 - jobs.MOST_AT_ONCE)

@@ -12,10 +12,12 @@ from app.states import CERTIFIED, PUBLICATION_STATES, PUBLISHED, REPLACED, TO_AP
 from tests.factories import (
     appointment,
     authority,
+    capability,
     certificate,
     institution,
     instrument,
     issuing_rule,
+    measurement_standard,
     result,
     staff_member,
     task,
@@ -311,33 +313,50 @@ def test_institutions_are_published_by_the_offices_they_are_at_home_with(sign_in
 
 
 def test_what_an_institution_can_verify_is_passed_and_rejected_in_its_dialog(office):
-    from tests.factories import capability, measurement_standard
-
     lab, other = institution(), institution("330105")
     good = capability(lab, state="pending", standard_id=measurement_standard(lab).id, valid_until=holidays.today())
     bad, theirs = capability(lab, state="pending"), capability(other, state="pending")
 
     dialog = office.open("institutions", "capabilities", [lab.id]).text
-    chosen = {"capability": [str(good.id)]}
+    chosen = {"capability": [f"{good.id}:{good.revision}"]}
     short = office.act("institutions", "capabilities", [lab.id], decision="reject", reason="", **chosen)
-    nothing = office.act("institutions", "capabilities", [lab.id], decision="pass", capability=[str(theirs.id)])
+    nothing = office.act("institutions", "capabilities", [lab.id], decision="pass", capability=[f"{theirs.id}:1"])
     passed = office.act("institutions", "capabilities", [lab.id], decision="pass", **chosen)
     rejected = office.act(
-        "institutions", "capabilities", [lab.id], decision="reject", capability=[str(bad.id)], reason="范围超出标准"
+        "institutions", "capabilities", [lab.id], decision="reject", capability=[f"{bad.id}:1"], reason="范围超出标准"
     )
 
-    assert [f'value="{each.id}"' in dialog for each in (good, bad, theirs)] == [True, True, False]
+    assert [f'value="{each.id}:1"' in dialog for each in (good, bad, theirs)] == [True, True, False]
     assert f'href="/capability-reviews/?institution={lab.id}"' in dialog
     assert [answer.status_code for answer in (short, nothing, passed, rejected)] == [422, 422, 204, 204]
-    assert f'value="{good.id}" aria-label="水表 (0～50)mm" checked' in short.text
+    assert f'value="{good.id}:1" aria-label="水表 (0～50)mm" checked' in short.text
     db.session.expire_all()
     assert [each.state for each in (good, bad, theirs)] == ["effective", "rejected", "pending"]
     assert office.open("institutions", "capabilities", [other.id]).status_code == 404
 
 
-def test_who_only_looks_cannot_pass_or_reject_in_the_dialog(sign_in, rows):
-    from tests.factories import capability
+def test_what_was_edited_since_the_dialog_was_opened_is_not_passed_in_it(office):
+    lab = institution()
+    one = capability(lab, state="pending", standard_id=measurement_standard(lab).id, valid_until=holidays.today())
+    ticked = [f"{one.id}:{one.revision}"]
+    one.range_high, one.revision = 999_999, one.revision + 1
+    db.session.flush()
 
+    answer = office.act("institutions", "capabilities", [lab.id], decision="pass", capability=ticked)
+
+    assert (answer.status_code, "已被他人修改" in answer.text) == (422, True)
+    assert one.state == "pending"
+
+
+@pytest.mark.parametrize("standing", ["in_service", "suspended", "closed"])
+def test_a_closed_institution_is_not_published(office, standing):
+    lab = institution(standing=standing, standing_reason=None if standing == "in_service" else "监督检查发现问题")
+    office.act("institutions", "publish", [lab.id])
+    db.session.expire_all()
+    assert db.session.get_one(Institution, lab.id).publication == (UNPUBLISHED if standing == "closed" else PUBLISHED)
+
+
+def test_who_only_looks_cannot_pass_or_reject_in_the_dialog(sign_in, rows):
     lab = institution()
     one = capability(lab, state="pending")
     analyst = sign_in("Analyst", authority("330106"))
@@ -352,8 +371,6 @@ def test_who_only_looks_cannot_pass_or_reject_in_the_dialog(sign_in, rows):
 
 
 def test_a_capability_is_passed_or_rejected_on_the_page(office):
-    from tests.factories import capability, measurement_standard
-
     lab = institution()
     good = capability(lab, state="pending", standard_id=measurement_standard(lab).id, valid_until=holidays.today())
     bad, weak = capability(lab, state="pending"), capability(lab, state="pending")

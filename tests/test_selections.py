@@ -6,10 +6,22 @@ import pytest
 from sqlalchemy import text
 
 from app.access import ROLES
+from app.domain import holidays
 from app.fabkit.pages import ModelPage
 from app.models import db
 from app.states import IN_USE, OFFERED, SCRAPPED, UNASSIGNED
-from tests.factories import account, appointment, authority, institution, instrument, task, using_unit
+from tests.factories import (
+    able_institution,
+    account,
+    appointment,
+    authority,
+    capability,
+    institution,
+    instrument,
+    measurement_standard,
+    task,
+    using_unit,
+)
 from tests.test_clerks_at_once import TASKS, answer_after, clerks, counts, elsewhere, send, waiting
 
 __all__ = ["clerks", "elsewhere", "waiting"]
@@ -155,3 +167,69 @@ def test_rows_that_come_while_one_waits_for_somebody_else_are_not_taken_along(cl
     assert counts() == ({UNASSIGNED: TASKS + 1}, 0)
     assert send(clerks[0], "assign", [], **fields | {"expected": str(TASKS + 1)}).status_code == 204
     assert counts() == ({OFFERED: TASKS + 1}, TASKS + 1)
+
+
+# --- What was looked at is what is decided on ------------------------------------------------------
+
+
+def judged(lab, which):
+    """A row that waits for somebody's judgement, and what says that it is as it was."""
+    return {
+        "capability-reviews": lambda: capability(
+            lab, state="pending", standard_id=lab.standard.id, valid_until=holidays.today()
+        ),
+        "standard-reviews": lambda: measurement_standard(lab, state="submitted"),
+        "filings": lambda: instrument(filing_state="pending", range_unit="m³/h"),
+    }[which]()
+
+
+JUDGES = {"capability-reviews": "Supervisor", "standard-reviews": "StandardOfficer", "filings": "Supervisor"}
+
+
+def test_every_page_on_which_declarations_are_reviewed_judges(app):
+    judging = {
+        (page.route_base.strip("/"), declared.name)
+        for page in app.extensions["kit"].baseviews
+        if isinstance(page, ModelPage)
+        for declared, _method in page.form_actions
+        if declared.judges
+    }
+    assert judging == {
+        (page, name)
+        for page in JUDGES
+        for name in ("pass", {"capability-reviews": "reject"}.get(page, "send_back"))
+    }
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["ticked", "all that match"])
+@pytest.mark.parametrize("page", JUDGES)
+def test_what_was_edited_after_the_dialog_was_opened_is_not_judged(sign_in, rows, page, everything):
+    home, lab = authority("330106"), able_institution()
+    lab.parent_id = home.id
+    one = judged(lab, page)
+    rows.flush()
+    person = sign_in(JUDGES[page], home)
+    chosen = all_that_match("") if everything else {"selection": "ids", "id": str(one.id)}
+
+    def post(what, **more):
+        return person.post(f"/{page}/{what}/pass", chosen | more, headers={"HX-Request": "true"})
+
+    seen = seen_in(post("dialog"))
+    one.revision += 1
+    rows.flush()
+    refused = post("act", seen=seen)
+    assert (refused.status_code, "该数据已被他人修改" in refused.text) == (422, True)
+    rows.expire_all()
+    assert step_of(one) == 0
+    assert post("act", seen=seen_in(refused)).status_code == 204
+    rows.expire_all()
+    assert step_of(one) == 1
+
+
+def seen_in(answer):
+    return re.findall(r'name="seen" value="([^"]+)"', answer.text)[0]
+
+
+def step_of(one):
+    counted = text("SELECT count(*) FROM event WHERE subject = :subject AND subject_id = :id")
+    return db.session.scalar(counted, {"subject": type(one).__tablename__, "id": one.id})

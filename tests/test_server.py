@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app import create_app, server, supervision
-from app.domain import sessions
+from app.domain import attempts, sessions
 from app.models import db
 from tests.factories import account, authority, task, using_unit
 from tests.faults.system import until
@@ -166,11 +166,29 @@ def test_behind_a_proxy_connections_are_not_counted_by_its_address(office):
         ("10.1.2.3", "10.1.2.3"),
         ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
-        ("::ffff:10.1.2.3", "::ffff:10.1.2.3"),
+        ("::ffff:10.1.2.3", "10.1.2.3"),
     ],
 )
 def test_a_client_is_an_address_or_an_ipv6_network(address, network):
-    assert server.network_of(address) == network
+    assert attempts.of_network(address) == network
+
+
+def test_when_all_places_are_taken_those_who_hold_most_and_do_nothing_make_room(office):
+    """From five addresses, each with as many connections as it may have, half of them with half a request."""
+    with running(office, CONNECTIONS=60, CONNECTIONS_PER_ADDRESS=12) as one, closing(connection(one)) as patient:
+        patient.request("GET", "/healthz")
+        patient.getresponse().read()
+        crowd = [
+            opened(one, HALF_HEADERS if number % 2 else b"", source=f"127.0.0.{50 + address}")
+            for address in range(5)
+            for number in range(12)
+        ]
+        answers = [get(one, source="127.0.0.60")[0] for _ in range(100)]
+        patient.request("GET", "/healthz")  # one connection of an address that has no other is left alone
+        assert (set(answers), patient.getresponse().status) == ({200}, 200)
+        assert sum(map(is_closed, crowd)) < 20
+        for each in crowd:
+            each.close()
 
 
 def test_one_connection_serves_many_requests_also_after_a_pause(office):

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pikepdf
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask_babel import Babel  # pyright: ignore[reportAttributeAccessIssue]  # not in its __all__
 from pikepdf import Array, Dictionary, Name, String
 from PIL import Image
 from sqlalchemy import select
 
-from app import files, malware
+from app import access, files, malware
 from app.domain.uploads import stored_name
 from app.models import AuditEntry, Job, Organization, Photo, StandardDocument, db
+from app.sandbox import children
 from app.sandbox.children import MEGABYTE, Named
 from app.sandbox.messages import Unreadable
 from app.sandbox.uploads import PHOTOS, SCANS, open_all
@@ -166,6 +167,59 @@ def test_of_several_files_the_one_that_is_refused_is_named(words):
 
     with pytest.raises(Unreadable, match=r"“坏\.jpg” is bigger than 0 MB"):
         open_all(PHOTOS, sent, {"longest_side": 100}, most_bytes=2**20 - 1)
+
+
+@pytest.mark.parametrize(("scans", "refused"), [(100, False), (4_000, True)])
+def test_a_jpeg_of_very_many_layers_is_refused(words, scans, refused):
+    """Each is drawn over the whole picture: 400 KB took 14 seconds."""
+    plain = image("JPEG", (600, 400), progressive=True)
+    last = plain.rindex(b"\xff\xda")
+    layered = plain[:last] + plain[last:-2] * (scans - plain.count(b"\xff\xda") + 1) + plain[-2:]
+
+    sent = [Named("层.jpg", io.BytesIO(layered))]
+    if refused:
+        with pytest.raises(Unreadable, match="too many layers"):
+            open_all(PHOTOS, sent, {"longest_side": 100}, most_bytes=MEGABYTE)
+    else:
+        assert open_all(PHOTOS, sent, {"longest_side": 100}, most_bytes=MEGABYTE)[0].kind == "jpeg"
+
+
+def test_a_pdf_of_very_many_annotations_is_refused(words):
+    with pikepdf.new() as made:
+        page = made.add_blank_page()
+        note = made.make_indirect(pikepdf.Dictionary(Type=pikepdf.Name.Annot, Rect=[0, 0, 1, 1]))
+        page.obj.Annots = pikepdf.Array([note] * 100_000)
+        file = io.BytesIO()
+        made.save(file)
+
+    file.seek(0)
+
+    with pytest.raises(Unreadable, match="too many annotations"):
+        open_all(SCANS, [Named("批注.pdf", file)], {}, most_bytes=2 * MEGABYTE)
+
+
+# --- Not all threads at once ----------------------------------------------------------------------
+
+
+@contextmanager
+def inside(app, number):
+    """Somebody's request, which may open files."""
+    with app.test_request_context():
+        g.principal = access.Principal(account_id=number)
+        with children._entrance():
+            yield
+
+
+def test_one_thread_at_least_answers_those_who_send_no_files(app):
+    """With four threads, three are let in, each of another account; whoever else comes is told at once."""
+    with inside(app, 1), inside(app, 2):
+        with pytest.raises(Unreadable, match="系统正在处理您上传的其他文件"), inside(app, 1):
+            pass
+        with inside(app, 3), pytest.raises(Unreadable, match="当前同时处理的文件较多"), inside(app, 4):
+            pass
+        with inside(app, 4):
+            pass
+    assert children._inside.total() == 0
 
 
 # --- Memory --------------------------------------------------------------------------------------

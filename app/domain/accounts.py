@@ -26,7 +26,7 @@ from app.domain import (
     sessions,
 )
 from app.errors import RuleError, Stale
-from app.models import Account, Attempt, Organization, Role, RoleGrant, db, held_role
+from app.models import Account, Organization, Role, RoleGrant, db, held_role
 from app.states import ACTIVE, DISABLED, LOCKED, REGISTERED
 from app.workflow import Chosen, Outcome, how_many, is_chosen, keep_organizations
 
@@ -63,10 +63,7 @@ def holds(*roles: str) -> ColumnElement[bool]:
 
 def is_locked() -> ColumnElement[bool]:
     """The condition that an account must wait, at least somewhere, because of failed logins."""
-    prefix = attempts.of_account("")
-    name = func.split_part(func.substr(Attempt.key, len(prefix) + 1), "@", 1)
-    waiting = select(name).where(Attempt.key.startswith(prefix), Attempt.blocked_until > func.now())
-    return func.lower(Account.username).in_(waiting)
+    return func.lower(Account.username).in_(attempts.names_waiting())
 
 
 def in_state(state: str) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 from flask_babel import gettext as _
-from sqlalchemy import case, delete, func, literal, or_, select
+from sqlalchemy import Select, case, delete, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.models import Attempt, db
@@ -23,8 +23,12 @@ ADDRESS_FACTOR = NAME_FACTOR = 10
 FORGOTTEN_AFTER = timedelta(hours=24)
 
 
+def _counted(name: str) -> str:
+    return name.strip().lower()[:100]
+
+
 def of_account(name: str) -> str:
-    return f"account:{name.strip().lower()[:100]}"
+    return f"{_NAMED}{_counted(name)}"
 
 
 def of_address(address: str) -> str:
@@ -32,7 +36,23 @@ def of_address(address: str) -> str:
 
 
 def of_account_at(name: str, address: str) -> str:
-    return f"{of_account(name)}@{of_network(address)}"
+    # No address has a space: where it ends and the name begins, a name cannot disguise.
+    return f"{_AT}{of_network(address)} {_counted(name)}"
+
+
+_NAMED, _AT = "account:", "account_at:"
+_is_named = Attempt.key.startswith(_NAMED)
+_is_at = Attempt.key.startswith(_AT, autoescape=True)
+# SQL: the name within a key.
+_name = case(
+    (_is_at, func.substr(Attempt.key, func.strpos(Attempt.key, " ") + 1)),
+    else_=func.substr(Attempt.key, len(_NAMED) + 1),
+)
+
+
+def names_waiting() -> Select[str]:
+    """The account names that must wait, at least somewhere, in small letters."""
+    return select(_name).where(or_(_is_at, _is_named), Attempt.blocked_until > func.now())
 
 
 @dataclass(frozen=True)
@@ -102,9 +122,8 @@ def clear(*keys: str) -> None:
 
 def clear_accounts(*names: str) -> None:
     """Forget the failures of these accounts wherever they were made: when an administrator unlocks them."""
-    everywhere = [Attempt.key.startswith(f"{of_account(name)}@", autoescape=True) for name in names]
-    alone = Attempt.key.in_([of_account(name) for name in names])
-    db.session.execute(delete(Attempt).where(or_(alone, *everywhere)))
+    counted = [_counted(name) for name in names]
+    db.session.execute(delete(Attempt).where(or_(_is_at, _is_named), _name.in_(counted)))
 
 
 def drop_stale() -> int:
@@ -146,9 +165,11 @@ def wait_after_use(key: str, most: int, span: timedelta) -> timedelta | None:
 
 
 def of_network(address: str) -> str:
-    """Where a request comes from: the address, of IPv6 the network, for whoever has one of it has all of it."""
+    """What counts as one client: an IPv4 address, or of IPv6 the network, for whoever has one of it has all of it."""
     try:
-        parsed = ip_address(address)
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+    if parsed.version == 4:
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))

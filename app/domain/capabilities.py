@@ -3,7 +3,7 @@
 What is effective is never edited: another declaration takes its place.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -257,13 +257,18 @@ def recall(chosen: Chosen, by: Principal) -> Outcome:
     return fire(RECALL, chosen, by, only=Capability.institution_id == by.organization_id)
 
 
-def among(ids: Collection[int], institution_id: int) -> list[int]:
-    """Those of the capabilities that an institution has; at least one."""
-    own = select(Capability.id).where(Capability.id.in_(ids), Capability.institution_id == institution_id)
-    found = list(db.session.scalars(own.order_by(Capability.id)))
+def among(revisions: Mapping[int, int], institution_id: int) -> list[int]:
+    """Those of the capabilities that an institution has, at least one; raises Stale if they were edited meanwhile.
+
+    `revisions` are those that a person has looked at, by the ids.
+    """
+    own = select(Capability.id, Capability.revision).where(Capability.id.in_(revisions))
+    found = db.session.execute(own.where(Capability.institution_id == institution_id).order_by(Capability.id)).all()
     if not found:
         raise RuleError(_("Please tick at least one row."))
-    return found
+    if any(revisions[id] != revision for id, revision in found):
+        raise Stale
+    return [id for id, _revision in found]
 
 
 def pass_(chosen: Chosen, by: Principal) -> Outcome:

@@ -30,7 +30,7 @@ from app import audit, files
 from app.access import Principal
 from app.domain import notifications
 from app.errors import RuleError
-from app.models import Job, db
+from app.models import Account, Job, db
 from app.states import BROKEN, CANCELLED, DONE, RUNNING, WAITING
 
 KEPT = timedelta(days=7)
@@ -84,7 +84,8 @@ def ask(kind: str, by: Principal, *, by_system: bool = False, **asked: Any) -> J
 
 
 def _unfinished(account_id: int) -> int:
-    """How many jobs a person has asked for and not got yet."""
+    """How many jobs a person has asked for and not got yet; who asks at the same moment waits here."""
+    db.session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
     mine = select(func.count()).where(Job.account_id == account_id, Job.state.in_(UNFINISHED), Job.by_system.is_(False))
     return db.session.scalar(mine) or 0
 

@@ -13,6 +13,7 @@ from app.domain import holidays, institutions, reasons
 from app.errors import RuleError, Stale
 from app.models import Certificate, Event, Institution, Organization, PublicationRule, db
 from app.states import (
+    CLOSED,
     PUBLISH_CERTIFICATE,
     PUBLISH_INSTITUTION,
     REVOKE_CERTIFICATE,
@@ -129,8 +130,9 @@ def publish_issued(certificate_ids: Sequence[int]) -> Outcome:
 
 
 def publish_institutions(chosen: Chosen, by: Principal) -> Outcome:
-    """发布: show institutions at home in one's jurisdiction, and what they can verify, to everybody."""
-    return fire(PUBLISH_INSTITUTION, chosen, by, only=_at_home(by), published_at=func.now())
+    """发布: show institutions at home in one's jurisdiction that are not closed, and what they can verify, to everybody."""
+    open_ones = _at_home(by) & (Institution.__table__.c.standing != CLOSED)
+    return fire(PUBLISH_INSTITUTION, chosen, by, only=open_ones, published_at=func.now())
 
 
 def revoke_institutions(chosen: Chosen, reason: str, by: Principal) -> Outcome:

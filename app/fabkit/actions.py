@@ -57,6 +57,12 @@ class Selection:
         found = select(func.count()).select_from(matching)
         return replace(self, ids=self.ids.where(found.scalar_subquery() <= confirmed))
 
+    def digest(self, model: Any) -> str:
+        """What stands for the rows as they are now: another one as soon as one of them is edited."""
+        row = func.hashtextextended(func.concat(model.id, " ", model.revision), 0)
+        seen = select(func.concat(func.count(), " ", func.sum(row))).where(model.id.in_(self.ids))
+        return str(db.session.scalar(seen))
+
     def only_id(self) -> int:
         """The id of the one chosen row; anything else is not for an action on a single row."""
         if isinstance(self.ids, Select) or len(self.ids) != 1:
@@ -90,7 +96,8 @@ class FormAction:
     shows. `states` are the states in which a row can take it, None if any; `single` wants exactly one row,
     `without` none at all, `optional` one or none. `context` names a page method that gives the template more to
     show. One that `leads_away` has no dialog: its method gives the address of the page where the row is worked on.
-    `most_bytes` is how large a request with files may be, where it takes any.
+    `most_bytes` is how large a request with files may be, where it takes any. One that `judges` decides on what rows
+    say: it is refused if one of them was edited after its dialog was opened.
     """
 
     name: str
@@ -110,6 +117,7 @@ class FormAction:
     only_shows: bool = False
     leads_away: bool = False
     most_bytes: int | None = None
+    judges: bool = False
 
     @property
     def needs(self) -> str:

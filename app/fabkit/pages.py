@@ -398,6 +398,8 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             return self._dialog(declared, selection, form, problem=_too_many(selection, confirmed)), 422
         if declared.form is not None and not form.validate():
             return self._dialog(declared, selection, form), 422
+        if declared.judges and request.form.get("seen", seen := selection.digest(self.source.model)) != seen:
+            return self._dialog(declared, selection, form, problem=str(Stale())), 422
         try:
             message = method(selection.at_most(confirmed.asked, self.source.model), form)
         except RuleError as refusal:
@@ -452,11 +454,14 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             "action_url": f"{self.route_base}/act/{declared.name}",
             "submit_label": declared.submit or declared.label,
             "style": declared.style or "primary",
-            "selection_fields": selection.fields,
+            "selection_fields": (*selection.fields, *self._digest_field(declared, selection)),
             "problem": problem,
             "size": declared.size,
         }
         return render_template(declared.template, dialog={**dialog, **shown.pop("dialog", {})}, form=form, **shown)
+
+    def _digest_field(self, declared: FormAction, selection: Selection) -> list[tuple[str, str]]:
+        return [("seen", selection.digest(self.source.model))] if declared.judges else []
 
     def dialog_again(self, name: str, form: FlaskForm, shown: dict[str, Any]) -> str:
         """The dialog of an action on no rows once more, with what its form holds and more to show."""

@@ -321,7 +321,7 @@ class Result(OwnedByInstitution, WithinRegion, Findings, Big, Model):
     verifier_id: Mapped[int] = mapped_column(ForeignKey("staff_member.id"))
     checker_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
     checker: Mapped[str | None] = mapped_column(PersonName(60))
-    recorder_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    recorder_id: Mapped[int | None] = mapped_column(BigInteger)
     recorded_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
 

@@ -90,12 +90,13 @@ class CapabilityReviews(ModelPage):
     def details(self, row_id: int) -> Show | None:
         return capability_pages.show(row_id)
 
-    @form_action("pass", _l("Pass the review"), icon="check", style="primary", states=frozenset({PENDING}))
+    @form_action("pass", _l("Pass the review"), icon="check", style="primary", states=frozenset({PENDING}), judges=True)
     def pass_(self, selection: Selection, _form: Any) -> str:
         outcome = capabilities.pass_(selection.ids, g.principal)
         return outcomes.told(_("Passed %(done)s capabilities.", done=outcome.done), outcome)
 
-    @form_action("reject", _l("Reject"), icon="ban", style="danger", form=RejectForm, states=frozenset({PENDING}))
+    @form_action("reject", _l("Reject"), icon="ban", style="danger", form=RejectForm, states=frozenset({PENDING}),
+                 judges=True)  # fmt: skip
     def reject(self, selection: Selection, form: RejectForm) -> str:
         outcome = capabilities.reject(selection.ids, form.reason.data or "", g.principal)
         return outcomes.told(_("Rejected %(done)s capabilities.", done=outcome.done), outcome)

@@ -70,14 +70,14 @@ class Filings(instrument_pages.WithPhotos, ModelPage):
     def details(self, row_id: int) -> Show | None:
         return instrument_pages.show(row_id, lambda instrument: instrument.filing_state, self.photo_url)
 
-    @form_action("pass", _l("Pass"), icon="check", style="primary", states=frozenset({PENDING}))
+    @form_action("pass", _l("Pass"), icon="check", style="primary", states=frozenset({PENDING}), judges=True)
     def pass_(self, selection: Selection, _form: Any) -> str:
         outcome = filings.pass_(selection.ids, g.principal)
         return told(_("Passed %(done)s filings.", done=outcome.done), outcome)
 
     @form_action(
         "send_back", _l("Send back"), icon="arrow-back-up", style="danger", form=SendBackForm,
-        states=frozenset({PENDING}),
+        states=frozenset({PENDING}), judges=True,
     )  # fmt: skip
     def send_back(self, selection: Selection, form: SendBackForm) -> str:
         outcome = filings.send_back(selection.ids, form.reason.data or "", g.principal)

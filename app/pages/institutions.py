@@ -1,5 +1,6 @@
 """计量检定机构信息: the institutions at home in one's jurisdiction, shown to everybody with what they can verify."""
 
+from collections.abc import Collection
 from typing import Any
 
 from flask import abort, g, request
@@ -45,14 +46,17 @@ class ReviewForm(FlaskForm):
         filters=[trimmed],
     )
 
-    def chosen(self) -> list[int]:
-        return [int(id) for id in request.form.getlist("capability") if is_number(id)]
+    def chosen(self) -> dict[int, int]:
+        """The ids of the ticked capabilities, with the revisions that the person has looked at."""
+        ticked = (each.partition(":") for each in request.form.getlist("capability"))
+        return {int(id): int(revision) for id, _colon, revision in ticked if is_number(id) and is_number(revision)}
 
 
-def _declared(each: capabilities.Declared, chosen: list[int]) -> dict[str, Any]:
+def _declared(each: capabilities.Declared, chosen: Collection[int]) -> dict[str, Any]:
     found = each.capability
     return {
         "id": found.id,
+        "revision": found.revision,
         "pending": found.state == PENDING,
         "chosen": found.id in chosen,
         "cells": [

@@ -68,13 +68,13 @@ class StandardReviews(ModelPage):
         found = standards.to_review(row_id, g.principal)
         return standard_pages.show(found) if found else None
 
-    @form_action("pass", _l("Pass the review"), icon="check", style="primary", states=frozenset({SUBMITTED}))
+    @form_action("pass", _l("Pass the review"), icon="check", style="primary", states=frozenset({SUBMITTED}), judges=True)
     def pass_(self, selection: Selection, _form: Any) -> str:
         outcome = standards.pass_(selection.ids, g.principal)
         return told(_("Passed %(done)s measurement standards.", done=outcome.done), outcome)
 
     @form_action("send_back", _l("Do not pass"), icon="ban", style="danger", form=SendBackForm,
-                 states=frozenset({SUBMITTED}))  # fmt: skip
+                 states=frozenset({SUBMITTED}), judges=True)  # fmt: skip
     def send_back(self, selection: Selection, form: SendBackForm) -> str:
         outcome = standards.send_back(selection.ids, form.reason.data or "", g.principal)
         return told(_("Did not pass %(done)s measurement standards.", done=outcome.done), outcome)

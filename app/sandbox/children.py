@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Any, BinaryIO, Protocol
 
+from flask import current_app, g, has_request_context
 from flask_babel import gettext as _
 
 from . import child
@@ -68,7 +70,7 @@ def open_files(
         given.seek(0)
         request = {"task": task.name, "sizes": sizes, "options": options, "seconds": seconds or task.seconds,
                    "memory": MEMORY, "output": task.output}  # fmt: skip
-        with _place(task):
+        with _entrance(), _place(task):
             status = _run(request, given, output, notes)
         if status:
             raise _refusal(status, _notes(notes), uploads)
@@ -86,10 +88,41 @@ def _copy(upload: Upload, given: BinaryIO, most_bytes: int) -> int:
     return size
 
 
+_inside: Counter[int | None] = Counter()
+_counting = Lock()
+
+
+@contextmanager
+def _entrance() -> Iterator[None]:
+    """Let a request in, or raise Unreadable at once: one of each account, and all threads of the process but one.
+
+    Whoever is inside, also while he waits for a place, holds a thread that answers nobody else meanwhile.
+    """
+    if not has_request_context():
+        yield
+        return
+    account_id = g.principal.account_id
+    with _counting:
+        if _inside[account_id]:
+            raise Unreadable(_("You are sending other files just now. Please try again when they are done."))
+        if _inside.total() >= max(1, current_app.config["WEB_THREADS"] - 1):
+            raise Unreadable(_busy())
+        _inside[account_id] += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            del _inside[account_id]
+
+
+def _busy() -> str:
+    return str(_("Many files are being opened just now. Please try again in a minute."))
+
+
 @contextmanager
 def _place(task: Task) -> Iterator[None]:
     if not task.places.acquire(timeout=WAIT_SECONDS):
-        raise Unreadable(_("Many files are being opened just now. Please try again in a minute."))
+        raise Unreadable(_busy())
     try:
         yield
     finally:

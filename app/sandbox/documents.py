@@ -9,6 +9,8 @@ from . import pictures
 from .messages import Unreadable, message as _
 
 MOST_PAGES = 200
+# Stamps and notes of all pages: drawing them into the pages takes quadratic time.
+MOST_ANNOTATIONS = 2000
 # What a page needs to look as it does. Actions, files, forms and notes are not among it.
 _OF_A_PAGE = {"/Type", "/Parent", "/MediaBox", "/CropBox", "/Rotate", "/UserUnit", "/Resources", "/Contents", "/Group"}
 
@@ -28,6 +30,8 @@ def _rewritten(data: bytes) -> bytes:
         with pikepdf.open(BytesIO(data)) as opened, pikepdf.new() as made:
             if not 0 < len(opened.pages) <= MOST_PAGES:
                 raise Unreadable(_("A PDF has 1 to %(most)s pages.", most=MOST_PAGES))
+            if sum(len(page.obj.get("/Annots", ())) for page in opened.pages) > MOST_ANNOTATIONS:
+                raise Unreadable(_("The PDF has too many annotations. Print it into a new PDF, and choose that file."))
             opened.flatten_annotations("all")  # a seal that is stamped on a page becomes part of it
             made.pages.extend(opened.pages)
             for page in made.pages:

@@ -14,6 +14,9 @@ from .messages import Unreadable, message as _
 MOST_PIXELS = 24_000_000
 # The decoder of WebP keeps a picture in memory four times.
 MOST_PIXELS_OF_WEBP = 12_000_000
+# A progressive JPEG is drawn once for each of its scans; programs write about ten.
+MOST_SCANS_OF_JPEG = 100
+_START_OF_SCAN = b"\xff\xda"
 # What Pillow raises for what is no picture, or claims to be a gigantic one.
 UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError)
 # Kinds of colours that can be made smaller as they are.
@@ -73,6 +76,8 @@ def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
         raise Unreadable(
             _("The picture has more than %(most)s million pixels. Make it smaller.", most=most // 1_000_000)
         )
+    if picture.format == "JPEG" and data.count(_START_OF_SCAN) > MOST_SCANS_OF_JPEG:
+        raise Unreadable(_("The picture is built in too many layers. Save it anew with another program."))
     return picture
 
 

@@ -11,8 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    op.add_column('result', sa.Column('recorder_id', sa.Integer(), nullable=True))
-    op.create_foreign_key(op.f('fk_result_recorder_id_ab_user'), 'result', 'ab_user', ['recorder_id'], ['id'])
+    op.add_column('result', sa.Column('recorder_id', sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
