@@ -354,6 +354,7 @@ def test_no_secret_is_in_a_log_or_in_the_audit(stranger, rows, caplog):
     done = select(AuditEntry.action).where(AuditEntry.id > before, AuditEntry.action != "forbidden")
     assert list(rows.scalars(done.order_by(AuditEntry.id))) == [
         "login_failed",
+        "password_hashed_anew",
         "login",
         "change_password",
         "set_up_second_factor",

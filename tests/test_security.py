@@ -1,6 +1,7 @@
 """Breaking in by the front door, and that docs/security.md says only what a test proves."""
 
 import ast
+import base64
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from threading import Barrier, BrokenBarrierError
 from time import process_time
 
 import pytest
+from cryptography.fernet import Fernet
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from sqlalchemy import delete, func, select, text, update
@@ -185,8 +187,8 @@ def test_five_wrong_passwords_lock_and_tell_nothing_about_whose_they_are(strange
 
 def test_a_wrong_login_asks_the_database_the_same_whoever_it_is(stranger, three, statements, monkeypatch):
     hashed = []
-    real = ciphers.check_password_hash
-    monkeypatch.setattr(ciphers, "check_password_hash", lambda *given: hashed.append(1) or real(*given))
+    real = ciphers._fits
+    monkeypatch.setattr(ciphers, "_fits", lambda *given: hashed.append(1) or real(*given))
     asked, pages = [], []
     for name in three:
         attempts.clear(attempts.of_address("127.0.0.1"))
@@ -858,11 +860,37 @@ def test_a_nul_in_the_path_is_no_defect(officer, url):
 # --- Secrets -------------------------------------------------------------------------------------
 
 
-def test_a_password_is_hashed_with_scrypt_and_a_salt_of_its_own():
+def test_a_password_is_hashed_with_argon2id_and_a_salt_of_its_own():
     one, other = ciphers.hashed_password(PASSWORD), ciphers.hashed_password(PASSWORD)
-    method, salt, hashed = one.split("$")
+    _empty, method, version, cost, salt, hashed = one.split("$")
 
-    assert (method, len(salt), len(hashed), one == other) == ("scrypt:32768:8:1", 16, 128, False)
+    assert (method, version, cost) == ("argon2id", "v=19", "m=19456,t=2,p=1")
+    assert (len(salt), len(hashed), one == other) == (22, 43, False)  # 128 and 256 bits in base64
+    assert [ciphers.password_matches(one, given) for given in (PASSWORD, PASSWORD[:-1], "")] == [True, False, False]
+
+
+def test_a_password_hashed_with_scrypt_is_hashed_anew_by_whoever_knows_it(stranger, person):
+    before = person.password
+    attempt(stranger, password="Wrong-Password-1")
+    assert (ciphers.needs_new_hash(before), person.password) == (True, before)
+
+    assert attempt(stranger).status_code == 302
+    assert not ciphers.needs_new_hash(person.password)
+    assert ciphers.password_matches(person.password, PASSWORD)
+
+
+def test_secrets_at_rest_are_encrypted_with_aes_gcm_and_a_change_is_noticed(rows):
+    """Also what was encrypted with Fernet before is read."""
+    sealed = ciphers.encrypted("secret")
+    raw = base64.urlsafe_b64decode(sealed.removeprefix("gcm:"))
+    changed = [raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :] for place in range(len(raw))]
+    before = Fernet(base64.urlsafe_b64encode(ciphers._key("secrets at rest"))).encrypt(b"secret").decode()
+
+    assert (len(raw), sealed == ciphers.encrypted("secret")) == (12 + 6 + 16, False)
+    assert (ciphers.decrypted(sealed), ciphers.decrypted(before)) == ("secret", "secret")
+    for each in ("gcm:" + base64.urlsafe_b64encode(one).decode() for one in changed):
+        with pytest.raises(ciphers.Undecipherable):
+            ciphers.decrypted(each)
 
 
 def test_nothing_of_a_password_is_cut_off(clerk, stranger):

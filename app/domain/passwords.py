@@ -7,6 +7,7 @@ from sqlalchemy import select
 from zxcvbn_rs_py import zxcvbn
 
 from app import audit, ciphers
+from app.access import Principal
 from app.domain import access_keys, attempts, notifications
 from app.domain.attempts import Guess
 from app.errors import RuleError
@@ -107,6 +108,13 @@ def store(account: Account, new: str, *, due: bool = False) -> None:
     account.password = ciphers.hashed_password(new)
     account.password_changed_at = datetime.now(UTC)
     account.password_due = due
+
+
+def keep_stronger(account: Account, given: str, by: Principal) -> None:
+    """Hash a password that was right in the way of today, if it was hashed in another one."""
+    if account.password and ciphers.needs_new_hash(account.password):
+        account.password = ciphers.hashed_password(given)
+        audit.record("password_hashed_anew", "account", account.id, str(account), by=by)
 
 
 def is_outdated(account: Account) -> bool:
