@@ -953,6 +953,16 @@ def test_the_secret_of_the_second_factor_has_160_random_bits(rows):
     assert (len(secrets), {len(each) for each in secrets}) == (50, {32})
 
 
+def test_a_recovery_code_has_112_random_bits_and_more(rows):
+    """So a keyed hash without a salt of its own is enough to keep it."""
+    someone = account(None, None)
+    codes = [code for _time in range(20) for code in second_factor._new_codes(someone)]
+    characters = {character for code in codes for character in code.replace("-", "")}
+
+    assert (len(set(codes)), {len(code.replace("-", "")) for code in codes}) == (200, {24})
+    assert len(characters) ** 24 > 2**112
+
+
 def test_a_recovery_code_at_rest_is_worth_nothing_without_the_key(app, rows, monkeypatch):
     someone = account(None, None)
     _secret, codes = with_second_factor(someone)
@@ -990,7 +1000,7 @@ def test_no_flow_writes_a_password_a_code_or_a_key_into_the_audit_log(app, stran
     renewed = clerk.post("/me/second-factor/codes", {"current": PASSWORD}).text
     clerk.post("/me/second-factor/off", {"current": "Wrong-Current-99"})
     clerk.post("/me/second-factor/off", {"current": PASSWORD})
-    told += [*re.findall(r"<code>([0-9a-f]{6}-[0-9a-f]{6})</code>", renewed), "Wrong-Current-99"]
+    told += [*re.findall(r"<code>((?:[a-z2-9]{6}-){3}[a-z2-9]{6})</code>", renewed), "Wrong-Current-99"]
 
     [key] = re.findall(r"jl_[\w-]{43}", create_key(clerk).text)
     exported = asked_with(app, key)
