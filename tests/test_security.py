@@ -20,7 +20,7 @@ from sqlalchemy import delete, func, select, text, update
 from werkzeug.test import run_wsgi_app
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from app import ciphers, create_app
+from app import ciphers, create_app, outside
 from app.domain import access_keys, attempts, captchas, passwords, second_factor, sessions
 from app.models import AccessKey, Account, AccountSession, Attempt, AuditEntry, Captcha, db, held_role
 from app.states import RETURNED
@@ -643,7 +643,7 @@ def test_behind_tls_the_cookie_is_of_this_host_alone(database_url):
     answer = made(database_url, COOKIE_SECURE="1").test_client().get("/session/token", base_url="https://localhost")
 
     assert flags(answer) == ("__Host-session", {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"})
-    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
 
 
 def test_production_wants_tls_and_the_second_factor():
@@ -702,14 +702,50 @@ def test_every_kind_of_answer_is_protected(officer, monkeypatch, kind):
     answer = ask(officer)
 
     assert answer.status_code == status
-    policy = answer.headers["Content-Security-Policy"]
-    assert ("default-src 'self'" in policy, "frame-ancestors 'none'" in policy, "unsafe" in policy) == (
-        True,
-        True,
-        False,
-    )
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
+    assert "unsafe" not in str(policy)
     assert (answer.headers["X-Content-Type-Options"], answer.headers["Referrer-Policy"]) == ("nosniff", "same-origin")
     assert "Python" not in str(answer.headers)
+    assert [name for name, _value in answer.headers if name.startswith("Access-Control")] == []
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_every_kind_of_answer_says_what_it_is(officer, monkeypatch, kind):
+    """Texts with their character set, UTF-8."""
+    broken(monkeypatch, "/options/catalogue")
+    answer = ANSWERS[kind][1](officer)
+    expected = {
+        "JSON": "application/json",
+        "file": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "static": "text/css; charset=utf-8",
+    }
+
+    assert answer.headers.get("Content-Type") == expected.get(kind, "text/html; charset=utf-8")
+
+
+def test_scripts_and_pictures_of_the_front_end_say_what_they_are(stranger):
+    names = ("app.js", "icons.svg", "vendor/htmx/htmx.min.js")
+
+    assert [stranger.get(f"/static/{name}").headers["Content-Type"] for name in names] == [
+        "text/javascript; charset=utf-8", "image/svg+xml; charset=utf-8", "text/javascript; charset=utf-8",
+    ]  # fmt: skip
+
+
+def test_cookie_and_form_token_are_signed_with_sha_256(officer, app):
+    cookie = cookie_of(officer.client)
+    token = officer.get("/session/token").json["token"]
+    signatures = [base64.urlsafe_b64decode(each.rpartition(".")[2] + "=") for each in (cookie, token)]
+
+    assert [len(each) * 8 for each in signatures] == [256, 256]
+
+
+@pytest.mark.parametrize("part", ["to", "subject"])
+def test_no_text_adds_a_header_to_a_mail(part):
+    letter = outside.Letter(**{"to": "a@b.cn", "subject": "x", "text": "x", part: "a@b.cn\r\nBcc: everybody@b.cn"})
+
+    with pytest.raises(ValueError, match=r"(?i)header"):
+        outside._message(letter, "system@b.cn")
 
 
 def test_a_defect_tells_nothing_of_what_is_inside(officer, monkeypatch):
