@@ -21,7 +21,7 @@ from werkzeug.test import run_wsgi_app
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from app import ciphers, create_app, outside
-from app.domain import access_keys, attempts, captchas, passwords, second_factor, sessions
+from app.domain import access_keys, accounts, attempts, captchas, passwords, second_factor, sessions
 from app.models import AccessKey, Account, AccountSession, Attempt, AuditEntry, Captcha, db, held_role
 from app.states import RETURNED
 from config import Config
@@ -965,6 +965,25 @@ def test_a_password_manager_and_the_eye_may_help(stranger, clerk):
     assert ('autocomplete="current-password"' in own, own.count('autocomplete="new-password"')) == (True, 2)
     assert (login.count("data-show-password="), own.count("data-show-password=")) == (1, 3)
     assert "paste" not in scripts
+
+
+def test_first_passwords_are_random_and_keep_the_rule():
+    made = [accounts._first_password() for _each in range(200)]
+
+    assert len(set(made)) == 200
+    assert [each for each in made if passwords.form_problem(each, []) or len(each) != 12] == []
+
+
+def test_every_page_that_needs_an_account_leads_out(officer):
+    """By the menu of the person; the screen for the wall, which shows figures alone, leads back to such a page."""
+    pages = [rule.rule for rule in officer.client.application.url_map.iter_rules() if rule.rule.count("/") == 2]
+    opened = {
+        url: officer.get(url) for url in pages if url.endswith("/") and url not in ("/wall/", "/portal/", "/captcha/")
+    }
+    html = {url: answer.text for url, answer in opened.items() if answer.status_code == 200 and "<html" in answer.text}
+
+    assert len(html) > 10
+    assert [url for url, text in html.items() if 'action="/logout/"' not in text] == []
 
 
 def test_there_are_no_hints_or_secret_questions():
