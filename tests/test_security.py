@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import html
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -610,6 +611,17 @@ def test_a_reset_password_ends_the_access_keys_too(app, clerk, county):
     assert asked_with(app, key) == 401
 
 
+def test_a_reset_password_leaves_the_second_factor_on(county, stranger, person):
+    with_second_factor(person)
+    page = county.act("accounts", "reset_password", [person.id]).text
+    [new] = re.findall(r"<code>([^<]{12})</code>", page)
+
+    attempt(stranger, password=html.unescape(new))
+    with_token(stranger)
+    refused = stranger.post("/login/code", {"code": WRONG_CODE}).status_code
+    assert (person.totp_since is not None, refused, is_in(stranger)) == (True, 422, False)
+
+
 def test_an_administrator_switches_a_lost_second_factor_off_and_its_sessions_end(clerk, county, rows):
     with_second_factor(clerk.account)
 
@@ -980,10 +992,10 @@ def test_every_page_that_needs_an_account_leads_out(officer):
     opened = {
         url: officer.get(url) for url in pages if url.endswith("/") and url not in ("/wall/", "/portal/", "/captcha/")
     }
-    html = {url: answer.text for url, answer in opened.items() if answer.status_code == 200 and "<html" in answer.text}
+    whole = {url: answer.text for url, answer in opened.items() if answer.status_code == 200 and "<html" in answer.text}
 
-    assert len(html) > 10
-    assert [url for url, text in html.items() if 'action="/logout/"' not in text] == []
+    assert len(whole) > 10
+    assert [url for url, text in whole.items() if 'action="/logout/"' not in text] == []
 
 
 def test_there_are_no_hints_or_secret_questions():

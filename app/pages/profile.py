@@ -113,7 +113,7 @@ class PasswordForm(OwnerForm):
     )
 
 
-class SetUpForm(FlaskForm):
+class SetUpForm(OwnerForm):
     """The first code of an authenticator app."""
 
     offer = HiddenField()
@@ -270,7 +270,7 @@ class MyAccount(Page):
         if request.method == "GET":
             form.offer.data = second_factor.offer(g.user)
         secret = second_factor.secret_in(g.user, form.offer.data or "")
-        if request.method == "POST" and form.validate():
+        if request.method == "POST" and form.is_owners():
             codes = self._set_up(form, secret)
             if codes:
                 return self._codes(codes)
@@ -285,8 +285,7 @@ class MyAccount(Page):
         try:
             codes = second_factor.set_up(g.user, secret, form.code.data or "")
         except RuleError as refusal:
-            db.session.rollback()
-            form.code.errors = [str(refusal)]
+            form.tell(refusal)
             return []
         db.session.commit()
         return codes
