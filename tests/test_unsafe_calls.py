@@ -131,7 +131,7 @@ def test_a_parameter_is_asked_for_where_it_is_expected():
     [
         r"\beval\(", r"new Function", r"\.innerHTML\s*\+?=", r"\.outerHTML\s*\+?=", "insertAdjacentHTML",
         r"document\.write", "createContextualFragment", r"setTimeout\(\s*[\"'`]", r"__proto__", r"window\.\w+.*message",
-        r"window\.open", r"[^=!<>]==[^=]", r"!=[^=]",
+        r"window\.open", r"\w\[[a-zA-Z.]+\] = ", r"[^=!<>]==[^=]", r"!=[^=]",
     ],
 )  # fmt: skip
 def test_no_script_of_ours_takes_text_for_markup_or_program(unsafe):
