@@ -523,6 +523,24 @@ def test_a_cookie_copied_before_the_code_opens_nothing_after_it(app, stranger, p
     assert thief.get("/login/code").headers["Location"] == "/login/"
 
 
+OWNERS_DEEDS = {
+    "password": ("/me/password", {"password": "Lantern-River-48", "again": "Lantern-River-48"}),
+    "recovery codes": ("/me/second-factor/codes", {}),
+    "access key": ("/me/keys", {"name": "x", "scopes": "Assignments", "days": "9"}),
+}
+
+
+@pytest.mark.parametrize("deed", OWNERS_DEEDS)
+def test_a_cookie_copied_before_the_password_was_asked_again_opens_nothing_after_it(app, clerk, deed):
+    url, fields = OWNERS_DEEDS[deed]
+    before = cookie_of(clerk.client)
+
+    clerk.post(url, {**fields, "current": "Wrong-Current-99"})
+    assert is_in(with_cookie(app, before))
+    clerk.post(url, {**fields, "current": PASSWORD})
+    assert (is_in(with_cookie(app, before)), is_in(clerk)) == (False, True)
+
+
 def test_the_form_token_of_one_account_is_worthless_with_the_cookie_of_another(officer, sign_in):
     other = sign_in("Supervisor", authority("330106"))
     officer.token = other.token

@@ -89,13 +89,18 @@ class OwnerForm(FlaskForm):
     )
 
     def is_owners(self) -> bool:
-        """Whether the form is filled in by the account's owner; a wrong password counts as at login."""
+        """Whether the form is filled in by the account's owner; a wrong password counts as at login.
+
+        The session then goes on under another token: whoever has copied the one before is out.
+        """
         if not self.validate():
             return False
         problem = passwords.challenge(g.user, self.current.data or "", request.remote_addr or "")
-        db.session.commit()
         if problem:
             self.current.errors = [problem]
+        else:
+            session["_user_id"] = sessions.renew(_token())
+        db.session.commit()
         return problem is None
 
     def tell(self, refusal: RuleError) -> None:
