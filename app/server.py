@@ -40,6 +40,8 @@ SMALL_BODY = 64 * 1024
 # A connection that has something to send or to receive must move 1 KB/s, seen over this many seconds.
 WINDOW = 30
 SLOWEST = 1024
+# How often (s) connections that may be too slow are looked for.
+LOOK_EVERY = 0.5
 # How long requests that are being answered may take when the server stops.
 GRACE = 10
 
@@ -192,6 +194,7 @@ class Server(TcpWSGIServer):
         # Behind a proxy all connections come from its address.
         self.most_per_address = 0 if config["PROXIES"] else config["CONNECTIONS_PER_ADDRESS"]
         self.stop_by: float | None = None
+        self.look_at = 0.0
         self.health = _threads(1)
         info = (listening.family, listening.type, listening.proto, listening.getsockname())
         super().__init__(
@@ -212,7 +215,10 @@ class Server(TcpWSGIServer):
         """Serve until told to stop; what is being answered then is finished."""
         while self.stop_by is None or (self._is_answering() and time.monotonic() < self.stop_by):
             wasyncore.loop(timeout=1, map=self._map, use_poll=True, count=1)
-            self._cut_off_slow_ones(time.monotonic())
+            now = time.monotonic()
+            if now >= self.look_at:
+                self.look_at = now + LOOK_EVERY
+                self._cut_off_slow_ones(now)
         for dispatcher in (self.task_dispatcher, self.health):
             dispatcher.shutdown(timeout=2)
 

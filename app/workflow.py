@@ -21,6 +21,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.sql import visitors
 
 from app import access, audit, counting
 from app.access import Principal
@@ -83,6 +84,8 @@ def fire(
     if step.needs_reason and not (reason or "").strip():
         raise ValueError(f"{step.name} needs a reason")
     picked = _picked(chosen)
+    if step.of in _DECIDING and only is not None and _asks_for_organizations(only):
+        _keep_deciding(step, picked)
     moved = (_moved_task if step.of == "task" else _moved)(step, picked, by, reason, only, proposal, values)
     kept = told(moved.c) if told else literal(payload, _PAYLOAD) if payload else cast(null(), _PAYLOAD)
     written = [_told(step, moved, by, reason, kept)]
@@ -126,6 +129,34 @@ def lock(model: Any, chosen: Chosen) -> list[int]:
         rows = select(model.id).where(model.city_code == city, is_chosen(model.id, chosen)).order_by(model.id)
         ids += db.session.scalars(rows.with_for_update(of=model))
     return ids
+
+
+def keep_organizations(which: Any) -> None:
+    """Keep organizations as they are until the transaction ends: whether they are active, and their place in the tree.
+
+    `which` is a statement of their ids. Whoever moves, merges or disables one has finished before, or waits.
+    """
+    ids = Organization.__table__.c.id
+    db.session.execute(select(ids).where(ids.in_(which)).order_by(ids).with_for_update(read=True))
+
+
+# The organization whose place decides whether a row is somebody's to act on; nobody acts on other rows by place.
+_DECIDING = {
+    "task": "authority_id",
+    "inspection": "authority_id",
+    "capability": "institution_id",
+    "measurement_standard": "institution_id",
+    "institution": "organization_id",
+}
+
+
+def _keep_deciding(step: Step, picked: Any) -> None:
+    table = MODELS[step.of].__table__
+    keep_organizations(select(table.c[_DECIDING[step.of]]).where(_is_picked(table.c[KEYS.get(step.of, "id")], picked)))
+
+
+def _asks_for_organizations(condition: ColumnElement[bool]) -> bool:
+    return any(each is Organization.__table__ for each in visitors.iterate(condition))
 
 
 def _picked(chosen: Chosen) -> Any:

@@ -330,9 +330,9 @@ def test_assigning_costs_the_same_statements_for_one_and_for_many(officer, lab, 
         answer = officer.act("assignments", "assign", ids, institution_id=lab.id)
 
     assert answer.status_code == 204
-    assert (
-        len(seen) == 8
-    )  # who, what they may, the institution, whether it is able, the step, and three for the audit log
+    # Who, the own organization, what they may, the institution, whether it is able, the desks, the step, and three for
+    # the audit log.
+    assert len(seen) == 10
 
 
 def test_a_kind_that_is_not_there_is_no_filter(officer):

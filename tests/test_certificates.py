@@ -23,6 +23,8 @@ from app.states import (
     FAILED,
     OVERDUE,
     REPLACED,
+    SCRAPPED,
+    STOPPED,
     TO_APPROVE,
     UNVERIFIED,
     VALID,
@@ -197,7 +199,7 @@ def test_issuing_costs_the_same_statements_for_one_and_for_many(approver, lab, v
     with statements() as seen:
         approver.act("results", "approve", [one.id for one in ones])
 
-    assert len(seen) == 25
+    assert len(seen) == 26
     assert db.session.scalar(select(func.count()).select_from(Certificate)) == count
 
 
@@ -357,14 +359,27 @@ def test_a_correction_voids_and_what_is_issued_then_replaces(paper, approver, la
         "standard_ids": str(lab.standard.id), "verifier_id": str(verifier.id),
     }  # fmt: skip
     assert person.act("results", "record", [one.id], **values).status_code == 204
-    staff_member(lab, "李核验", account_id=person.account.id)
-    assert person.act("results", "check", [one.id]).status_code == 204
+    checker = sign_in("InstitutionVerifier", lab)
+    staff_member(lab, "李核验", account_id=checker.account.id)
+    assert checker.act("results", "check", [one.id]).status_code == 204
     (anew,) = issued(approver, one)
     assert (anew.replaces_id, anew.no, paper.state) == (paper.id, f"浙检{YEAR}-0002", REPLACED)
     assert db.session.get_one(Instrument, one.instrument_id).verification_state == VALID
     assert files.read(paper.file) == before
     work()
     assert f"替换编号为 {paper.no}" in text_of(files.read(again(anew).file))
+
+
+@pytest.mark.parametrize("use_state", [STOPPED, SCRAPPED])
+def test_what_is_out_of_use_is_not_verified_anew_by_a_correction(paper, approver, use_state):
+    one = db.session.get_one(Task, paper.task_id)
+    db.session.get_one(Instrument, one.instrument_id).use_state = use_state
+    db.session.flush()
+
+    answer = correct(approver, paper)
+
+    assert (answer.status_code, "已停用或报废" in answer.text) == (422, True)
+    assert (paper.state, states(one)) == (VALID, [CERTIFIED])
 
 
 def test_a_void_certificate_says_so_to_whoever_scans_it(paper, approver, stranger):

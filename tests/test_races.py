@@ -5,11 +5,23 @@ Every verb locks the rows that both are about before it asks. Each test presses 
 
 import pytest
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from app.errors import VIOLATED
-from app.models import Account, Certificate, Instrument, Task, db, held_role
-from app.states import CERTIFIED, DRAFT, FILED, IN_USE, OPEN, SCRAPPED, STOPPED, UNASSIGNED, VALID
+from app.models import Account, Capability, CatalogueItem, Certificate, Instrument, Task, db, held_role
+from app.states import (
+    CERTIFIED,
+    DRAFT,
+    FILED,
+    IN_USE,
+    OPEN,
+    PENDING,
+    SCRAPPED,
+    STOPPED,
+    UNASSIGNED,
+    VALID,
+    VERIFYING,
+)
 from tests.factories import (
     able_institution,
     account,
@@ -17,11 +29,14 @@ from tests.factories import (
     authority,
     certificate,
     instrument,
+    kind,
     staff_member,
     task,
     using_unit,
 )
 from tests.test_clerks_at_once import act, answer_after, at_once, at_work
+from tests.test_ledger import form
+from tests.test_results import findings
 
 ROUNDS = 8
 BOOKING = {"contact": "张三", "phone": "13812345678", "delivery": "sent"}
@@ -217,3 +232,134 @@ def test_an_open_task_more_is_a_refusal_and_no_defect(sign_in, rows):
 
     assert answer.status_code == 422
     assert rows.get_one(Certificate, paper.id).state == VALID
+
+
+# --- What a condition rests on is locked before it is asked ----------------------------------------
+
+
+@pytest.fixture
+def elsewhere(office):
+    """The connection of somebody else, who has begun to change something and not finished."""
+    with db.engine.connect() as connection:
+        yield connection
+
+
+def state_of(model, id):
+    db.session.rollback()
+    return db.session.scalar(select(model.state).where(model.id == id))
+
+
+@pytest.mark.parametrize("action", ["assign", "refuse", "escalate"])
+def test_a_desk_that_is_being_moved_away_is_nobodys_to_clear_meanwhile(office, elsewhere, action):
+    city, lab = authority("3301"), able_institution()
+    county = authority("330106", city)
+    clerk = at_work(office, "AssignmentOfficer", city)
+    one = task(UNASSIGNED, desk=county)
+    db.session.commit()
+    id, fields = one.id, {"reason": "该器具不在强制检定目录范围内。", "institution_id": lab.id}
+    elsewhere.execute(text("UPDATE organization SET path = '/' || id || '/' WHERE id = :id"), {"id": county.id})
+
+    answer_after(elsewhere, lambda: act(clerk, "assignments/act", action, [id], **fields))
+
+    assert state_of(Task, id) == UNASSIGNED
+
+
+@pytest.mark.parametrize("page", ["roles", "organization"])
+def test_an_organization_that_is_being_disabled_gets_no_roles_and_no_people(office, elsewhere, page):
+    administrator = at_work(office, "NationalAdministrator", authority(""))
+    ending = authority("330105")
+    new = account(None, ending if page == "roles" else authority("330106"))
+    db.session.commit()
+    id, before = new.id, (new.has_role, new.organization_id)
+    fields = {"give": "Supervisor", "organization_id": ending.id, "csrf_token": administrator.token}
+    elsewhere.execute(text("UPDATE organization SET active = false WHERE id = :id"), {"id": ending.id})
+
+    answer_after(elsewhere, lambda: administrator.client.post(f"/accounts/{id}/{page}", data=fields))
+
+    db.session.rollback()
+    after = db.session.get_one(Account, id)
+    assert (after.has_role, after.organization_id) == before
+
+
+GROUNDS = {
+    "its standard": "UPDATE measurement_standard SET state = 'sealed', reason = '检定装置损坏' WHERE id = :standard",
+    "the authorization": "UPDATE institution SET authorized_until = current_date - 1 WHERE organization_id = :lab",
+}
+
+
+@pytest.mark.parametrize("grounds", GROUNDS)
+@pytest.mark.parametrize(
+    ("role", "page", "action", "state"),
+    [
+        ("Supervisor", "capability-reviews", "pass", PENDING),
+        ("InstitutionApprover", "capabilities", "declare", DRAFT),
+    ],
+)
+def test_no_capability_passes_while_what_it_rests_on_ends(office, elsewhere, role, page, action, state, grounds):
+    home, lab = authority("330106"), able_institution(state=state)
+    person = at_work(office, role, home if role == "Supervisor" else lab)
+    id = db.session.scalars(select(Capability.id).where(Capability.institution_id == lab.id)).one()
+    db.session.commit()
+    elsewhere.execute(text(GROUNDS[grounds]), {"standard": lab.standard.id, "lab": lab.id})
+
+    answer = answer_after(elsewhere, lambda: act(person, f"{page}/act", action, [id]))
+
+    assert (answer.status_code, state_of(Capability, id)) == (422, state)
+
+
+@pytest.mark.parametrize("grounds", GROUNDS)
+def test_no_result_stands_on_what_ends_meanwhile(office, elsewhere, grounds):
+    lab = able_institution()
+    verifier = at_work(office, "InstitutionVerifier", lab)
+    member = staff_member(lab, account_id=verifier.account.id)  # pyright: ignore[reportOptionalMemberAccess]
+    one = task(VERIFYING, to=lab)
+    db.session.commit()
+    id, fields = one.id, findings(lab, member)
+    elsewhere.execute(text(GROUNDS[grounds]), {"standard": lab.standard.id, "lab": lab.id})
+
+    answer = answer_after(elsewhere, lambda: act(verifier, "results/act", "record", [id], **fields))
+
+    assert (answer.status_code, state_of(Task, id)) == (422, VERIFYING)
+
+
+def test_nothing_is_booked_at_an_institution_that_is_being_suspended(clerks, unit, elsewhere):
+    lab, id = able_institution(), instrument(unit=unit, filing_state=FILED, use_state=IN_USE).id
+    db.session.commit()
+    elsewhere.execute(
+        text("UPDATE institution SET standing = 'suspended', standing_reason = '责令停止' WHERE organization_id = :id"),
+        {"id": lab.id},
+    )
+
+    answer = answer_after(elsewhere, lambda: ledger("book", id, **BOOKING)(clerks[0]))
+
+    assert (answer.status_code, open_tasks(id)) == (422, [])
+
+
+def test_no_kind_is_published_while_its_category_is_taken_back(office):
+    people = [at_work(office, "CatalogueOfficer", authority("")) for _ in range(2)]
+    kind_id, category_id = kind().id, kind().parent_id
+    for _ in range(ROUNDS):
+        both(
+            people,
+            lambda person: act(person, "catalogue/act", "publish", [kind_id]),
+            lambda person: act(person, "catalogue/act", "revoke", [category_id], reason="目录调整，暂停公示"),
+        )
+
+        db.session.rollback()
+        rows = select(CatalogueItem.publication).where(CatalogueItem.id.in_([kind_id, category_id]))
+        assert len(set(db.session.scalars(rows))) == 1
+
+
+@pytest.mark.parametrize("end", ["active = false", "active = false, merged_into_id = :heir"])
+def test_nothing_is_entered_for_a_unit_that_is_being_merged_or_disabled(clerks, unit, elsewhere, end):
+    heir = using_unit(name="接收单位")
+    db.session.commit()
+    fields = form()
+    elsewhere.execute(text("SELECT 1 FROM organization WHERE id = :id FOR UPDATE"), {"id": unit.id})
+    elsewhere.execute(text(f"UPDATE organization SET {end} WHERE id = :id"), {"id": unit.id, "heir": heir.id})
+
+    answer = answer_after(elsewhere, lambda: act(clerks[0], "ledger/act", "add", [], **fields))
+
+    db.session.rollback()
+    assert answer.status_code == 422
+    assert db.session.scalar(select(func.count()).select_from(Instrument)) == 0

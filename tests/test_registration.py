@@ -338,6 +338,42 @@ def test_a_unit_that_is_turned_down_stays_out_and_says_why(send, rows, sign_in):
     assert entry.detail == {"reason": "单位名称与信用代码不符"}
 
 
+def test_the_true_owner_of_a_code_registers_after_somebody_else_was_turned_down(send, rows, sign_in):
+    boss = sign_in("CountyAdministrator", authority("330106"))
+    send(**{**UNIT, **PERSON, "unit_name": "冒名者公司"})
+    boss.act("organizations", "turn_down", [unit_of(rows).id], reason="单位名称与信用代码不符")
+
+    assert send(**UNIT, **PERSON).status_code == 201
+    unit = unit_of(rows)
+    assert (unit.name, unit.credit_code, unit.awaiting_since is not None) == (UNIT["unit_name"], CODE, True)
+    freed = rows.scalars(select(AuditEntry).where(AuditEntry.action == "edit")).one()
+    assert freed.detail == {"changed": ["credit_code"], "before": [CODE], "after": [""]}
+
+
+def test_the_code_of_a_merged_unit_leads_to_what_it_was_merged_into(send, rows):
+    gone, between, heir = using_unit(), using_unit(), using_unit(name="合并后的单位")
+    gone.credit_code = CODE
+    for one, into in ((gone, between), (between, heir)):
+        one.active, one.merged_into_id = False, into.id
+    rows.flush()
+
+    asked = send(**UNIT, **PERSON)
+    assert (asked.status_code, "该信用代码已登记为“合并后的单位”" in asked.text) == (422, True)
+    assert send(**UNIT, **PERSON, confirmed_id=str(heir.id)).status_code == 201
+    assert accounts(rows)[-1].organization_id == heir.id
+
+
+def test_nobody_joins_a_disabled_unit(send, rows):
+    unit = using_unit()
+    unit.credit_code, unit.active = CODE, False
+    rows.flush()
+
+    for confirmed in ("", str(unit.id)):
+        answer = send(**UNIT, **PERSON, confirmed_id=confirmed)
+        assert (answer.status_code, "单位已被停用" in answer.text) == (422, True)
+    assert accounts(rows) == []
+
+
 def test_a_unit_that_waits_is_not_enabled_by_the_way_and_no_neighbour_admits_it(send, rows, sign_in):
     boss = sign_in("CountyAdministrator", authority("330106"))
     neighbour = sign_in("CountyAdministrator", authority("330105"))

@@ -210,4 +210,4 @@ def test_a_sheet_costs_the_same_statements_for_one_and_for_many(verifier, lab, s
     with statements() as seen:
         assert send(verifier, book).status_code == 204
 
-    assert len(seen) == 26
+    assert len(seen) == 27

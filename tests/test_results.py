@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from app.domain import holidays, results
-from app.models import CatalogueItem, Result, StaffMember, db
+from app.models import CatalogueItem, Result, Role, StaffMember, db
 from app.states import CERTIFIED, TASK_STATES, TO_APPROVE, TO_CHECK, VERIFYING
 from tests.factories import (
     BLOOD_PRESSURE,
@@ -328,7 +328,7 @@ def test_nobody_checks_what_they_verified(desk, lab):
     written(mine, verifier.staff)
     written(theirs, checker.staff)
 
-    assert "本人检定" in problem(verifier.act("results", "check", [mine.id, theirs.id]))
+    assert "须为三个不同的人" in problem(verifier.act("results", "check", [mine.id, theirs.id]))
     assert states(mine, theirs) == [TO_CHECK, TO_CHECK]
     assert verifier.act("results", "check", [theirs.id]).status_code == 204
     assert states(mine, theirs) == [TO_CHECK, TO_APPROVE]
@@ -341,7 +341,7 @@ def test_a_namesake_of_the_verifier_does_not_check(desk, lab, sign_in):
     namesake = sign_in("InstitutionVerifier", lab)
     staff_member(lab, desk[0].staff.name, account_id=namesake.account.id)
 
-    assert "本人检定" in problem(namesake.act("results", "check", [one.id]))
+    assert "须为三个不同的人" in problem(namesake.act("results", "check", [one.id]))
 
 
 def test_an_account_that_is_nobody_of_the_staff_checks_nothing(desk, lab, sign_in):
@@ -389,6 +389,23 @@ def test_nobody_approves_what_they_checked(desk, lab):
     assert states(mine, others) == [TO_APPROVE, TO_APPROVE]
     assert approver.act("results", "approve", [others.id]).status_code == 204
     assert states(mine, others) == [TO_APPROVE, CERTIFIED]
+
+
+@pytest.mark.parametrize(("step", "state"), [("check", TO_CHECK), ("approve", TO_APPROVE)])
+def test_who_records_under_the_name_of_a_colleague_goes_no_further(desk, lab, sign_in, step, state):
+    _verifier, checker, approver = desk
+    one = task(VERIFYING, to=lab, applied_at=datetime.now(UTC) - timedelta(days=1))
+    colleague = staff_member(lab, "梁静")
+    if step == "approve":  # the same person is a verifier too
+        approver.account.roles.append(db.session.scalars(select(Role).where(Role.name == "InstitutionVerifier")).one())
+        db.session.flush()
+    recorder = approver if step == "approve" else checker
+    assert record(recorder, lab, [one], verifier=colleague).status_code == 204
+    if step == "approve":
+        assert checker.act("results", "check", [one.id]).status_code == 204
+
+    assert "须为三个不同的人" in problem(recorder.act("results", step, [one.id]))
+    assert states(one) == [state]
 
 
 @pytest.mark.parametrize("same", [("verifier_id", "approver_id"), ("checker_id", "approver_id")])
@@ -510,7 +527,7 @@ def test_recording_costs_the_same_statements_for_one_and_for_many(desk, lab, sta
     with statements() as seen:
         assert record(desk[0], lab, ones).status_code == 204
 
-    assert len(seen) == 18
+    assert len(seen) == 19
 
 
 @pytest.mark.parametrize("count", [1, 60])

@@ -7,10 +7,19 @@ from sqlalchemy import select, update
 from werkzeug.security import generate_password_hash
 
 from app import access
-from app.models import AccessKey, Account, AuditEntry, Notification, PendingDeed, RoleGrant
+from app.models import (
+    AccessKey,
+    Account,
+    AccountSession,
+    AuditEntry,
+    Notification,
+    Organization,
+    PendingDeed,
+    RoleGrant,
+)
 from tests.factories import account, authority
 
-WAITS = "该账号为审计员账号：须由另一名管理员在 24 小时内执行同一操作予以确认。"
+WAITS = "该操作涉及审计员：须由另一名管理员在 24 小时内执行同一操作予以确认。"
 
 
 @pytest.fixture
@@ -91,19 +100,88 @@ def test_no_other_way_leads_around_it(rows, auditors, admins, nation, way):
     assert (left.active, left.organization_id, [role.name for role in left.roles]) == (True, nation.id, ["Auditor"])
 
 
-def test_whom_one_has_just_appointed_cannot_confirm_for_him(rows, auditors, admins):
-    first, second = admins
-    given = {"by_id": first.account.id, "by_name": "甲", "by_organization": "总局"}
-    rows.add(RoleGrant(account_id=second.account.id, role="NationalAdministrator", **given))
-    rows.flush()
-    first.act("accounts", "deactivate", [auditors[0].id])
+@pytest.fixture
+def third(nation):
+    return account("NationalAdministrator", nation)
 
-    refused = second.act("accounts", "deactivate", [auditors[0].id])
-    assert (refused.status_code, is_active(rows, auditors[0])) == (422, True)
+
+@pytest.mark.parametrize("asks", [False, True], ids=["confirms", "asks"])
+@pytest.mark.parametrize("by", ["the other", "a third one"])
+def test_who_was_just_appointed_neither_asks_nor_confirms(rows, auditors, admins, third, by, asks):
+    """By nobody: the first could have appointed him through somebody else."""
+    old, new = admins
+    giver = old.account if by == "the other" else third
+    given = {"by_id": giver.id, "by_name": "甲", "by_organization": "总局"}
+    rows.add(RoleGrant(account_id=new.account.id, role="NationalAdministrator", **given))
+    rows.flush()
+    first, second = (new, old) if asks else (old, new)
+    answers = [person.act("accounts", "deactivate", [auditors[0].id]) for person in (first, second)]
+    assert [answer.status_code for answer in answers] == ([422, 204] if asks else [204, 422])
+    assert is_active(rows, auditors[0])
 
     rows.execute(update(RoleGrant).values(at=datetime.now(UTC) - timedelta(days=8)))
-    second.act("accounts", "deactivate", [auditors[0].id])
+    new.act("accounts", "deactivate", [auditors[0].id])
     assert not is_active(rows, auditors[0])
+
+
+def test_with_the_account_of_a_colleague_one_confirms_nothing(rows, auditors, admins):
+    """Whose password somebody has reset may be that somebody."""
+    first, second = admins
+    first.act("accounts", "deactivate", [auditors[0].id])
+    first.act("accounts", "reset_password", [second.account.id])
+    rows.execute(update(Account).where(Account.id == second.account.id).values(password_due=False))
+    rows.execute(update(AccountSession).values(ended_at=None, ended_by=None))
+
+    refused = second.act("accounts", "deactivate", [auditors[0].id])
+
+    assert (refused.status_code, is_active(rows, auditors[0])) == (422, True)
+    assert "密码、第二因素刚被重置" in refused.text
+
+
+@pytest.mark.parametrize("page", [True, False], ids=["page", "list"])
+def test_another_auditor_beside_one_needs_a_second_administrator(rows, auditors, admins, nation, page):
+    first, second = admins
+    puppet = account(None, nation)
+
+    def give(person):
+        if page:
+            return person.post(f"/accounts/{puppet.id}/roles", {"give": "Auditor"})
+        return person.act("accounts", "give_role", [puppet.id], role="Auditor")
+
+    give(first)
+    assert any(WAITS in message for message in first.messages())
+    rows.expire_all()
+    assert rows.get(Account, puppet.id).roles == []
+
+    give(second)
+    rows.expire_all()
+    assert [role.name for role in rows.get(Account, puppet.id).roles] == ["Auditor"]
+
+
+def test_the_first_auditor_of_an_office_needs_no_second_administrator(rows, admins):
+    new = account(None, authority("330106"))
+    admins[0].act("accounts", "give_role", [new.id], role="Auditor")
+    rows.expire_all()
+    assert [role.name for role in rows.get(Account, new.id).roles] == ["Auditor"]
+
+
+@pytest.mark.parametrize("deed", ["disable", "merge"])
+def test_an_office_does_not_end_with_its_auditor(rows, admins, deed):
+    city = authority("3301")
+    county = authority("330106", city)
+    one = account("Auditor", county)
+    fields = {"reason": "机构改革撤并本局", "into_id": str(city.id), "understood": "y"}
+
+    refused = admins[0].act("organizations", deed, [county.id], **fields)
+
+    assert (refused.status_code, "设有审计员" in refused.text) == (422, True)
+    rows.expire_all()
+    assert (rows.get(Account, one.id).organization_id, rows.get(Organization, county.id).active) == (county.id, True)
+
+
+def test_an_auditor_hears_that_somebody_asks_for_his_end(rows, auditors, admins):
+    admins[0].act("accounts", "deactivate", [auditors[0].id])
+    assert told(rows, auditors[0]) == ["second_asked"]
 
 
 def test_what_was_asked_for_is_forgotten_after_a_day(rows, auditors, admins):

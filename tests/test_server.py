@@ -291,6 +291,14 @@ def test_what_the_server_itself_refuses_carries_the_headers_of_every_answer(offi
     assert protection(office.config).items() <= headers.items()
 
 
+@pytest.mark.parametrize("path", ["/login/", "/register/", "/language", "/no-such-page"])
+@pytest.mark.parametrize("disposition", ["form-data; filename=x", "form-data", "attachment"])
+def test_a_part_without_a_name_is_a_bad_request_and_no_defect(stranger, path, disposition):
+    body = f"--a\r\nContent-Disposition: {disposition}\r\n\r\nx\r\n--a--"
+    answer = stranger.client.post(path, data=body, content_type="multipart/form-data; boundary=a")
+    assert 400 <= answer.status_code < 500
+
+
 def test_too_many_fields_are_refused_in_every_encoding(office, stranger):
     assert stranger.client.post("/login/", data=b"&" * 6000, content_type=FORM).status_code == 413
     assert stranger.client.post("/login/", data=b"a=1&" * 1000, content_type=FORM).status_code != 413

@@ -439,7 +439,7 @@ def test_reviewing_costs_the_same_statements(reviewer, lab, statements, count):
     with statements() as seen:
         reviewer.act("standard-reviews", "pass", [*new, *changes])
 
-    assert len(seen) == 11
+    assert len(seen) == 13
     states = db.session.scalars(select(MeasurementStandard.state).where(MeasurementStandard.id.in_([*new, *changes])))
     assert sorted(set(states)) == [APPROVED, SUPERSEDED]
 

@@ -151,7 +151,10 @@ def test_what_the_program_is_made_of_is_pinned_with_checksums():
         assert [each for each in packages if not re.match(r"[\w.\[\]-]+==\S+.*\\\n\s+--hash=sha256:", each)] == []
 
     vendor = ROOT / "app/static/vendor"
-    listed = dict(reversed(line.split("  ")) for line in (vendor / "CHECKSUMS").read_text().splitlines())
+    listed = {}
+    for line in (vendor / "CHECKSUMS").read_text(encoding="utf-8").splitlines():
+        checksum, name = line.split("  ")
+        listed[name] = checksum
     there = {f"./{path.relative_to(vendor)}" for path in vendor.rglob("*") if path.is_file()}
     assert there - set(listed) == {"./CHECKSUMS", "./refresh.sh"}
     assert [

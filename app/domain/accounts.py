@@ -9,7 +9,7 @@ import secrets
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, and_, delete, exists, false, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, false, func, literal, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert as upsert
 from sqlalchemy.orm import aliased
 
@@ -28,7 +28,7 @@ from app.domain import (
 from app.errors import RuleError, Stale
 from app.models import Account, Attempt, Organization, Role, RoleGrant, db, held_role
 from app.states import ACTIVE, DISABLED, LOCKED, REGISTERED
-from app.workflow import Chosen, Outcome, how_many, is_chosen
+from app.workflow import Chosen, Outcome, how_many, is_chosen, keep_organizations
 
 home = aliased(Organization, name="account_home")
 MOST_FOUND = 20
@@ -191,6 +191,7 @@ def unlock(chosen: Chosen, by: Principal) -> Outcome:
 def give_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     """分配: give the accounts a role, where it fits their organization and joins no duties that are kept apart."""
     _check_grantable(role, by)
+    keep_organizations(select(Account.organization_id).where(is_chosen(Account.id, chosen)))
     asked, ids = how_many(chosen), _locked(chosen, by)
     what = ROLES[role]
     fitting = (
@@ -204,6 +205,10 @@ def give_role(chosen: Chosen, role: str, by: Principal) -> Outcome:
     if apart:
         fitting = fitting.where(~holds(*apart))
     rows = db.session.execute(fitting.order_by(Account.id)).all()
+    if role == AUDITOR:
+        new = [row.id for row in rows]
+        allowed = second_persons.confirmed(new, "give_role", by, second_persons.beside_an_auditor(new))
+        rows = [row for row in rows if row.id in allowed]
     _give(rows, role, by)
     sessions.end([row.id for row in rows], "role")
     notifications.tell([row.id for row in rows], "role_given")
@@ -325,6 +330,7 @@ def attach(account_id: int, organization_id: int, by: Principal) -> bool:
 
     Returns False if a second administrator must confirm it first.
     """
+    keep_organizations(select(literal(organization_id)))
     account = _changeable(account_id, by)
     new = organizations.managed(organization_id, by)
     if new is None or not new.active:
@@ -360,6 +366,7 @@ def reset_password(account_id: int, by: Principal) -> str | None:
         return None
     password = _first_password()
     passwords.store(account, password, due=True)
+    account.reset_at = func.now()
     attempts.clear_accounts(account.username)
     sessions.end([account.id], "reset")
     access_keys.end(account)
@@ -385,6 +392,7 @@ def reset_second_factor(account_id: int, by: Principal) -> bool:
     if not second_persons.confirmed([account.id], "reset_second_factor", by):
         return False
     second_factor.switch_off(account)
+    account.reset_at = func.now()
     sessions.end([account.id], "reset")
     return True
 

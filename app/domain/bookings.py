@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, exists, func, insert, literal, select, upda
 
 from app import audit
 from app.access import Principal
-from app.domain import deadlines, holidays, matching, numbering
+from app.domain import deadlines, holidays, institutions, matching, numbering
 from app.domain.matching import Lot
 from app.errors import RuleError
 from app.models import Appointment, CatalogueItem, Instrument, Organization, Task, UsingUnit, db
@@ -146,13 +146,14 @@ def _draft(ids: list[int], region_code: str, order: Order, by: Principal) -> lis
 
 
 def _desk_of(region_code: str) -> int:
-    """The authority of the county; where there is none, that of the city, the province, the nation."""
+    """The authority of the county, kept active; where there is none, that of the city, the province, the nation."""
     prefixes = [region_code[:width] for width in (6, 4, 2, 0)]
     desk = (
         select(Organization.id)
         .where(Organization.kind == "authority", Organization.active, Organization.jurisdiction.in_(prefixes))
         .order_by(func.length(Organization.jurisdiction).desc())
         .limit(1)
+        .with_for_update(read=True)
     )
     found: int | None = db.session.scalar(desk)
     if found is None:
@@ -198,6 +199,8 @@ def _place(
         return Outcome(asked, 0)
     places = [(lot, _place_of(lot, choices)) for lot in matching.lots_of_tasks(chosen)]
     found = [(lot, institution_id) for lot, institution_id in places if institution_id is not None]
+    if not institutions.hold_in_service({institution_id for _lot, institution_id in found}):
+        raise _no_longer_able()
     offered = Outcome(0, 0)
     if found:
         proposal = matching.placed(chosen, found)
@@ -228,8 +231,12 @@ def _place_of(lot: Lot, choices: Mapping[str, int]) -> int | None:
     able = [option.institution_id for option in lot.options]
     wanted = choices.get(lot.key)
     if wanted is not None and wanted not in able:
-        raise RuleError(_("An institution you chose can no longer verify these instruments. Please choose again."))
+        raise _no_longer_able()
     return wanted or next(iter(able), None)
+
+
+def _no_longer_able() -> RuleError:
+    return RuleError(_("An institution you chose can no longer verify these instruments. Please choose again."))
 
 
 def withdraw(chosen: Chosen, by: Principal) -> Outcome:

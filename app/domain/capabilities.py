@@ -30,8 +30,19 @@ from app.models import (
     ServiceRegion,
     db,
 )
-from app.states import APPROVED, DECLARE, DRAFT, EFFECTIVE, EXPIRED, PASS_CAPABILITY, PENDING, RECALL, REJECT_CAPABILITY
-from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
+from app.states import (
+    APPROVED,
+    DECLARE,
+    DRAFT,
+    EFFECTIVE,
+    EXPIRED,
+    PASS_CAPABILITY,
+    PENDING,
+    RECALL,
+    REJECT_CAPABILITY,
+    Step,
+)
+from app.workflow import Chosen, Outcome, fire, how_many, is_chosen, keep_organizations
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500
 MOST_PLACES = 100
@@ -249,17 +260,7 @@ def _check_places(offer: Offer) -> None:
 
 def declare(chosen: Chosen, by: Principal) -> Outcome:
     """提交审核: hand drafts to the authority. If one rests on nothing valid, none is handed in."""
-    asked = how_many(chosen)
-    held = (
-        select(Capability.id)
-        .where(is_chosen(Capability.id, chosen), Capability.state.in_(sorted(DECLARE.sources)))
-        .where(Capability.institution_id == by.organization_id)
-    )
-    ids = list(db.session.scalars(held.order_by(Capability.id).with_for_update()))
-    if not ids:
-        return Outcome(asked, 0)
-    _refuse_unfounded(Capability.id.in_(ids))
-    return Outcome(asked, fire(DECLARE, ids, by).done)
+    return _founded(DECLARE, chosen, by, Capability.institution_id == by.organization_id)
 
 
 def recall(chosen: Chosen, by: Principal) -> Outcome:
@@ -278,9 +279,28 @@ def among(ids: Collection[int], institution_id: int) -> list[int]:
 
 def pass_(chosen: Chosen, by: Principal) -> Outcome:
     """审核通过: institutions in one's jurisdiction may verify what they declared, as long as what it rests on holds."""
-    own = _of_own_jurisdiction(by)
-    _refuse_unfounded(is_chosen(Capability.id, chosen), Capability.state == PENDING, own)
-    return fire(PASS_CAPABILITY, chosen, by, only=own)
+    return _founded(PASS_CAPABILITY, chosen, by, _of_own_jurisdiction(by))
+
+
+def _founded(step: Step, chosen: Chosen, by: Principal, own: ColumnElement[bool]) -> Outcome:
+    """Take the step with capabilities that rest on what is valid; if one does not, with none.
+
+    What they rest on is locked before them, in the order in which sealing a standard up locks it.
+    """
+    asked = how_many(chosen)
+    keep_organizations(select(Capability.institution_id).where(is_chosen(Capability.id, chosen)))
+    which = (is_chosen(Capability.id, chosen), Capability.state.in_(sorted(step.sources)), own)
+    for grounds, foreign in (
+        (MeasurementStandard.id, Capability.standard_id),
+        (Institution.organization_id, Capability.institution_id),
+    ):
+        under = select(grounds).where(grounds.in_(select(foreign).where(*which))).order_by(grounds)
+        db.session.execute(under.with_for_update(read=True))
+    ids = list(db.session.scalars(select(Capability.id).where(*which).order_by(Capability.id).with_for_update()))
+    if not ids:
+        return Outcome(asked, 0)
+    _refuse_unfounded(Capability.id.in_(ids))
+    return Outcome(asked, fire(step, ids, by).done)
 
 
 def reject(chosen: Chosen, reason: str, by: Principal) -> Outcome:

@@ -244,12 +244,16 @@ def withdraw_announced(chosen: Chosen, by: Principal) -> Outcome:
 
 def publish(chosen: Chosen, by: Principal) -> Outcome:
     """发布: show items in force and confirmed to everybody, kinds with their category."""
-    family = select(CatalogueItem.id).where(
-        or_(is_chosen(CatalogueItem.id, chosen), CatalogueItem.id.in_(_parents(chosen)))
-    )
+    family = _locked(or_(is_chosen(CatalogueItem.id, chosen), CatalogueItem.id.in_(_parents(chosen))))
     item = CatalogueItem.__table__.c
     sound = item.confirmed_at.is_not(None) & item.valid_until.is_(None)
     return fire(PUBLISH_ITEM, family, by, only=sound, published_at=func.now())
+
+
+def _locked(family: ColumnElement[bool]) -> list[int]:
+    """Lock kinds and their category, whatever their state: no kind is published while its category is taken back."""
+    rows = select(CatalogueItem.id).where(family).order_by(CatalogueItem.id).with_for_update()
+    return list(db.session.scalars(rows))
 
 
 def _parents(chosen: Chosen) -> Any:
@@ -260,7 +264,5 @@ def _parents(chosen: Chosen) -> Any:
 def revoke(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     """撤销发布: show items to nobody any more; with a category go its kinds."""
     text = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
-    family = select(CatalogueItem.id).where(
-        or_(is_chosen(CatalogueItem.id, chosen), is_chosen(CatalogueItem.parent_id, chosen))
-    )
+    family = _locked(or_(is_chosen(CatalogueItem.id, chosen), is_chosen(CatalogueItem.parent_id, chosen)))
     return fire(REVOKE_ITEM, family, by, reason=text, published_at=None)

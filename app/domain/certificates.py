@@ -39,6 +39,7 @@ from app.states import (
     EFFECTIVE,
     FAIL,
     FALL_DUE,
+    IN_USE,
     OPEN,
     REPLACE,
     REVOKE_CERTIFICATE,
@@ -73,7 +74,7 @@ def approve(chosen: Chosen, by: Principal) -> Outcome:
     ids = held(chosen, TO_APPROVE)
     if not ids:
         return Outcome(asked, 0)
-    refuse_own(ids, me)
+    refuse_own(ids, me, by)
     issued = _issue(ids, me, by)
     count("certificate", issued)
     done = fire(APPROVE, ids, by, told=_how_issued, finished_at=func.now()).done
@@ -205,6 +206,7 @@ def correct(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     ).all()
     if not rows:
         return Outcome(asked, 0)
+    _refuse_out_of_use([row.instrument_id for row in rows])
     _refuse_booked([row.instrument_id for row in rows])
     ids = [row.id for row in rows]
     fire(REVOKE_CERTIFICATE, ids, by, reason=text, published_at=None)
@@ -213,6 +215,16 @@ def correct(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     fire(CORRECT, [row.task_id for row in rows], by, reason=text, finished_at=None, due_on=anew)
     settle([row.instrument_id for row in rows], by)
     return Outcome(asked, done)
+
+
+def _refuse_out_of_use(instrument_ids: Sequence[int]) -> None:
+    out_of_use = (Instrument.id.in_(instrument_ids), Instrument.use_state != IN_USE)
+    number = db.session.scalar(select(func.count()).where(*out_of_use))
+    if number:
+        text = _(
+            "%(number)s of these instruments are stopped or scrapped: nothing can be verified anew.", number=number
+        )
+        raise RuleError(text)
 
 
 def _refuse_booked(instrument_ids: Sequence[int]) -> None:

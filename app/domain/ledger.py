@@ -375,7 +375,7 @@ def edit(instrument_id: int, entry: Entry, serial_no: str, revision: str, by: Pr
     count("instrument", [found.id])
     audit.record("edit", "instrument", found.id, str(found), by=by, changed=changed)
     if found.filing_state == FILED and changed:
-        fire(FILE_FOR_REVIEW, [found.id], by, only=_reviewed())
+        fire(FILE_FOR_REVIEW, [found.id], by, only=_is_reviewed())
     return found
 
 
@@ -410,18 +410,24 @@ def _has(found: Instrument, what: Any) -> bool:
 
 def file(chosen: Chosen, by: Principal) -> Outcome:
     """备案: file the instruments with the county authority, which reviews them first where its province says so."""
-    not_filed = Instrument.__table__.c.filing_state != FILED
-    reviewed = fire(FILE_FOR_REVIEW, chosen, by, only=and_(_reviewed(), not_filed), filing_reason=None)
-    filed = fire(FILE, chosen, by, only=~_reviewed(), filing_reason=None)
+    not_filed, is_reviewed = Instrument.__table__.c.filing_state != FILED, _is_reviewed()
+    reviewed = fire(FILE_FOR_REVIEW, chosen, by, only=and_(is_reviewed, not_filed), filing_reason=None)
+    filed = fire(FILE, chosen, by, only=~is_reviewed, filing_reason=None)
     return Outcome(filed.asked, reviewed.done + filed.done)
 
 
-def _reviewed() -> ColumnElement[bool]:
-    """Whether the province of an instrument has its filings reviewed."""
-    rule, instrument = ProvinceRule.__table__.c, Instrument.__table__
-    province = func.left(instrument.c.city_code, 2).concat("0000")
-    settled = select(rule.filing_reviewed).where(rule.province_code.in_([province, NATION]))
-    return settled.order_by(rule.province_code.desc()).limit(1).correlate(instrument).scalar_subquery()
+def _is_reviewed() -> ColumnElement[bool]:
+    """The condition that the province of an instrument has its filings reviewed, by the rules as they are now.
+
+    Read once, so that a rule that changes meanwhile does not let an instrument fall between two steps.
+    """
+    rules = select(ProvinceRule.province_code, ProvinceRule.filing_reviewed)
+    reviewed = {code[:2]: is_reviewed for code, is_reviewed in db.session.execute(rules)}
+    elsewhere = reviewed.pop(NATION[:2], False)
+    exceptions = [code for code, is_reviewed in sorted(reviewed.items()) if is_reviewed != elsewhere]
+    is_exception = func.left(Instrument.__table__.c.city_code, 2).in_(exceptions)
+    condition: ColumnElement[bool] = ~is_exception if elsewhere else is_exception
+    return condition
 
 
 def stop(chosen: Chosen, by: Principal) -> Outcome:

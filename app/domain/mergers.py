@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 
 from app import access, audit
 from app.access import EVERYTHING, ROLES, Principal, covers, seeing
-from app.domain import accounts, organizations, reasons, sessions, workloads
+from app.domain import accounts, organizations, reasons, second_persons, sessions, workloads
 from app.domain.organizations import LONGEST_REASON, SHORTEST_REASON
 from app.errors import RuleError
 from app.models import (
@@ -95,6 +95,7 @@ def merge(organization_id: int, into_id: int, reason: str, by: Principal) -> dic
         if rows != following(gone):
             text = _("Rows of it lie outside your jurisdiction. The authority above you can merge it.")
             raise RuleError(text)
+        second_persons.refuse_auditors_of([gone.id])
         _refuse_same_certificates(gone, heir)
     _hand_over(gone, heir)
     count("organization", [gone.id], -1)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 
 from app import access, audit
 from app.access import EVERYTHING, Principal, covers, seeing
-from app.domain import credit_codes, institution_versions, notifications, reasons, regions, sessions
+from app.domain import credit_codes, institution_versions, notifications, reasons, regions, second_persons, sessions
 from app.errors import RuleError, Stale
 from app.models import Account, Institution, Organization, Region, Task, UsingUnit, db
 from app.states import AT_INSTITUTION, AWAITING_AUTHORITY, CLOSED
@@ -384,6 +384,7 @@ def disable(chosen: Chosen, reason: str, by: Principal) -> Outcome:
     ids = _held(chosen, by, active=True)
     _refuse_own(ids, by)
     with seeing(EVERYTHING):  # work that the person does not see would be left without an owner all the same
+        second_persons.refuse_auditors_of(ids)
         _refuse_superiors(ids)
         _refuse_busy(ids)
     outcome = _switched(chosen, ids, "disable", by, active=False, reason=reason)
@@ -412,13 +413,24 @@ def admit(chosen: Chosen, by: Principal) -> Outcome:
 
 
 def turn_down(chosen: Chosen, reason: str, by: Principal) -> Outcome:
-    """不予核准: leave units that registered by themselves out, with a reason; they stay disabled."""
+    """不予核准: leave units that registered by themselves out, with a reason.
+
+    They stay disabled and lose their credit code, with which its true owner may register.
+    """
     reason = reasons.checked(reason, shortest=SHORTEST_REASON, longest=LONGEST_REASON)
     hold_tree()
     ids = _held(chosen, by, active=False, awaiting=True)
     outcome = _switched(chosen, ids, "turn_down", by, active=False, reason=reason)
+    _free_codes(ids, by)
     notifications.tell(_accounts_of(ids), "turned_down")
     return outcome
+
+
+def _free_codes(ids: list[int], by: Principal) -> None:
+    with_code = select(Organization).where(Organization.id.in_(ids), Organization.credit_code.is_not(None))
+    for each in db.session.scalars(with_code.order_by(Organization.id)):
+        _told("edit", each, by, _changed(each, {"credit_code": None}))
+    db.session.flush()
 
 
 def _accounts_of(ids: list[int]) -> list[int]:

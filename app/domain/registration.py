@@ -112,11 +112,23 @@ def install_administrator(username: str, person: Person, password: str) -> Accou
 
 
 def _known(unit: Unit) -> Organization | None:
+    """The using unit that is registered with the credit code, or what it was merged into.
+
+    Of two who register the same code at once the second waits here and finds what the first has founded. Raises
+    RuleError if the unit has been disabled.
+    """
     if not unit.credit_code:
         return None
+    same_code = func.hashtextextended(f"organization {unit.credit_code}", 0)
+    db.session.execute(select(func.pg_advisory_xact_lock(same_code)))
     known: Organization | None = db.session.scalar(
         select(Organization).where(Organization.credit_code == unit.credit_code, Organization.kind == "using_unit")
     )
+    while known is not None and known.merged_into_id is not None:
+        known = db.session.get(Organization, known.merged_into_id)
+    if known is not None and not known.active and known.awaiting_since is None:
+        text = _("The unit with this credit code has been disabled. Please ask the authority of its place.")
+        raise RuleError(text, field="credit_code")
     return known
 
 

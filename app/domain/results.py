@@ -231,7 +231,9 @@ def _check_standards(findings: Findings, by: Principal) -> list[MeasurementStand
         MeasurementStandard.institution_id == by.organization_id,
         MeasurementStandard.state.in_((APPROVED, EXPIRED)),  # the day of the verification decides
     )
-    found = list(db.session.scalars(own.order_by(MeasurementStandard.id)))
+    # Locked: nobody seals one up or changes it before the results stand.
+    locked = own.order_by(MeasurementStandard.id).with_for_update(read=True)
+    found = list(db.session.scalars(locked.execution_options(populate_existing=True)))
     if not found or len(found) < len(set(findings.standard_ids)):
         raise RuleError(_("Please choose the measurement standards that were used."), field="standard_ids")
     for each in found:
@@ -243,7 +245,8 @@ def _check_standards(findings: Findings, by: Principal) -> list[MeasurementStand
 
 
 def _check_authorization(findings: Findings, by: Principal) -> None:
-    house: Institution | None = db.session.get(Institution, by.organization_id)
+    locked = select(Institution).where(Institution.organization_id == by.organization_id).with_for_update(read=True)
+    house: Institution | None = db.session.scalar(locked.execution_options(populate_existing=True))
     if house is None or house.authorized_until < findings.verified_on:
         raise RuleError(_("The authorization of the institution has expired; it may not verify."))
 
@@ -300,6 +303,7 @@ def _write(ids: Sequence[int], findings: Findings, basis: Basis, failed: Mapping
         "indications": [list(row) for row in findings.indications],
         "verifier_id": basis.verifier.id,
         "verifier": basis.verifier.name,
+        "recorder_id": by.account_id,
         "checker_id": None,
         "checker": None,
     }
@@ -387,24 +391,27 @@ def check(chosen: Chosen, by: Principal) -> Outcome:
     """核验: a second person looks over the results; nobody checks what they verified themselves."""
     me, asked = _as_staff(by), how_many(chosen)
     ids = held(chosen, TO_CHECK)
-    refuse_own(ids, me)
+    refuse_own(ids, me, by)
     db.session.execute(_results_of(ids).values(checker_id=me.id, checker=me.name))
     return Outcome(asked, fire(CHECK, ids, by).done if ids else 0)
 
 
-def refuse_own(ids: Sequence[int], me: StaffMember) -> None:
-    """Refuse to go on with results that this member of the staff has verified or checked.
+def refuse_own(ids: Sequence[int], me: StaffMember, by: Principal) -> None:
+    """Refuse to go on with results that this member of the staff has recorded, verified or checked.
 
     Verifier, checker and approver are three different people: by id, since a name can be changed meanwhile. The names
-    that are printed must be three as well, so namesakes count as one.
+    that are printed must be three as well, so namesakes count as one. Whoever records a result under the name of
+    another verifier counts as one who verified it.
     """
     same_person = or_(Result.verifier_id == me.id, Result.checker_id == me.id)
     same_name = or_(Result.verifier == me.name, Result.checker == me.name)
-    own = select(func.count()).where(Result.task_id.in_(ids), or_(same_person, same_name))
+    same_account = Result.recorder_id == by.account_id
+    own = select(func.count()).where(Result.task_id.in_(ids), or_(same_person, same_name, same_account))
     number = db.session.scalar(own) or 0
     if number:
         text = _(
-            "You verified or checked %(number)s of these yourself: verifier, checker and approver are three people.",
+            "You recorded, verified or checked %(number)s of these yourself: verifier, checker and approver are three "
+            "people.",
             number=number,
         )
         raise RuleError(text)

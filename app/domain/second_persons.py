@@ -1,21 +1,23 @@
-"""What one administrator may not do alone: to silence or to replace an auditor needs a second one (三员分立).
+"""What one administrator may not do alone: to silence, to replace or to add an auditor needs a second one (三员分立).
 
-The first asks; whoever does the same within a day confirms it. Whom the first has appointed in the last days cannot
-confirm for him, for that might be himself under another name.
+The first asks; whoever does the same within a day confirms it. Neither may have been given a role, or had the password
+or the second factor reset, in the last days: that might be the other one under another name.
 """
 
 from datetime import UTC, datetime, timedelta
 
 from flask_babel import gettext as _
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, func, or_, select
+from sqlalchemy.orm import aliased
 
 from app import audit
 from app.access import AUDITOR, Principal
+from app.domain import notifications
 from app.errors import RuleError
-from app.models import Account, PendingDeed, Role, RoleGrant, db, held_role
+from app.models import Account, Organization, PendingDeed, Role, RoleGrant, db, held_role
 
 LIFE = timedelta(days=1)
-APPOINTED_LONG_AGO = timedelta(days=7)
+ESTABLISHED_AFTER = timedelta(days=7)
 
 
 def auditors(ids: list[int]) -> set[int]:
@@ -24,17 +26,32 @@ def auditors(ids: list[int]) -> set[int]:
     return set(db.session.scalars(held.where(Role.name == AUDITOR, held_role.c.user_id.in_(ids))))
 
 
-def confirmed(ids: list[int], action: str, by: Principal) -> list[int]:
+def beside_an_auditor(ids: list[int]) -> set[int]:
+    """Which of these accounts are at an office that has an active auditor."""
+    holder = aliased(Account)
+    held = select(holder.organization_id).join(held_role, held_role.c.user_id == holder.id)
+    audited = held.join(Role, Role.id == held_role.c.role_id).where(Role.name == AUDITOR, holder.active.is_(True))
+    there = select(Account.id).where(Account.id.in_(ids), Account.organization_id.in_(audited))
+    return set(db.session.scalars(there))
+
+
+def confirmed(ids: list[int], action: str, by: Principal, careful: set[int] | None = None) -> list[int]:
     """Return those of the locked accounts to which an action may be done now.
 
-    An auditor's is among them if another administrator asked for the same within a day; else it is asked for now.
+    One of `careful`, by default the auditors, is among them if another administrator asked for the same within a day;
+    else it is asked for now.
     """
-    careful = auditors(ids)
+    careful = auditors(ids) if careful is None else careful
     return [id for id in ids if id not in careful or _is_second(id, action, by)]
 
 
 def _is_second(account_id: int, action: str, by: Principal) -> bool:
     db.session.execute(delete(PendingDeed).where(PendingDeed.asked_at < datetime.now(UTC) - LIFE))
+    if _is_new(by):
+        raise RuleError(
+            _("You were given a role, or your password or second factor was reset, less than %(days)s days ago: until "
+              "then others must ask for this and confirm it.", days=ESTABLISHED_AFTER.days)
+        )  # fmt: skip
     pending = db.session.scalar(
         select(PendingDeed).where(PendingDeed.subject_id == account_id, PendingDeed.action == action).with_for_update()
     )
@@ -43,11 +60,6 @@ def _is_second(account_id: int, action: str, by: Principal) -> bool:
         return False
     if pending.by_id == by.account_id:
         raise RuleError(_("You have asked for this already; another administrator must do the same to confirm it."))
-    if _was_appointed_by(by, pending.by_id):
-        raise RuleError(
-            _("Whoever asked for this appointed you less than %(days)s days ago: somebody else must confirm it.",
-              days=APPOINTED_LONG_AGO.days)
-        )  # fmt: skip
     db.session.delete(pending)
     return True
 
@@ -56,15 +68,18 @@ def _ask(account_id: int, action: str, by: Principal) -> None:
     db.session.add(PendingDeed(subject_id=account_id, action=action, by_id=by.account_id or 0, by_name=by.name))
     db.session.flush()
     name = db.session.get_one(Account, account_id).username
+    notifications.tell([account_id], "second_asked")
     audit.record("ask_for_second", "account", account_id, name, by=by, what=action)
 
 
-def _was_appointed_by(person: Principal, other_id: int) -> bool:
-    lately = datetime.now(UTC) - APPOINTED_LONG_AGO
+def _is_new(person: Principal) -> bool:
+    """Whether somebody gave a person a role, or reset the password or second factor, in the last days."""
+    lately = datetime.now(UTC) - ESTABLISHED_AFTER
     given = exists().where(
-        RoleGrant.account_id == person.account_id, RoleGrant.by_id == other_id, RoleGrant.at > lately
+        RoleGrant.account_id == person.account_id, RoleGrant.by_id.is_not(None), RoleGrant.at > lately
     )
-    return bool(db.session.scalar(select(given)))
+    reset = exists().where(Account.id == person.account_id, Account.reset_at > lately)
+    return bool(db.session.scalar(select(or_(given, reset))))
 
 
 def waits(action: str, by: Principal, account_id: int | None = None) -> bool:
@@ -73,6 +88,22 @@ def waits(action: str, by: Principal, account_id: int | None = None) -> bool:
     if account_id is not None:
         asked = asked.where(PendingDeed.subject_id == account_id)
     return db.session.scalar(asked.limit(1)) is not None
+
+
+def refuse_auditors_of(organization_ids: list[int]) -> None:
+    """Refuse to end organizations that have an active auditor: that would silence him without a second person."""
+    audited = (
+        select(Organization.name)
+        .join(Account, Account.organization_id == Organization.id)
+        .join(held_role, held_role.c.user_id == Account.id)
+        .join(Role, Role.id == held_role.c.role_id)
+        .where(Organization.id.in_(organization_ids), Role.name == AUDITOR, Account.active.is_(True))
+    )
+    for name in db.session.scalars(audited.order_by(Organization.id).limit(1)):
+        raise RuleError(
+            _("%(name)s has an auditor. Move that account to another organization first; a second administrator must "
+              "confirm it.", name=name)
+        )  # fmt: skip
 
 
 def keep_one_auditor(before: set[int]) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, union, update
 from sqlalchemy.orm import aliased
 
 from app import audit
@@ -32,7 +32,7 @@ from app.states import (
     UNFINISHED,
     Step,
 )
-from app.workflow import Chosen, Outcome, fire, how_many, is_chosen
+from app.workflow import Chosen, Outcome, fire, how_many, is_chosen, keep_organizations
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500
 MOST_FOUND = 20
@@ -402,6 +402,9 @@ def reviewed_by(by: Principal) -> ColumnElement[bool]:
 
 def _to_review(chosen: Chosen, by: Principal) -> list[Any]:
     """(id, replaces_id) of what a person may decide on: nobody reviews what he wrote or submitted."""
+    held_by = select(MeasurementStandard.institution_id).where(is_chosen(MeasurementStandard.id, chosen))
+    above = select(_house.parent_id).where(_house.id.in_(held_by))
+    keep_organizations(union(held_by, above))
     asked = select(MeasurementStandard.id, MeasurementStandard.replaces_id).where(
         is_chosen(MeasurementStandard.id, chosen),
         MeasurementStandard.state == SUBMITTED,

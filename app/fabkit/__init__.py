@@ -19,6 +19,7 @@ from .security import (
     guard_routes,
     hold_gate,
     identify,
+    keep_own_organization,
     note_use,
     refuse_other_account,
 )
@@ -47,6 +48,7 @@ def install(app: Flask, session: Any) -> None:
     app.before_request(limit_body)
     app.before_request(refuse_other_account)
     app.before_request(hold_gate)
+    app.before_request(keep_own_organization)
     app.before_request(_refuse_nul)
     app.after_request(note_use)
     _name_static_files(app)

@@ -4,7 +4,7 @@ from io import BytesIO
 from typing import Any
 
 from flask import Flask, Request, current_app, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from .pages import ModelPage
@@ -41,13 +41,23 @@ def _upload_size() -> int | None:
 
 
 class FormParser(FormDataParser):
-    """Refuses too many fields in every encoding; werkzeug counts those of multipart forms alone."""
+    """Refuses too many fields in every encoding, of which werkzeug counts those of multipart forms alone, and parts
+    without a name, which are no fields.
+    """
 
     def _parse_urlencoded(self, stream: Any, *args: Any, **kwargs: Any) -> Any:
         body = stream.read()
         if self.max_form_parts is not None and body.count(b"&") >= self.max_form_parts:
             raise RequestEntityTooLarge
         return super()._parse_urlencoded(BytesIO(body), *args, **kwargs)
+
+    def _parse_multipart(self, *args: Any, **kwargs: Any) -> Any:
+        stream, form, files = super()._parse_multipart(*args, **kwargs)
+        if None in form or None in files:
+            for _name, file in files.items(multi=True):
+                file.close()
+            raise BadRequest("A part of the form has no name.")
+        return stream, form, files
 
 
 class FormRequest(Request):

@@ -19,6 +19,7 @@ from flask_appbuilder.security.sqla.models import (
     assoc_permissionview_role,
     assoc_user_role,
 )
+from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf import CSRFProtect
 from itsdangerous import Signer
@@ -29,7 +30,7 @@ from sqlalchemy.orm import joinedload
 from app import access
 from app.access import EVERYTHING, NOBODY, Principal
 from app.ciphers import hashed_token
-from app.errors import OtherAccount, wants_fragment
+from app.errors import OtherAccount, RuleError, wants_fragment
 from app.models import AccessKey, Account, AccountSession, Organization, db
 from app.outages import outage_of
 
@@ -147,6 +148,22 @@ def identify() -> None:
         return
     if request.endpoint not in (None, "static") and current_user.is_authenticated:
         g.principal = principal_of(cast(Account, current_user), g.roles)
+
+
+def keep_own_organization() -> None:
+    """Before each request that may write: the person's organization stays as it is until the request is done.
+
+    Raises RuleError if somebody has disabled, moved or merged it since it was read.
+    """
+    who = g.principal
+    if request.method in {"GET", "HEAD", "OPTIONS"} or who.organization_id is None:
+        return
+    rows = select(Organization.active, Organization.path, Organization.region_code)
+    own = rows.where(Organization.id == who.organization_id).with_for_update(read=True, key_share=True)
+    with access.seeing(EVERYTHING):
+        is_as_read = db.session.execute(own).one() == (True, who.path, who.region_code)
+    if not is_as_read:
+        raise RuleError(_("Your organization has been changed at this very moment. Please try again."))
 
 
 def principal_of(account: Account, roles: frozenset[str]) -> Principal:

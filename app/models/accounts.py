@@ -55,7 +55,8 @@ class Account(User):
     """An account: Flask-AppBuilder's, with the organization it belongs to. `first_name` holds the whole name.
 
     `has_role` repeats what its roles say, for finding the few that wait for one. `password_due` means that the
-    password is somebody else's choice and must be changed; `totp_secret` is encrypted, `totp_step` the last half
+    password is somebody else's choice and must be changed; `reset_at` is when an administrator last reset the password
+    or the second factor; `totp_secret` is encrypted, `totp_step` the last half
     minute whose code was used.
     """
 
@@ -66,6 +67,7 @@ class Account(User):
     last_login_at: Mapped[datetime | None] = mapped_column(Moment)
     password_changed_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     password_due: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    reset_at: Mapped[datetime | None] = mapped_column(Moment)
     totp_secret: Mapped[str | None] = mapped_column(String(200))
     totp_since: Mapped[datetime | None] = mapped_column(Moment)
     totp_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))

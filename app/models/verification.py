@@ -302,7 +302,8 @@ _FINDINGS = (
 class Result(OwnedByInstitution, WithinRegion, Findings, Big, Model):
     """The result of a task while it is worked on; issued, it becomes a certificate.
 
-    `standards` are the measurement standards used, as they were on that day.
+    `standards` are the measurement standards used, as they were on that day. `recorder_id` is the account that wrote
+    it down, perhaps under the name of another verifier; None before that was kept.
     """
 
     __tablename__ = "result"
@@ -320,6 +321,7 @@ class Result(OwnedByInstitution, WithinRegion, Findings, Big, Model):
     verifier_id: Mapped[int] = mapped_column(ForeignKey("staff_member.id"))
     checker_id: Mapped[int | None] = mapped_column(ForeignKey("staff_member.id"))
     checker: Mapped[str | None] = mapped_column(PersonName(60))
+    recorder_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
     recorded_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
 
 

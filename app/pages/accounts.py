@@ -38,7 +38,7 @@ def _grantable_choices() -> list[SelectChoice]:
 
 
 # What is told of a deed to an auditor's account that one administrator may not do alone.
-WAITS = _l("This is an auditor's account: another administrator must do the same within a day to confirm it.")
+WAITS = _l("This concerns an auditor: another administrator must do the same within a day to confirm it.")
 
 
 class RoleForm(FlaskForm):
@@ -157,6 +157,8 @@ class Accounts(ModelPage):
     def give_role(self, selection: Selection, form: RoleForm) -> str:
         outcome = accounts.give_role(selection.ids, form.role.data, g.principal)
         done = _("Gave the role to %(done)s accounts.", done=outcome.done)
+        if second_persons.waits("give_role", g.principal):
+            return f"{done} {WAITS}"
         if not outcome.skipped:
             return done
         hint = _(
@@ -258,7 +260,8 @@ class Accounts(ModelPage):
         else:
             self._require("give_role")
             outcome = accounts.give_role([account.id], request.form.get("give", ""), g.principal)
-        if not outcome.done and second_persons.waits("take_role", g.principal, account.id):
+        deed = "take_role" if "take" in request.form else "give_role"
+        if not outcome.done and second_persons.waits(deed, g.principal, account.id):
             return False
         if not outcome.done:
             raise RuleError(

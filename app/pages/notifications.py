@@ -75,6 +75,7 @@ TEXTS: dict[tuple[str, ...], Any] = {
     ("admitted", "account"): _l("Your unit was admitted"),
     ("turned_down", "account"): _l("Your unit was not admitted; please ask the authority of its place"),
     ("role_taken", "account"): _l("A role was taken from you"),
+    ("second_asked", "account"): _l("An administrator asks to change your account; a second one must confirm it"),
     ("password_reset", "account"): _l("An administrator has given you a new password"),
     ("password_changed", "account"): _l("Your password was changed; access keys made before are no longer valid"),
     ("second_factor_set", "account"): _l("A second factor was set up for your account"),
