@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import time
+from datetime import datetime
 from typing import Any
 
 from flask import Flask, Response, current_app, g, has_app_context, request
@@ -14,17 +15,26 @@ FORM = "%(asctime)s %(levelname)s %(name)s %(message)s"
 # What is asked every few seconds by machines, and what is no request to the application.
 QUIET = frozenset({"Health.health", "static"})
 _GIVEN = re.compile(r"[A-Za-z0-9-]{8,64}")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 
 
 class Formatter(logging.Formatter):
-    """Leaves out what the database tells of the rows of a failed statement: names, numbers, whole rows."""
+    """Leaves out what the database tells of the rows of a failed statement: names, numbers, whole rows.
+
+    Times carry their offset from UTC. Only an entry of the log begins a line at its left edge, whatever text stands in
+    it, and control characters are not written.
+    """
 
     def __init__(self) -> None:
         super().__init__(FORM)
 
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+
     def format(self, record: logging.LogRecord) -> str:
         lines = super().format(record).splitlines()
-        return "\n".join(line for line in lines if not line.startswith("DETAIL:"))
+        kept = [_CONTROL.sub("\N{REPLACEMENT CHARACTER}", line) for line in lines if not line.startswith("DETAIL:")]
+        return "\n\t".join(kept)
 
 
 def install(app: Flask) -> None:

@@ -24,12 +24,12 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
 
 from app import request_log, supervision
 from app.domain.attempts import of_network
-from app.fabkit import admission
+from app.fabkit import admission, protection
 
 if sys.platform != "win32":
     import resource
@@ -77,6 +77,14 @@ class Request(HTTPRequestParser):
         return self.headers_finished and not self.completed and self.content_length > self.admitted
 
 
+class Refusal(ErrorTask):
+    """An answer of the server itself, to a request that reaches no page."""
+
+    def execute(self) -> None:
+        self.response_headers.extend(protection(self.channel.server.application.config).items())
+        super().execute()
+
+
 @dataclass
 class Window:
     """Since when a connection has had bytes to move, and how many it had moved by then."""
@@ -89,6 +97,7 @@ class Channel(HTTPChannel):
     """A connection that counts for its address, and whose speed is watched."""
 
     parser_class = Request
+    error_task_class = Refusal
 
     def __init__(self, server: "Server", sock: socket.socket, addr: Any, adj: Adjustments, map: Any = None) -> None:
         self.moved = 0

@@ -57,7 +57,8 @@ class Keyring:
         path = self._path(str(organization_id))
         if not path.exists():
             self._issue(organization_id, name)
-        loaded = SimpleSigner.load_pkcs12(str(path), passphrase=self._passphrase)
+        # Of an authority that issues RSA keys: PSS, since the padding of PKCS #1 v1.5 is too weak for new signatures.
+        loaded = SimpleSigner.load_pkcs12(str(path), passphrase=self._passphrase, prefer_pss=True)
         if loaded is None:
             raise NoKey(f"the key of institution {organization_id} cannot be read")
         return loaded

@@ -11,7 +11,7 @@ from app.models import Captcha
 from tests.conftest import from_outside
 from tests.factories import account, authority
 
-PASSWORD = "Jianding#2026"
+PASSWORD = "Harbour-Lamp#26"
 WRONG = "账号、密码或验证码有误。"
 
 

@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import insert
@@ -70,20 +71,56 @@ def test_a_proxy_gives_the_number_and_nobody_else(app, log, stranger, monkeypatc
     assert re.fullmatch(r"\w{12}", stranger.get("/login/", headers=forged).headers["X-Request-Id"])
 
 
-def test_a_failed_statement_is_logged_without_what_was_in_it(rows):
-    secret = {"first_name": "方晓敏", "last_name": "", "username": "geheim", "email": "fang@example.cn", "active": True}
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(request_log.Formatter())
-    log = logging.Logger("test")
-    log.addHandler(handler)
-    try:
-        for _ in range(2):
-            db.session.execute(insert(Account.__table__), secret)
-    except IntegrityError:
-        log.exception("a defect")
+@pytest.fixture
+def written():
+    """written(write) -> what the server's log holds after write(log)."""
 
-    written = stream.getvalue()
-    assert "IntegrityError" in written
-    assert "duplicate key value violates unique constraint" in written
-    assert [word for word in ("方晓敏", "geheim", "fang@example.cn") if word in written] == []
+    def read(write):
+        stream = io.StringIO()
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(request_log.Formatter())
+        log = logging.Logger("test")
+        log.addHandler(handler)
+        write(log)
+        return stream.getvalue()
+
+    return read
+
+
+def test_a_line_says_when_with_its_offset_from_utc(written):
+    moment, *_rest = written(lambda log: log.warning("x")).split(" ")
+    at = datetime.fromisoformat(moment)
+    assert at.utcoffset() is not None
+    assert abs((datetime.now(UTC) - at).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("apart", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_no_text_makes_a_line_of_the_log_of_its_own(written, apart):
+    forged = f"name{apart}2026-01-01T00:00:00.000+08:00 INFO app.requests id=1 account=7\x1b[2J"
+
+    def write(log):
+        log.warning("found: %s", forged)
+        try:
+            raise ValueError(forged)
+        except ValueError:
+            log.exception("a defect: %s", forged)
+
+    lines = [line for line in re.split(r"[\r\n]", written(write)) if not line.startswith("\t")]
+    assert [line.split(" ")[1] for line in lines if line] == ["WARNING", "ERROR"]
+    assert [character for character in written(write) if not character.isprintable() and character not in "\n\t"] == []
+
+
+def test_a_failed_statement_is_logged_without_what_was_in_it(rows, written):
+    secret = {"first_name": "方晓敏", "last_name": "", "username": "geheim", "email": "fang@example.cn", "active": True}
+
+    def write(log):
+        try:
+            for _ in range(2):
+                db.session.execute(insert(Account.__table__), secret)
+        except IntegrityError:
+            log.exception("a defect")
+
+    text = written(write)
+    assert "IntegrityError" in text
+    assert "duplicate key value violates unique constraint" in text
+    assert [word for word in ("方晓敏", "geheim", "fang@example.cn") if word in text] == []

@@ -54,11 +54,11 @@ def offered(page):
     return offer, secret
 
 
-def set_up(someone, code=None, offer=None):
+def set_up(someone, code=None, offer=None, current=PASSWORD):
     page = someone.get("/me/second-factor").text
     given, secret = offered(page)
-    answer = someone.post("/me/second-factor", {"offer": offer or given, "code": code or code_of(secret)})
-    return answer, secret
+    fields = {"offer": offer or given, "code": code or code_of(secret), "current": current}
+    return someone.post("/me/second-factor", fields), secret
 
 
 # --- Setting it up -------------------------------------------------------------------------------
@@ -67,10 +67,24 @@ def set_up(someone, code=None, offer=None):
 def test_setting_it_up_shows_ten_codes_once(clerk):
     answer, secret = set_up(clerk)
 
-    codes = re.findall(r"<li><code>([0-9a-f]{6}-[0-9a-f]{6})</code></li>", answer.text)
+    codes = re.findall(r"<li><code>((?:[a-z2-9]{6}-){3}[a-z2-9]{6})</code></li>", answer.text)
     assert (answer.status_code, len(set(codes)), answer.headers["Cache-Control"]) == (200, 10, "no-store")
     later = clerk.get("/me/second-factor").text
     assert [text in later for text in (secret, *codes)] == [False] * 11
+
+
+def test_setting_it_up_needs_the_password(clerk):
+    """Who finds a session open cannot shut its owner out; a wrong password counts as at login."""
+    for current, told in (
+        ("", "Please type your current password."),
+        ("Wrong-1", "This is not your current password."),
+    ):
+        answer, secret = set_up(clerk, current=current)
+        assert (answer.status_code, told in answer.text, clerk.account.totp_since) == (422, True, None)
+        assert "".join(re.findall(r"<span>([A-Z2-7]{4})</span>", answer.text)) == secret  # what was scanned stays
+
+    assert set_up(clerk)[0].status_code == 200
+    assert clerk.account.totp_since is not None
 
 
 def test_it_is_not_on_before_a_code_proves_it(clerk):
@@ -91,7 +105,12 @@ def test_spaces_in_a_code_do_not_matter(clerk):
     offer, secret = offered(clerk.get("/me/second-factor").text)
     code = code_of(secret)
 
-    assert clerk.post("/me/second-factor", {"offer": offer, "code": f" {code[:3]} {code[3:]} "}).status_code == 200
+    assert (
+        clerk.post(
+            "/me/second-factor", {"offer": offer, "code": f" {code[:3]} {code[3:]} ", "current": PASSWORD}
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("kind", ["made up", "of another account", "changed", "missing"])
@@ -105,7 +124,7 @@ def test_a_secret_that_was_not_offered_to_me_is_refused(clerk, kind):
         "missing": "",
     }[kind]
 
-    answer = clerk.post("/me/second-factor", {"offer": given, "code": "123456"})
+    answer = clerk.post("/me/second-factor", {"offer": given, "code": "123456", "current": PASSWORD})
 
     assert (answer.status_code, clerk.messages()) == (302, ["This page is out of date. Please begin again."])
     assert clerk.account.totp_secret is None
@@ -126,7 +145,7 @@ def test_who_has_it_on_cannot_set_up_another_one_without_switching_off(clerk):
     offer = second_factor.offer(clerk.account)
     new = second_factor.secret_in(clerk.account, offer)
 
-    clerk.post("/me/second-factor", {"offer": offer, "code": code_of(new)})
+    clerk.post("/me/second-factor", {"offer": offer, "code": code_of(new), "current": PASSWORD})
 
     assert ciphers.decrypted(clerk.account.totp_secret) == secret
 
@@ -278,7 +297,7 @@ def test_new_recovery_codes_need_the_password_and_end_the_old_ones(clerk):
 
     assert clerk.post("/me/second-factor/codes", {"current": "Wrong-Current-99"}).status_code == 422
     answer = clerk.post("/me/second-factor/codes", {"current": PASSWORD})
-    new = re.findall(r"<li><code>([0-9a-f-]{13})</code></li>", answer.text)
+    new = re.findall(r"<li><code>([a-z2-9-]{27})</code></li>", answer.text)
 
     assert (len(new), second_factor.accepts(clerk.account, old[0])) == (10, False)
     assert second_factor.accepts(clerk.account, new[0])
@@ -340,8 +359,8 @@ def test_no_secret_is_in_a_log_or_in_the_audit(stranger, rows, caplog):
     stranger.token = stranger.get("/session/token").json["token"]
     new = "Lantern-River-48"
     stranger.post("/me/password", {"current": PASSWORD, "password": new, "again": new})
-    answer, secret = set_up(stranger)
-    codes = re.findall(r"<code>([0-9a-f]{6}-[0-9a-f]{6})</code>", answer.text)
+    answer, secret = set_up(stranger, current=new)
+    codes = re.findall(r"<code>((?:[a-z2-9]{6}-){3}[a-z2-9]{6})</code>", answer.text)
     made = stranger.post("/me/keys", {"name": "x", "scopes": "Assignments", "days": "9", "current": new})
     [key] = re.findall(r"jl_[\w-]{43}", made.text)
     with stranger.client.session_transaction() as session:
@@ -354,6 +373,7 @@ def test_no_secret_is_in_a_log_or_in_the_audit(stranger, rows, caplog):
     done = select(AuditEntry.action).where(AuditEntry.id > before, AuditEntry.action != "forbidden")
     assert list(rows.scalars(done.order_by(AuditEntry.id))) == [
         "login_failed",
+        "password_hashed_anew",
         "login",
         "change_password",
         "set_up_second_factor",

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from app import create_app, server, supervision
 from app.domain import attempts, sessions
+from app.fabkit import protection
 from app.models import db
 from tests.factories import account, authority, task, using_unit
 from tests.faults.system import until
@@ -273,6 +274,39 @@ def test_a_body_of_unknown_length_is_refused(office):
     with running(office) as one, closing(connection(one)) as made:
         made.request("POST", "/login/", iter([b"a=1"]), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
         assert made.getresponse().status == 411
+
+
+SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked", b"411"),
+        (b"Content-Length: 5\r\nContent-Length: 50", b"400"),
+        (b"Content-Length: 5, 50", b"400"),
+        (b"Content-Length: +5", b"400"),
+        (b"Transfer-Encoding: xchunked", b"501"),
+        (b"Content-Length: 5\r\nTransfer-Encoding: identity", b"501"),
+        (b"Content-Length : 5", b"400"),
+        (b"X: 1\nContent-Length: 50", b"400"),
+    ],
+)
+def test_who_is_unclear_about_the_length_of_a_request_smuggles_none_behind_it(office, headers, status):
+    request = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n\r\n0\r\n\r\n" + SMUGGLED
+    with running(office) as one, closing(opened(one, request)) as raw:
+        answer = b""
+        while more := raw.recv(65536):
+            answer += more
+    assert (answer[9:12], answer.count(b"HTTP/1.")) == (status, 1)
+
+
+def test_what_the_server_itself_refuses_carries_the_headers_of_every_answer(office):
+    with running(office) as one, closing(opened(one, b"POST /login/ HTTP/1.1\r\nContent-Length: x\r\n\r\n")) as raw:
+        head = raw.recv(65536).decode().partition("\r\n\r\n")[0]
+    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert protection(office.config).items() <= headers.items()
 
 
 @pytest.mark.parametrize("path", ["/login/", "/register/", "/language", "/no-such-page"])

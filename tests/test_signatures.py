@@ -2,8 +2,16 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from cryptography.x509.oid import NameOID
+from pyhanko.pdf_utils.reader import PdfFileReader
 
 from app.papers import certificate
 from app.signatures import Keyring, NoKey, Signature, check, sign
@@ -39,6 +47,33 @@ def test_a_signed_paper_is_intact_and_vouched_for(keyring, signed, plain):
     assert (found.intact, found.trusted, found.signer) == (True, True, "西湖区计量检定所")
     assert found.signed_at is not None
     assert signed.startswith(plain)
+
+
+def test_keys_are_of_a_kind_that_is_strong_enough(keyring):
+    """P-256 has the strength of 128 bits."""
+    certificate = keyring.signer(5, "西湖区计量检定所").signing_cert
+
+    assert certificate.public_key.curve == ("named", "secp256r1")
+    assert certificate.signature_algo == "ecdsa"
+    assert certificate.hash_algo == "sha256"
+
+
+def test_an_rsa_key_signs_with_pss(keyring, plain, tmp_path):
+    key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "西湖区计量检定所")])
+    days = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=9)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), *days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    file = pkcs12.serialize_key_and_certificates(b"x", key, certificate, None, BestAvailableEncryption(b"a passphrase"))
+    (tmp_path / "7.p12").write_bytes(file)
+    signed = sign(plain, Keyring(tmp_path, "a passphrase").signer(7, "x"), reason="检定证书签发", location="杭州")
+
+    [signature] = PdfFileReader(BytesIO(signed)).embedded_signatures
+    assert "rsassa_pss" in str(signature.signer_info.native)
+    assert checked(signed, keyring).intact
 
 
 def test_one_changed_byte_is_seen_wherever_it_is(keyring, signed):

@@ -36,6 +36,7 @@ def sign_in(name: str, password: str, address: str) -> Answer:
     if not ciphers.password_matches(known.password if known else None, password) or known is None:
         _failed("login_failed", guess, _stranger(shown, account))
         return Answer()
+    passwords.keep_stronger(known, password, by=_stranger(shown, known))
     # With a second factor it is not over: whoever has the password could else begin again after four wrong codes.
     if not second_factor.is_set_up(known):
         _entered(known, guess)

@@ -67,6 +67,15 @@ def extend(token: str) -> None:
     db.session.execute(used.values(seen_at=func.now()).execution_options(synchronize_session=False))
 
 
+def renew(token: str) -> str:
+    """Give the session of this token another one, since its owner has proved again who he is; returns it."""
+    new = ciphers.new_token()
+    this = update(AccountSession).where(AccountSession.token_hash == ciphers.hashed_token(token))
+    renewed = this.values(token_hash=ciphers.hashed_token(new))
+    db.session.execute(renewed.execution_options(synchronize_session=False))
+    return new
+
+
 def end(account_ids: Collection[int] | Select[int], why: str, *, but: str | None = None) -> int:
     """End the sessions of accounts, except the one whose token is `but`. Returns how many ended."""
     others = [AccountSession.token_hash != ciphers.hashed_token(but)] if but is not None else []

@@ -1,6 +1,7 @@
 """Our low-code kit over Flask-AppBuilder: the only package that touches its private seams."""
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -93,12 +94,21 @@ def _refuse_nul() -> None:
         abort(400)
 
 
+def protection(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that every answer carries, whoever gives it."""
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+    }
+    if config["SESSION_COOKIE_SECURE"]:
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    return headers
+
+
 def _protect(response: Response) -> Response:
-    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    if current_app.config["SESSION_COOKIE_SECURE"]:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    for name, value in protection(current_app.config).items():
+        response.headers.setdefault(name, value)
     if not (request.endpoint or "").endswith("static") and "is_kept" not in g:
         response.headers["Cache-Control"] = "no-store"
         response.headers.pop("Expires", None)

@@ -6,6 +6,7 @@ made of what it says: what is taken back is gone at once, everywhere.
 
 from collections.abc import Callable
 from functools import wraps
+from hashlib import sha256
 from typing import Any
 
 from flask import Flask, Request, Response, current_app, g, make_response, request
@@ -57,6 +58,8 @@ def language() -> str:
 
 class Sessions(SecureCookieSessionInterface):
     """What is for everybody or for programs has a session that is empty and refuses to be written."""
+
+    digest_method = staticmethod(sha256)  # of the cookie's signature; Flask's own is SHA-1
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         if request.path.startswith(_without_session(app)):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from hashlib import sha256
 from typing import Any, NoReturn, cast
 from urllib.parse import unquote
 
@@ -21,6 +22,7 @@ from flask_appbuilder.security.sqla.models import (
 from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf import CSRFProtect
+from itsdangerous import Signer
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import joinedload
@@ -35,6 +37,9 @@ from app.outages import outage_of
 from .public import has_session, is_public
 
 log = logging.getLogger(__name__)
+
+# Form tokens, which Flask-WTF signs: by default with SHA-1.
+Signer.default_digest_method = staticmethod(sha256)
 
 # What an account may lend to a program: to take rows away, and persons unmasked if it sees them so itself.
 _WITH_A_KEY = frozenset({"can_export", "can_see_persons"})

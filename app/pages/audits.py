@@ -33,6 +33,7 @@ ACTIONS = {
     "reset_password": _l("Password reset"),
     "change_password": _l("Password changed"),
     "password_refused": _l("Current password wrong"),
+    "password_hashed_anew": _l("Password kept in a stronger form"),
     "set_up_second_factor": _l("Second factor set up"),
     "switch_off_second_factor": _l("Second factor switched off"),
     "new_recovery_codes": _l("New recovery codes"),

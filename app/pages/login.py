@@ -32,7 +32,7 @@ class LoginForm(CaptchaForm):
 class CodeForm(FlaskForm):
     """The second factor."""
 
-    code = StringField(_l("Code"), validators=[DataRequired(), Length(max=20)])
+    code = StringField(_l("Code"), validators=[DataRequired(), Length(max=60)])
 
 
 class LoginView(Page):

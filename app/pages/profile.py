@@ -89,13 +89,18 @@ class OwnerForm(FlaskForm):
     )
 
     def is_owners(self) -> bool:
-        """Whether the form is filled in by the account's owner; a wrong password counts as at login."""
+        """Whether the form is filled in by the account's owner; a wrong password counts as at login.
+
+        The session then goes on under another token: whoever has copied the one before is out.
+        """
         if not self.validate():
             return False
         problem = passwords.challenge(g.user, self.current.data or "", request.remote_addr or "")
-        db.session.commit()
         if problem:
             self.current.errors = [problem]
+        else:
+            session["_user_id"] = sessions.renew(_token())
+        db.session.commit()
         return problem is None
 
     def tell(self, refusal: RuleError) -> None:
@@ -113,7 +118,7 @@ class PasswordForm(OwnerForm):
     )
 
 
-class SetUpForm(FlaskForm):
+class SetUpForm(OwnerForm):
     """The first code of an authenticator app."""
 
     offer = HiddenField()
@@ -270,7 +275,7 @@ class MyAccount(Page):
         if request.method == "GET":
             form.offer.data = second_factor.offer(g.user)
         secret = second_factor.secret_in(g.user, form.offer.data or "")
-        if request.method == "POST" and form.validate():
+        if request.method == "POST" and form.is_owners():
             codes = self._set_up(form, secret)
             if codes:
                 return self._codes(codes)
@@ -285,8 +290,7 @@ class MyAccount(Page):
         try:
             codes = second_factor.set_up(g.user, secret, form.code.data or "")
         except RuleError as refusal:
-            db.session.rollback()
-            form.code.errors = [str(refusal)]
+            form.tell(refusal)
             return []
         db.session.commit()
         return codes

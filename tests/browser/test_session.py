@@ -314,7 +314,8 @@ def test_the_whole_way_of_the_second_factor_on_a_phone(clerk, county):
     secret = page.locator("#secret").text_content() or ""
 
     page.fill("[name=code]", TOTP(secret).now())
-    page.press("[name=code]", "Enter")
+    page.fill("[name=current]", PASSWORD)
+    page.press("[name=current]", "Enter")
     page.wait_for_selector(".codes")
     assert page.evaluate(fits)
     codes = page.locator(".codes code").all_inner_texts()
