@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -558,31 +558,16 @@ def attend(command: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def finish(command: Sequence[str], env: Mapping[str, str]) -> int:
-    with child(command, env) as process:
-        return process.wait()
+    """Run a command to its end; it stops with us, also if we are killed and it reports to a supervisor."""
+    from app import supervision
 
-
-@contextmanager
-def child(command: Sequence[str], env: Mapping[str, str]) -> Iterator[subprocess.Popen[Any]]:
-    """A program in a session of its own: Ctrl-C reaches only us, and we stop the programs in our order."""
-    apart = {"start_new_session": True, "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-    with ExitStack() as stack:
+    one = supervision.Child(command[-1], command, env, ROOT)
+    try:
         with undisturbed():
-            process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, **apart)
-            stack.callback(end, process)
-        yield process
-
-
-def end(process: subprocess.Popen[Any]) -> None:
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=10)
-    if WINDOWS:
-        process.kill()
-    else:  # with whatever it started and left behind
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+            one.start()
+        return one.wait_for_end()
+    finally:
+        one.stop()
 
 
 COMMANDS = {"test": test, "lint": lint, "bench": bench, "flask": flask}

@@ -1,5 +1,6 @@
 """`flask ...`: preparing the database, roles, demo data, the worker."""
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -8,11 +9,13 @@ from contextlib import contextmanager
 import click
 from flask import Flask
 from flask.cli import AppGroup, ScriptInfo, pass_script_info, with_appcontext
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app import schema
 from app.access import EVERYTHING, seeing
 from app.models import Organization, db
+
+PREPARING = 0x70726570  # "prep", a number for an advisory lock
 
 
 @contextmanager
@@ -22,6 +25,17 @@ def step(name: str) -> Iterator[None]:
     click.echo(f"{name} ... ", nl=False)
     yield
     click.echo(f"{time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until nobody else prepares this database: a start that was killed may still be at it for a moment."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(select(func.pg_advisory_lock(PREPARING)))
+        try:
+            yield
+        finally:
+            connection.execute(select(func.pg_advisory_unlock(PREPARING)))
 
 
 def upgrade() -> None:
@@ -68,12 +82,14 @@ def register(app: Flask) -> None:
 @with_appcontext
 def prepare(demo: bool) -> None:
     """Bring the database up to date: tables, regions and catalogue, roles; and demo data if asked."""
+    from app import supervision
     from app.domain import history, key_checks, reference
     from app.fabkit import roles as role_tables
 
-    with step("Tables"):
-        upgrade()
-    with seeing(EVERYTHING):
+    supervision.report(lambda: os._exit(1))  # what is not committed has not happened
+    with alone(), seeing(EVERYTHING):
+        with step("Tables"):
+            upgrade()
         verify_keys()
         with step("Regions and catalogue"):
             reference.load()

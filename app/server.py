@@ -217,7 +217,9 @@ class Server(TcpWSGIServer):
         waiting = [each for each in self.active_channels.values() if not each.requests and not each.total_outbufs_len]
         if waiting:
             held = self.connections
-            max(waiting, key=lambda each: (held[each.network], each.request is None, -each.last_activity)).handle_close()
+            max(
+                waiting, key=lambda each: (held[each.network], each.request is None, -each.last_activity)
+            ).handle_close()
 
     def add_task(self, channel: Any) -> None:
         """Answer the health check even if every worker thread is busy."""

@@ -68,6 +68,10 @@ class Child:
         os.set_inheritable(writing, True)
         return writing
 
+    def wait_for_end(self) -> int:
+        """Return the exit status of a child that ends by itself."""
+        return self.process.wait() if self.process else 0
+
     def look_after(self) -> None:
         """Start it again if it has ended; end it if it is silent. Called about once a second."""
         now = time.monotonic()

@@ -118,10 +118,8 @@ def test_programs_get_a_problem_that_they_can_tell_from_a_defect(altered, clerk,
 def test_after_a_restart_of_the_database_no_request_fails(clerk, office, server, database_url):
     assert get(clerk, "/assignments/").status_code == 200
     name = database_url.rsplit("/", 1)[1]
-    ended = server(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND application_name = 'metrology'",
-        name=name,
-    ).all()
+    ours = "datname = :name AND application_name = 'metrology'"
+    ended = server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}", name=name).all()
     assert ended
     assert [get(clerk, "/assignments/").status_code for _ in range(6)] == [200] * 6
 

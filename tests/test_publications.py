@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
@@ -337,7 +338,7 @@ def test_what_an_institution_can_verify_is_passed_and_rejected_in_its_dialog(off
 
 def test_what_was_edited_since_the_dialog_was_opened_is_not_passed_in_it(office):
     lab = institution()
-    one = capability(lab, state="pending", standard_id=measurement_standard(lab).id, valid_until=holidays.today())
+    one: Any = capability(lab, state="pending", standard_id=measurement_standard(lab).id)
     ticked = [f"{one.id}:{one.revision}"]
     one.range_high, one.revision = 999_999, one.revision + 1
     db.session.flush()

@@ -169,6 +169,18 @@ def test_ctrl_c_during_the_start_leaves_nothing_behind(data, words):
     assert not (data / "postgres" / "cluster" / "postmaster.pid").exists()
 
 
+@not_windows
+def test_a_start_that_was_killed_in_the_middle_is_taken_up_at_once(data):
+    with started(data) as (running, _port):
+        read_until(running, "Authorities and institutions")
+        running.kill()
+    with started(data) as (running, _port):
+        said = read_until(running, "Ctrl-C stops it")
+        os.killpg(running.pid, signal.SIGINT)
+        said += read_until(running)
+        assert (running.wait(timeout=30), "Traceback" in said) == (0, False)
+
+
 @contextmanager
 def started(data):
     port = a_free_port()

@@ -7,7 +7,16 @@ from sqlalchemy import select, update
 from werkzeug.security import generate_password_hash
 
 from app import access
-from app.models import AccessKey, Account, AccountSession, AuditEntry, Notification, Organization, PendingDeed, RoleGrant
+from app.models import (
+    AccessKey,
+    Account,
+    AccountSession,
+    AuditEntry,
+    Notification,
+    Organization,
+    PendingDeed,
+    RoleGrant,
+)
 from tests.factories import account, authority
 
 WAITS = "该操作涉及审计员：须由另一名管理员在 24 小时内执行同一操作予以确认。"

@@ -195,9 +195,7 @@ def test_every_page_on_which_declarations_are_reviewed_judges(app):
         if declared.judges
     }
     assert judging == {
-        (page, name)
-        for page in JUDGES
-        for name in ("pass", {"capability-reviews": "reject"}.get(page, "send_back"))
+        (page, name) for page in JUDGES for name in ("pass", {"capability-reviews": "reject"}.get(page, "send_back"))
     }
 
 

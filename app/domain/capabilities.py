@@ -30,7 +30,18 @@ from app.models import (
     ServiceRegion,
     db,
 )
-from app.states import APPROVED, DECLARE, DRAFT, EFFECTIVE, EXPIRED, PASS_CAPABILITY, PENDING, RECALL, REJECT_CAPABILITY, Step
+from app.states import (
+    APPROVED,
+    DECLARE,
+    DRAFT,
+    EFFECTIVE,
+    EXPIRED,
+    PASS_CAPABILITY,
+    PENDING,
+    RECALL,
+    REJECT_CAPABILITY,
+    Step,
+)
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen, keep_organizations
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500

@@ -221,7 +221,9 @@ def _refuse_out_of_use(instrument_ids: Sequence[int]) -> None:
     out_of_use = (Instrument.id.in_(instrument_ids), Instrument.use_state != IN_USE)
     number = db.session.scalar(select(func.count()).where(*out_of_use))
     if number:
-        text = _("%(number)s of these instruments are stopped or scrapped: nothing can be verified anew.", number=number)
+        text = _(
+            "%(number)s of these instruments are stopped or scrapped: nothing can be verified anew.", number=number
+        )
         raise RuleError(text)
 
 

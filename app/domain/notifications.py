@@ -20,9 +20,14 @@ KEPT = timedelta(days=180)
 # What came before it is not mailed any more, e.g. because there was no mail then.
 MAILED_WITHIN = timedelta(days=1)
 # Which of a person's settings is about which kind; every other kind is work that waits.
-GROUPS = {"near_deadline": "deadlines_near", "fall_due": "deadlines_near", "run_out": "deadlines_near",
-          **dict.fromkeys(("role_given", "role_taken", "second_asked", "password_reset", "password_changed",
-                           "second_factor_set", "second_factor_off", "access_key_made"), "account_changes")}  # fmt: skip
+_OF_ACCOUNTS = (
+    "role_given", "role_taken", "second_asked", "password_reset", "password_changed", "second_factor_set",
+    "second_factor_off", "access_key_made",
+)  # fmt: skip
+GROUPS = {
+    **dict.fromkeys(("near_deadline", "fall_due", "run_out"), "deadlines_near"),
+    **dict.fromkeys(_OF_ACCOUNTS, "account_changes"),
+}
 DEFAULT_GROUP = "tasks_waiting"
 DEFAULT_LANGUAGE = "zh"
 

@@ -130,7 +130,7 @@ def publish_issued(certificate_ids: Sequence[int]) -> Outcome:
 
 
 def publish_institutions(chosen: Chosen, by: Principal) -> Outcome:
-    """发布: show institutions at home in one's jurisdiction that are not closed, and what they can verify, to everybody."""
+    """发布: show institutions of one's jurisdiction that are not closed, and what they verify, to everybody."""
     open_ones = _at_home(by) & (Institution.__table__.c.standing != CLOSED)
     return fire(PUBLISH_INSTITUTION, chosen, by, only=open_ones, published_at=func.now())
 

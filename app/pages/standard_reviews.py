@@ -68,7 +68,9 @@ class StandardReviews(ModelPage):
         found = standards.to_review(row_id, g.principal)
         return standard_pages.show(found) if found else None
 
-    @form_action("pass", _l("Pass the review"), icon="check", style="primary", states=frozenset({SUBMITTED}), judges=True)
+    @form_action(
+        "pass", _l("Pass the review"), icon="check", style="primary", states=frozenset({SUBMITTED}), judges=True
+    )
     def pass_(self, selection: Selection, _form: Any) -> str:
         outcome = standards.pass_(selection.ids, g.principal)
         return told(_("Passed %(done)s measurement standards.", done=outcome.done), outcome)
