@@ -381,7 +381,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         return self._dialog(declared, selection, form)
 
     def record_numbers(self, row_id: int, title: str, known: Any, form: FlaskForm) -> None:
-        """Record that telephone numbers of a row, which others see masked, stand whole in a form to be changed there."""
+        """Record that telephone numbers of a row, which lists mask, stand whole in a form to be changed there."""
         values = [getattr(known, field.name, None) for field in form]
         clear = self._in_clear()
         if any(type(value) not in clear and formats.masked(value) != value for value in values):
