@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, union, update
 from sqlalchemy.orm import aliased
 
-from app import audit
+from app import audit, finding
 from app.access import Principal
 from app.domain import institutions, reasons
 from app.errors import RuleError, Stale
@@ -107,7 +107,7 @@ def named(term: str, by: Principal) -> list[MeasurementStandard]:
     found = select(MeasurementStandard).where(of_jurisdiction(by), MeasurementStandard.replaces_id.is_(None))
     if term:
         either = (MeasurementStandard.name, MeasurementStandard.certificate_no)
-        found = found.where(or_(*(column.icontains(term, autoescape=True) for column in either)))
+        found = found.where(or_(*(finding.contains(column, term) for column in either)))
     return list(db.session.scalars(found.order_by(MeasurementStandard.name, MeasurementStandard.id).limit(MOST_FOUND)))
 
 

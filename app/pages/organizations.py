@@ -316,7 +316,7 @@ def _in_state(state: str) -> Any:
 
 
 def in_code(term: str) -> Found:
-    condition = Begins(Organization.credit_code).by_index(term.upper())
+    condition = Begins(Organization.credit_code).by_index(term)
     return Found(condition, condition)
 
 
