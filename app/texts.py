@@ -76,9 +76,9 @@ def entered(text: str, *, lines: bool = False) -> str:
 
     Line breaks and tabs become blanks, or stay as they are in a text of several lines.
     """
-    return text.translate(_LINES if lines else _LINE).strip()
+    return (text if text.isprintable() else text.translate(_LINES if lines else _LINE)).strip()
 
 
 def half_width(text: str) -> str:
     """A number or a class as it is stored: digits and Latin letters of a Chinese keyboard as ordinary ones."""
-    return text.translate(_HALF_WIDTH)
+    return text if text.isascii() else text.translate(_HALF_WIDTH)

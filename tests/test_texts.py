@@ -7,14 +7,19 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
+from flask_wtf import FlaskForm
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
+from werkzeug.datastructures import MultiDict
+from wtforms import PasswordField, StringField
+from wtforms.fields.core import UnboundField
 
 from app.domain import scans
+from app.fabkit.forms import Form
 from app.states import CERTIFIED, UNASSIGNED
-from app.texts import entered, same
-from tests import test_ledger
+from app.texts import entered, half_width, same
+from tests import test_imports, test_ledger
 from tests.factories import (
     account,
     appointment,
@@ -353,3 +358,86 @@ def test_the_database_has_an_instrument_once_however_it_is_written(rows):
         instrument(manufacturer="杭州测试 (集团) 有限公司", serial_no="b7\u200e—1")
 
     assert refused.value.orig.diag.constraint_name == "one_serial_per_manufacturer"
+
+
+# --- What is stored ------------------------------------------------------------------------------
+
+
+@MANY
+@given(ANY_TEXT)
+def test_what_is_entered_is_entered_as_itself_and_stays_the_same_text(words):
+    for lines in (False, True):
+        kept = entered(words, lines=lines)
+        assert entered(kept, lines=lines) == kept
+        assert same(kept) == same(words)
+        assert not any(unicodedata.category(each) in ("Cf", "Cc") for each in kept if not (lines and each.isspace()))
+
+
+@pytest.mark.parametrize(
+    ("typed", "line", "lines"),
+    [
+        ("\u200bB7\u200e-1 ", "B7-1", "B7-1"),
+        ("一号楼\n\t二层\u0000", "一号楼  二层", "一号楼\n\t二层"),
+        ("杭州测试（集团）有限公司", "杭州测试（集团）有限公司", "杭州测试（集团）有限公司"),
+        ("\ufeff\u3000", "", ""),
+    ],
+)
+def test_the_rest_is_kept_as_it_was_typed(typed, line, lines):
+    assert (entered(typed), entered(typed, lines=True)) == (line, lines)
+
+
+def test_numbers_and_classes_have_the_digits_of_an_ordinary_keyboard():
+    assert half_width("Ｔ０６－１（甲）") == "T06-1（甲）"
+    assert half_width("１．６级") == "1.6级"
+    assert half_width("±０．５％") == "±0.5%"
+
+
+def text_fields():
+    """Every form of the program with each of its text fields."""
+    for form in all_below(Form):
+        for name in dir(form):
+            field = getattr(form, name)
+            if isinstance(field, UnboundField) and _takes_text(field.field_class):
+                yield form, name
+
+
+def _takes_text(field_class):
+    return issubclass(field_class, StringField) and not issubclass(field_class, PasswordField)
+
+
+def all_below(cls):
+    return {one for child in cls.__subclasses__() for one in {child, *all_below(child)}}
+
+
+def test_no_form_takes_invisible_characters(app):
+    kept = {}
+    with app.test_request_context("/", method="POST"):
+        for form, name in text_fields():
+            bound = form(MultiDict([(name, "\u200b甲\u200e乙\u0007 ")]), meta={"csrf": False})
+            kept[form.__name__, name] = bound[name].data
+
+    assert len(kept) > 60
+    assert {key: data for key, data in kept.items() if data not in ("甲乙", None)} == {}
+
+
+def test_every_form_is_one_of_ours():
+    forms = {form for form in all_below(FlaskForm) if form.__module__.startswith("app.")}
+
+    assert forms == {Form, *all_below(Form)} & forms
+
+
+def test_a_sheet_has_an_instrument_once_however_it_is_written(sign_in, rows):
+    unit = using_unit()
+    authority("330106")
+    clerk = sign_in("UsingUnitClerk", unit)
+    makers = "杭州测试（集团）\u2060有限公司", "杭州测试(集团)有限公司", "杭州测试 (集团) 有限公司"
+    numbers = "\u200bＢ７\u200e－１", "b7-1", "B7—1"
+    lines = [test_imports.scale(出厂编号=no, 生产厂家=maker) for no, maker in zip(numbers, makers, strict=True)]
+
+    together = test_imports.bring(clerk, *lines)
+    one_by_one = [test_imports.bring(clerk, line).status_code for line in lines]
+
+    assert "与第 2 行是同一台器具" in together.text
+    assert one_by_one == [204, 204, 204]  # the second and the third are there already
+    (one,) = test_ledger.own(rows, unit)
+    assert (one.serial_no, one.manufacturer) == ("B7-1", "杭州测试（集团）有限公司")

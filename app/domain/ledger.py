@@ -39,7 +39,7 @@ from app.states import (
     UNPLACED,
     Step,
 )
-from app.texts import same
+from app.texts import half_width, same
 from app.workflow import Chosen, Outcome, count, fire, how_many, lock
 
 MOST_AT_ONCE = 1000
@@ -82,6 +82,8 @@ LONGEST: dict[str, int] = {
     for name in ("name", "model", "range_unit", "accuracy_class", "serial_no", "manufacturer", "use_place",
                  "type_approval_no")
 }  # fmt: skip
+# Numbers and classes, stored with the digits and letters of an ordinary keyboard.
+NUMBERS = ("model", "accuracy_class", "serial_no", "type_approval_no")
 # What proves which instrument it is: a certificate names these.
 IDENTITY = ("catalogue_item_id", "model", "manufacturer")
 # What the place of a task, its kind and its tally hang on.
@@ -151,7 +153,8 @@ def refusals(told: Mapping[str, Any], item: CatalogueItem | None, *, is_county: 
             accuracy_value(told["accuracy_class"])
     except RuleError as refusal:
         found.append(refusal)
-    return found + [_too_long(name) for name, most in LONGEST.items() if told[name] and _length(told[name]) > most]
+    lengths = {name: _length(name, told[name]) for name in LONGEST if told[name]}
+    return found + [_too_long(name) for name, length in lengths.items() if length > LONGEST[name]]
 
 
 def against_kind(item: CatalogueItem, range_unit: str | None) -> list[RuleError]:
@@ -178,9 +181,9 @@ def _fits(limit: Decimal) -> bool:
     return limit.is_finite() and abs(limit) <= LARGEST
 
 
-def _length(text: str) -> int:
-    """The length of a text as it is written or as it is compared: one character may stand for several."""
-    return max(len(text), len(same(text)))
+def _length(name: str, text: str) -> int:
+    """The length of a text, of those in the key as they are compared too: one character may stand for several there."""
+    return max(len(text), len(same(text))) if name in ("manufacturer", "serial_no") else len(text)
 
 
 def _too_long(name: str) -> RuleError:
@@ -337,15 +340,16 @@ class _Sent:
 
 def _columns(entry: Entry, serial_no: str, item: CatalogueItem) -> dict[str, Any]:
     low, high = round(entry.range_low, 6), round(entry.range_high, 6)
-    return entry._asdict() | {
+    written = entry._asdict() | {"serial_no": serial_no}
+    written |= {name: half_width(written[name]) for name in NUMBERS if written[name]}
+    return written | {
         "range_low": low,
         "range_high": high,
-        "serial_no": serial_no,
         "city_code": entry.region_code[:4] + "00",
         "measuring_range": range_text(low, high, entry.range_unit),
         "accuracy_value": accuracy_value(entry.accuracy_class),
         "cycle_months": item.cycle_months,
-        "type_approval_no": entry.type_approval_no if "P" in (item.supervision or "") else None,
+        "type_approval_no": written["type_approval_no"] if "P" in (item.supervision or "") else None,
     }
 
 

@@ -32,6 +32,7 @@ from app.states import (
     UNFINISHED,
     Step,
 )
+from app.texts import half_width
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen, keep_organizations
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500
@@ -79,6 +80,10 @@ class Entry:
     kinds: tuple[int, ...] = ()
     warn_days: int | None = None
     remark: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("code", "certificate_no", "public_certificate_no", "authorization_no"):
+            object.__setattr__(self, name, half_width(getattr(self, name) or ""))
 
 
 TOLD = tuple(each.name for each in fields(Entry))

@@ -6,9 +6,12 @@ from typing import Any
 
 from flask import render_template
 from flask_babel import gettext as _, lazy_gettext as _l
+from flask_wtf import FlaskForm
 from markupsafe import Markup
-from wtforms import Field, StringField, TextAreaField
+from wtforms import Field, PasswordField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Regexp, ValidationError
+
+from app.texts import entered
 
 from .filters import is_number
 
@@ -17,6 +20,25 @@ PHONE = Regexp(
     r"^(1[3-9]\d{9}|0\d{2,3}-?\d{7,8}(-\d{1,6})?)$",
     message=_l("Please give a mobile number, or a number with its area code."),
 )
+
+
+class Form(FlaskForm):
+    """What every form of ours is: no text field takes invisible characters, or blanks around a text."""
+
+    class Meta(FlaskForm.Meta):
+        def bind_field(self, form: Any, unbound_field: Any, options: Any) -> Any:
+            field = super().bind_field(form, unbound_field, options)
+            if isinstance(field, StringField) and not isinstance(field, PasswordField):
+                field.filters = (_line if not isinstance(field, TextAreaField) else _lines, *field.filters)
+            return field
+
+
+def _line(data: Any) -> Any:
+    return entered(data) if isinstance(data, str) else data
+
+
+def _lines(data: Any) -> Any:
+    return entered(data, lines=True) if isinstance(data, str) else data
 
 
 def trimmed(text: str | None) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 from flask import abort, g, render_template, request
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from sqlalchemy import delete, or_, select
 from wtforms import TextAreaField
 
@@ -22,6 +21,7 @@ from app.texts import entered, same
 
 from . import lists
 from .filters import Args, Bound, is_number
+from .forms import Form
 from .security import permitted
 
 MOST, LONGEST, MOST_TOLD = 1000, 100, 20
@@ -111,7 +111,7 @@ def _not_found(numbers: list[str], found: set[str]) -> str | None:
     return text + _(", and %(rest)s more", rest=rest) if rest > 0 else text
 
 
-class NumbersForm(FlaskForm):
+class NumbersForm(Form):
     numbers = TextAreaField(
         _l("Numbers"),
         description=_l("One a line, or with commas, blanks or tabs between them; at most %(most)s.", most=MOST),
