@@ -380,7 +380,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             self.record_numbers(selection.only_id(), getattr(known, "name", ""), known, form)
         return self._dialog(declared, selection, form)
 
-    def record_numbers(self, row_id: int, title: str, known: Any, form: FlaskForm) -> None:
+    def record_numbers(self, row_id: int, title: str, known: Any, form: Form) -> None:
         """Record that telephone numbers of a row, which lists mask, stand whole in a form to be changed there."""
         values = [getattr(known, field.name, None) for field in form]
         clear = self._in_clear()
