@@ -4,6 +4,7 @@ import random
 import re
 import unicodedata
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -36,6 +37,7 @@ from tests.factories import (
 )
 from tests.test_search import found as found_by_key
 
+APP = Path(__file__).parent.parent / "app"
 EVERY_CHARACTER = [chr(code) for code in range(1, 0x110000) if unicodedata.category(chr(code)) not in ("Cn", "Cs")]
 ANY_TEXT = st.text(st.characters(exclude_categories=("Cs", "Cn"), exclude_characters="\0"), max_size=40)
 
@@ -319,6 +321,15 @@ def test_a_scanner_may_type_in_any_width(world, dice):
     code = scans.address(scans.INSTRUMENT, world["instrument"].id).rpartition("/s/")[2]
 
     assert scans.read(respelled(code, dice)) == (scans.INSTRUMENT, world["instrument"].id)
+
+
+def test_a_text_is_searched_for_in_one_place():
+    """What is left compares codes and paths that the program itself has written."""
+    codes = {"access.py", "domain/capability_gaps.py", "domain/draws.py", "finding.py"}
+    pattern = re.compile(r"\.(?:i?like|icontains|istartswith|iendswith)\(")
+    paths = [path for path in APP.rglob("*.py") if "migrations" not in path.parts]
+
+    assert {str(path.relative_to(APP)) for path in paths if pattern.search(path.read_text("utf-8"))} == codes
 
 
 # --- One instrument ------------------------------------------------------------------------------
