@@ -247,17 +247,17 @@ def test_every_list_tells_words_and_typed_days(app, sign_in, rows, monkeypatch):
 
 def test_columns_of_a_workbook_are_as_wide_as_what_is_in_them(officer, app, monkeypatch):
     monkeypatch.setitem(app.config, "EXPORT_ROWS", 100)
-    unit = using_unit(name="浙江省杭州市西湖区某某某某某某某某某某某某有限公司")
-    task(UNASSIGNED, unit=unit)
+    place = "浙江省杭州市西湖区文三路四百七十八号华星时代"
+    task(UNASSIGNED, what=instrument(use_place=place))
 
     book = openpyxl.load_workbook(
         io.BytesIO(officer.post("/assignments/export", {"format": "xlsx", "columns": "all"}).data)
     )
 
     sheet: Any = book.active
-    widths = {cell.value: sheet.column_dimensions[cell.column_letter].width for cell in sheet[1]}
-    assert 2 * len(unit.name) < widths["使用单位"] < 2 * len(unit.name) + 6
-    assert widths["状态"] < 14
+    widths = {cell.value: sheet.column_dimensions[cell.column_letter].width for cell in sheet[2]}
+    assert 2 * len(place) < widths[place] < 2 * len(place) + 6
+    assert widths["待分配"] < 14
 
 
 def test_the_total_of_ticked_lines_is_that_of_these_lines(sign_in, rows):
