@@ -63,7 +63,7 @@ WORDS = st.text([*LETTERS, *SPELLINGS], min_size=4, max_size=20).map(lambda word
 def respelled(words, dice):
     """The same text as somebody else types it."""
     between = ["", "", "", *TRACELESS, *BLANKS]
-    parts = [dice.choice([*SPELLINGS.get(each, each)]) + dice.choice(between) for each in words]
+    parts = [dice.choice(SPELLINGS.get(each, [each])) + dice.choice(between) for each in words]
     return dice.choice(between) + "".join(parts)
 
 
@@ -368,7 +368,7 @@ def test_the_database_has_an_instrument_once_however_it_is_written(rows):
     with pytest.raises(IntegrityError) as refused:
         instrument(manufacturer="杭州测试 (集团) 有限公司", serial_no="b7\u200e—1")
 
-    assert refused.value.orig.diag.constraint_name == "one_serial_per_manufacturer"
+    assert "one_serial_per_manufacturer" in str(refused.value.orig)
 
 
 # --- What is stored ------------------------------------------------------------------------------
