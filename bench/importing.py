@@ -86,7 +86,7 @@ def by_sql(path: str, filed: bool) -> Work:
 _IDS = f"SELECT nextval(pg_get_serial_sequence('instrument', 'id')) FROM generate_series(1, {ROWS})"
 COLUMNS = (
     "id, instrument_no, using_unit_id, city_code, region_code, name, catalogue_item_id, model, range_low, range_high,"
-    " measuring_range, range_unit, accuracy_class, accuracy_value, type_approval_no, serial_no, serial_key,"
+    " measuring_range, range_unit, accuracy_class, accuracy_value, type_approval_no, serial_no,"
     " manufacturer, origin, use_place, purpose, delivery, started_on, cycle_months"
 )
 _FILE = """
@@ -109,8 +109,8 @@ def _line(row: list[Any], id: int, unit_id: int, kinds: dict[str, tuple[int, int
     item_id, cycle = kinds[kind]
     values = (
         id, f"QJ{REGION}{id:010d}", unit_id, CITY, REGION, name, item_id, model, low, high,
-        f"({low:g}～{high:g}){unit}", unit, accuracy, _class(accuracy), approval, serial, serial.replace("-", ""),
-        maker, "domestic", row[13], "trade", "sent", row[16], cycle,
+        f"({low:g}～{high:g}){unit}", unit, accuracy, _class(accuracy), approval, serial, maker,
+        "domestic", row[13], "trade", "sent", row[16], cycle,
     )  # fmt: skip
     return "\t".join(map(str, values)) + "\n"
 

@@ -48,7 +48,7 @@ def search(connection: Any, term: str) -> list[tuple[Any, ...]]:
     """A page of the published certificates of units named so, in the province, the newest first."""
     units = f"""
     SELECT o.id FROM organization o JOIN using_unit u ON u.organization_id = o.id
-     WHERE o.kind = 'using_unit' AND u.nature IN {NAMED} AND bigrams(o.name) @> bigrams(%s)
+     WHERE o.kind = 'using_unit' AND u.nature IN {NAMED} AND bigrams(same_text(o.name)) @> bigrams(%s)
        AND (SELECT true FROM certificate c WHERE c.using_unit_id = o.id AND {DISCLOSED} LIMIT 1) LIMIT {MOST_UNITS}"""
     ids = [row[0] for row in sql.all_rows(connection, units, (term,))]
     page = f"""

@@ -152,13 +152,13 @@ class Term:
 
 
 def serial(text: str) -> Term:
-    condition = "i.serial_no ILIKE %(term)s"
+    condition = "same_text(i.serial_no) LIKE same_text(%(term)s)"
     return Term("serial", text, condition, condition)
 
 
 def name(text: str) -> Term:
-    indexed = "bigrams(i.name) @> bigrams(%(text)s)" if len(text) == 2 else "i.name ILIKE %(term)s"
-    return Term("name", text, indexed, "i.name || '' LIKE %(term)s")
+    indexed = "bigrams(same_text(i.name)) @> bigrams(%(text)s)" if len(text) == 2 else "same_text(i.name) LIKE %(term)s"
+    return Term("name", text, indexed, "same_text(i.name) || '' LIKE %(term)s")
 
 
 _PART = "(t.authority_id <> {desk})::int AS part"

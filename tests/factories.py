@@ -168,7 +168,6 @@ def instrument(region: str = "330106", unit: Organization | None = None, of: str
         "accuracy_class": "2级",
         "accuracy_value": 2,
         "serial_no": f"SN{number:08}",
-        "serial_key": f"SN{number:08}",
         "manufacturer": "宁波水表股份有限公司",
         "origin": "domestic",
         "use_place": "文三路100号",

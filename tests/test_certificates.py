@@ -444,7 +444,7 @@ def test_what_is_booked_anew_is_not_corrected(paper, approver, lab):
 def test_filters(sign_in, unit, lab, query, expected):
     ones = {}
     for number, values in ((1, {}), (2, {"state": VOID, "void_reason": "印错", "kind": "rejection", "passed": False})):
-        what = instrument(unit=unit, serial_no=f"SNX{number}", serial_key=f"SNX{number}")
+        what = instrument(unit=unit, serial_no=f"SNX{number}")
         one = certificate(task(CERTIFIED, to=lab, unit=unit, what=what), no=f"A-{number}", **values)
         ones[number] = one.id
     certificate(task(CERTIFIED, to=lab), no="A-3")

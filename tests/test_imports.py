@@ -83,7 +83,7 @@ def bring(clerk, *rows, **fields):
 
 def same_instrument(unit):
     """Which a neighbour has in the ledger, in another county of the city."""
-    return instrument("330105", unit, of="非自动衡器", manufacturer="杭州衡器厂", serial_key="20260017")
+    return instrument("330105", unit, of="非自动衡器", manufacturer="杭州衡器厂", serial_no="20260017")
 
 
 def own(rows, unit):
@@ -170,8 +170,8 @@ def test_a_sheet_with_several_kinds_stands_in_the_ledger_and_is_filed(clerk, uni
     assert (first.catalogue_item_id, first.accuracy_class, first.accuracy_value, first.cycle_months) == (
         kind("非自动衡器").id, "Ⅲ级", 3, 12,
     )  # fmt: skip
-    assert (first.serial_no, first.serial_key, first.manufacturer, first.origin) == (
-        "2026 00-17", "20260017", "杭州衡器厂", "domestic",
+    assert (first.serial_no, first.manufacturer, first.origin) == (
+        "2026 00-17", "杭州衡器厂", "domestic",
     )  # fmt: skip
     assert (first.city_code, first.region_code, first.use_place) == ("330100", "330106", "文三路菜场12号")
     assert (first.purpose, first.delivery, first.started_on) == ("trade", "on_site", date(2025, 3, 1))

@@ -149,13 +149,13 @@ def world(rows):
     return {
         "meter": meter.id, "cuff": cuff.id, "lab": lab.id, "dark": dark.id, "certificate": shown[0].id,
         "person": shown[1].id, "trader": shown[2].id, "by_the_dark": by_the_dark.id, "hidden": hidden.id,
-        "void": void.id, "inspection": results[0].id, "serial": "SN773450X", "hidden_serial": secret.serial_key,
+        "void": void.id, "inspection": results[0].id, "serial": "SN773450X", "hidden_serial": secret.serial_no,
     }  # fmt: skip
 
 
 def _meter(unit, serial, **values):
     about = {"use_place": HIDDEN["place of use"], "manufacturer": HIDDEN["manufacturer"], **values}
-    return instrument(unit=unit, serial_no=serial, serial_key=serial, **about)
+    return instrument(unit=unit, serial_no=serial, **about)
 
 
 def _seen():

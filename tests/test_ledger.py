@@ -85,8 +85,8 @@ def test_what_is_entered_stands_in_the_ledger_and_is_filed_at_once(clerk, unit, 
     assert (new.name, new.model, new.measuring_range, new.range_low, new.range_high, new.range_unit) == (
         "电子计价秤", "ACS-30", "(0～30)kg", 0, 30, "kg",
     )  # fmt: skip
-    assert (new.accuracy_class, new.accuracy_value, new.serial_no, new.serial_key) == (
-        "Ⅲ级", 3, "2026 00-17", "20260017",
+    assert (new.accuracy_class, new.accuracy_value, new.serial_no) == (
+        "Ⅲ级", 3, "2026 00-17",
     )  # fmt: skip
     assert (new.city_code, new.region_code, new.cycle_months, new.type_approval_no) == (
         "330100", "330106", 12, "2020F123-33",
@@ -234,7 +234,7 @@ def test_a_neighbours_instrument_is_not_there(clerk, rows):
 
 
 def test_copying_opens_the_form_with_all_but_the_serial_number(clerk, unit):
-    what = meter(unit, serial_no="SN77", serial_key="SN77")
+    what = meter(unit, serial_no="SN77")
 
     dialog = clerk.open("ledger", "copy", [what.id]).text
 

@@ -91,7 +91,7 @@ def test_of_whom_the_nature_is_not_known_the_name_is_masked(stranger, lab, hospi
     ],
 )
 def test_only_a_whole_serial_number_is_found_however_it_is_written(stranger, hospital, lab, typed, is_found):
-    meter = instrument(unit=hospital, serial_no="SN-2026-0017", serial_key="SN20260017")
+    meter = instrument(unit=hospital, serial_no="SN-2026-0017")
     one = published_certificate(hospital, lab, meter)
 
     assert names(stranger.get("/portal/instruments", query_string={"serial": typed})) == ([one.id] if is_found else [])
@@ -211,7 +211,7 @@ def test_a_certificate_says_what_it_means(stranger, hospital, lab, values, said)
 
 def test_what_is_shown_of_a_certificate_is_this_and_no_more(hospital, lab):
     published_kind()
-    meter = instrument(unit=hospital, serial_no="SN20260017", serial_key="SN20260017")
+    meter = instrument(unit=hospital, serial_no="SN20260017")
     one = published_certificate(hospital, lab, meter, no="浙检001")
 
     assert portal.certificate(one.id) == portal.PublishedCertificate(

@@ -44,7 +44,7 @@ def verifier(sign_in, lab):
 def meters(lab):
     unit, order = using_unit(), None
     order = appointment(unit=unit)
-    what = [instrument(unit=unit, serial_no=f"M{n}", serial_key=f"M{n}") for n in range(4)]
+    what = [instrument(unit=unit, serial_no=f"M{n}") for n in range(4)]
     return [task(VERIFYING, to=lab, unit=unit, order=order, what=each) for each in what]
 
 

@@ -250,7 +250,7 @@ def test_a_verifier_of_another_institution_is_refused(desk, lab):
 )
 def test_what_lies_outside_the_capability_is_refused(desk, lab, values):
     unit = using_unit()
-    what = instrument(unit=unit, serial_no="外1234", serial_key="外1234", **values)
+    what = instrument(unit=unit, serial_no="外1234", **values)
     one, good = task(VERIFYING, to=lab, unit=unit, what=what), task(VERIFYING, to=lab)
     both = staff_member(lab, "全能", of=("水表", BLOOD_PRESSURE))
 

@@ -20,7 +20,7 @@ def lab(rows):
 
 @pytest.fixture
 def meter(unit):
-    return instrument(unit=unit, serial_no="SN20260017", serial_key="SN20260017", use_place="庆春路3号手术室")
+    return instrument(unit=unit, serial_no="SN20260017", use_place="庆春路3号手术室")
 
 
 def path(kind, row):

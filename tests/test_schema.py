@@ -112,6 +112,32 @@ def test_rows_that_a_new_constraint_does_not_allow_are_named(older):
         assert version_of() == "0007"
 
 
+def test_instruments_that_were_entered_under_two_spellings_are_kept_and_named(older, caplog):
+    with older(VERSIONS[-1]).app_context() as context:
+        first, second, third = db.session.execute(
+            text("SELECT id, city_code, manufacturer, serial_no, instrument_no FROM instrument"
+                 " WHERE city_code = (SELECT min(city_code) FROM instrument) ORDER BY id LIMIT 3")
+        ).all()  # fmt: skip
+        for row, maker in ((second, f" {first.manufacturer}"), (third, f"{first.manufacturer}\u200b")):
+            db.session.execute(
+                text("UPDATE instrument SET manufacturer = :maker, serial_no = lower(:serial), serial_key = :serial"
+                     " WHERE id = :id"),
+                {"maker": maker, "serial": first.serial_no, "id": row.id},
+            )  # fmt: skip
+        db.session.commit()
+        number = count("instrument")
+        db.session.rollback()
+
+        code, output = prepared(context.app)
+
+        assert (code, count("instrument")) == (0, number), output
+        twins = db.session.execute(text("SELECT id, twin FROM instrument WHERE twin <> 0 ORDER BY id")).all()
+        assert twins == [(second.id, second.id), (third.id, third.id)]
+        (told,) = [record.getMessage() for record in caplog.records if record.name == "app.schema"]
+        assert told.startswith("2 台器具与另一台的制造单位、出厂编号相同，只是写法不同；均已保留")
+        assert f"{second.instrument_no} = {first.instrument_no}" in told
+
+
 def test_tables_that_are_in_use_are_left_alone(older):
     with older("0015").app_context() as context:
         db.session.execute(text("LOCK TABLE tally IN ACCESS SHARE MODE"))

@@ -29,7 +29,7 @@ def world(rows):
     unit = unit_of(name="西溪湿地水务有限公司")
     unit.credit_code = CODE
     lab = institution(name="西溪计量检定所")
-    what = instrument(unit=unit, instrument_no="QJ3301060000777001", serial_no="WM-778899", serial_key="WM778899")
+    what = instrument(unit=unit, instrument_no="QJ3301060000777001", serial_no="WM-778899")
     done = task(CERTIFIED, to=lab, unit=unit, what=what)
     rows.flush()
     return {
@@ -147,7 +147,7 @@ def test_who_is_nobody_or_has_no_role_finds_nothing(stranger, sign_in, world):
 
 def test_a_draft_is_for_its_using_unit_alone(sign_in, rows):
     unit = unit_of()
-    draft = task(DRAFT, unit=unit, what=instrument(unit=unit, serial_no="DR445566", serial_key="DR445566"))
+    draft = task(DRAFT, unit=unit, what=instrument(unit=unit, serial_no="DR445566"))
     head, owner = sign_in("Supervisor", authority("330106")), sign_in("UsingUnitClerk", unit)
 
     assert "tasks" not in found(head, "DR445566")

@@ -69,7 +69,8 @@ def test_no_statement_is_put_together_from_what_people_send():
     """A statement as text is a constant, or made of names of our own tables; values go as parameters."""
     composed = {
         "app/domain/history.py",  # the name and the days of a partition
-        "app/models/inspections.py",  # conditions of indexes
+        "app/models/base.py",  # columns and conditions of indexes
+        "app/models/inspections.py",
         "app/models/verification.py",
         "app/schema.py",  # the table of a failed migration
         "app/seeding/loading.py",  # the sequence of a table

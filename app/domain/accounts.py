@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, false, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert as upsert
 from sqlalchemy.orm import aliased
 
-from app import access, audit
+from app import access, audit, finding
 from app.access import AUDITOR, EVERYTHING, ROLES, ROOT_ROLE, Principal, grantable
 from app.domain import (
     access_keys,
@@ -122,7 +122,7 @@ def homes(term: str, who: Principal) -> list[Organization]:
     """The first few organizations in a person's care whose name contains the term."""
     found = select(Organization).where(access.manages(who)(Organization))
     if term:
-        found = found.where(Organization.name.icontains(term, autoescape=True))
+        found = found.where(finding.contains(Organization.name, term))
     return list(db.session.scalars(found.order_by(Organization.id).limit(MOST_FOUND)))
 
 

@@ -42,6 +42,7 @@ from app.states import (
     REJECT_CAPABILITY,
     Step,
 )
+from app.texts import half_width
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen, keep_organizations
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500
@@ -208,7 +209,8 @@ def _name(item: CatalogueItem, offer: Offer) -> str:
 
 
 def _columns(offer: Offer) -> dict[str, Any]:
-    columns = asdict(offer) | {"accuracy_value": accuracy_value(offer.accuracy_class)}
+    accuracy_class = half_width(offer.accuracy_class)
+    columns = asdict(offer) | {"accuracy_class": accuracy_class, "accuracy_value": accuracy_value(accuracy_class)}
     del columns["places"]
     return columns
 

@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
+from app import finding
 from app.domain import holidays
 from app.models import CatalogueItem, db
 
@@ -55,7 +56,7 @@ def named(term: str) -> dict[str, str]:
     above = aliased(CatalogueItem)
     found = _full_names(above).where(in_force()).limit(MOST_FOUND)
     if term:
-        contains = [name.icontains(term, autoescape=True) for name in (CatalogueItem.name, above.name)]
+        contains = [finding.contains(name, term) for name in (CatalogueItem.name, above.name)]
         found = found.where(or_(*contains))
     return _by_id(found)
 

@@ -1,24 +1,23 @@
 """证书查验: who holds a certificate's number and its verification code learns whether it is genuine and in force."""
 
 import hmac
-import re
-import unicodedata
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from app import finding
 from app.access import EVERYTHING, seeing
 from app.domain import certificates, holidays, scans
 from app.domain.scans import PublicCertificate
 from app.models import Certificate, db
 from app.states import VALID
+from app.texts import same
 
 EXPIRED = "expired"
 LONGEST_NO, LONGEST_CODE = 60, 40
 # A number is unique at its institution only.
 MOST_WITH_A_NUMBER = 100
 _NO_CODE = "-" * 16
-_IDLE = re.compile(r"[\s‐-―−-]")
 
 # What the signature of the document is worth.
 NO_DOCUMENT, SOUND, UNKNOWN_SIGNER, BROKEN = "no_document", "sound", "unknown_signer", "broken"
@@ -39,7 +38,7 @@ def check(no: str, code: str) -> Checked | None:
     A wrong code is answered as an unknown number is, after the same work.
     """
     with seeing(EVERYTHING):
-        found = _find(no.strip(), _plain(code))
+        found = _find(no, same(code))
         if found is None:
             return None
         shown = scans.certificate(found.id)
@@ -47,16 +46,10 @@ def check(no: str, code: str) -> Checked | None:
 
 
 def _find(no: str, code: str) -> Certificate | None:
-    as_typed = Certificate.no.in_([no, unicodedata.normalize("NFKC", no)])
-    named = select(Certificate.id, Certificate.code).where(as_typed).limit(MOST_WITH_A_NUMBER)
-    found = [(row.id, row.code) for row in db.session.execute(named)] or [(0, _NO_CODE)]
+    named = select(Certificate.id, Certificate.code).where(finding.equals(Certificate.no, no)).limit(MOST_WITH_A_NUMBER)
+    found = [(row.id, same(row.code)) for row in db.session.execute(named)] or [(0, _NO_CODE)]
     ids = [id for id, its_code in found if hmac.compare_digest(its_code.encode(), code.encode())]
     return db.session.get(Certificate, ids[0]) if ids else None
-
-
-def _plain(code: str) -> str:
-    """A code without what people type this way or that: case, width, blanks and dashes."""
-    return _IDLE.sub("", unicodedata.normalize("NFKC", code)).upper()
 
 
 def _state(found: Certificate) -> str:

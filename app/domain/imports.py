@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from operator import itemgetter
 from typing import Any, BinaryIO, cast
@@ -21,6 +21,7 @@ from app.models import CatalogueItem, Job
 from app.sandbox.children import Named
 from app.spreadsheet import Dependent, Field, Incoming, TooManyRows, Unreadable
 from app.states import BROKEN
+from app.texts import same
 
 KIND = "import_instruments"
 AT_ONCE = 200  # rows for which somebody waits; more become a job
@@ -52,8 +53,11 @@ class Choices:
 
     def county(self, written: str) -> str:
         """The code of a county, by its full name or the code itself; what is neither stays as it is written."""
-        known = self.counties.get(written)
-        return known or self.counties.get("".join(unicodedata.normalize("NFKC", written).split()), written)
+        return self.counties.get(written) or self.counties_by_name.get(same(written), written)
+
+    @cached_property
+    def counties_by_name(self) -> dict[str, str]:
+        return {same(name): code for name, code in self.counties.items()}
 
 
 def _choices() -> Choices:
@@ -327,11 +331,17 @@ def _known(
 
 def _told_otherwise(row: Row, found: Any, checked: Checked, labels: dict[str, str]) -> str | None:
     item = checked.items[row.told["catalogue_item_id"]]
-    others = [labels[name] for name in ledger.differences(found, _entry(row), row.told["serial_no"], item)]
+    names = ledger.differences(found, _entry(row), row.told["serial_no"], item)
+    others = [labels[name] for name in names if not _is_respelled(getattr(found, name), row.told[name])]
     if not others:
         return None
     text = _("It is in your ledger with other particulars (%(columns)s). Edit it there.", columns=_(", ").join(others))
     return str(text)
+
+
+def _is_respelled(known: Any, told: Any) -> bool:
+    """Whether a text of the ledger stands in the sheet as well, only written otherwise."""
+    return isinstance(known, str) and isinstance(told, str) and same(known) == same(told)
 
 
 # --- Entering ------------------------------------------------------------------------------------

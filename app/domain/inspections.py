@@ -13,7 +13,7 @@ from flask_babel import force_locale, gettext as _  # pyright: ignore[reportAttr
 from sqlalchemy import ColumnElement, and_, column, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app import access, audit, files, papers, persons
+from app import access, audit, files, finding, papers, persons
 from app.access import Principal
 from app.domain import checklists, holidays, institutions, notifications, numbering, photos, reasons
 from app.errors import RuleError, Stale
@@ -102,7 +102,7 @@ def parties(kind: str, term: str, by: Principal) -> list[Organization]:
     """The first few institutions or using units that one's office can inspect, by a part of their name."""
     found = select(Organization).where(may_inspect(kind, by))
     if term:
-        found = found.where(Organization.name.icontains(term, autoescape=True))
+        found = found.where(finding.contains(Organization.name, term))
     return list(db.session.scalars(found.order_by(Organization.region_code, Organization.id).limit(20)))
 
 

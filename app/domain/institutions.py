@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select, update
 
-from app import access
+from app import access, finding
 from app.access import Principal
 from app.models import Institution, Organization, Region, Task, db
 from app.states import IN_SERVICE
@@ -18,7 +18,7 @@ def named(term: str) -> list[Organization]:
     """The first few institutions whose name contains the term."""
     found = select(Organization).where(Organization.kind == "institution", Organization.active)
     if term:
-        found = found.where(Organization.name.icontains(term, autoescape=True))
+        found = found.where(finding.contains(Organization.name, term))
     return list(db.session.scalars(found.order_by(Organization.region_code, Organization.id).limit(MOST_FOUND)))
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Text, and_, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import OperationalError
 
-from app import audit
+from app import audit, finding
 from app.access import EVERYTHING, Principal, seeing
 from app.domain import catalogue, holidays, numbering
 from app.domain.regions import NATION
@@ -39,6 +39,7 @@ from app.states import (
     UNPLACED,
     Step,
 )
+from app.texts import half_width, same
 from app.workflow import Chosen, Outcome, count, fire, how_many, lock
 
 MOST_AT_ONCE = 1000
@@ -81,6 +82,8 @@ LONGEST: dict[str, int] = {
     for name in ("name", "model", "range_unit", "accuracy_class", "serial_no", "manufacturer", "use_place",
                  "type_approval_no")
 }  # fmt: skip
+# Numbers and classes, stored with the digits and letters of an ordinary keyboard.
+NUMBERS = ("model", "accuracy_class", "serial_no", "type_approval_no")
 # What proves which instrument it is: a certificate names these.
 IDENTITY = ("catalogue_item_id", "model", "manufacturer")
 # What the place of a task, its kind and its tally hang on.
@@ -88,18 +91,6 @@ ROUTING = ("catalogue_item_id", "region_code")
 
 
 # --- Numbers and words ---------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=16)
-def serial_key(text: str) -> str:
-    """A serial number without what people write now this way, now that: width, case, blanks and dashes."""
-    key = _IDLE.sub("", unicodedata.normalize("NFKC", text).upper())
-    if len(key) > LONGEST["serial_no"]:
-        raise _too_long("serial_no")
-    return key
-
-
-_IDLE = re.compile(r"[\s‐-―−-]")
 
 
 _DECIMAL = re.compile(r"\d+(\.\d+)?")
@@ -157,13 +148,13 @@ def refusals(told: Mapping[str, Any], item: CatalogueItem | None, *, is_county: 
         found.append(RuleError(_("Please choose the county in which it is used."), field="region_code"))
     if told["started_on"] is not None and told["started_on"] > holidays.today():
         found.append(RuleError(_("The day of first use lies in the future."), field="started_on"))
-    for name, meaning in (("accuracy_class", accuracy_value), ("serial_no", serial_key)):
-        try:
-            if told[name] is not None:
-                meaning(told[name])
-        except RuleError as refusal:
-            found.append(refusal)
-    return found + [_too_long(name) for name, most in LONGEST.items() if told[name] and len(told[name]) > most]
+    try:
+        if told["accuracy_class"] is not None:
+            accuracy_value(told["accuracy_class"])
+    except RuleError as refusal:
+        found.append(refusal)
+    lengths = {name: _length(name, told[name]) for name in LONGEST if told[name]}
+    return found + [_too_long(name) for name, length in lengths.items() if length > LONGEST[name]]
 
 
 def against_kind(item: CatalogueItem, range_unit: str | None) -> list[RuleError]:
@@ -190,6 +181,11 @@ def _fits(limit: Decimal) -> bool:
     return limit.is_finite() and abs(limit) <= LARGEST
 
 
+def _length(name: str, text: str) -> int:
+    """The length of a text, of those in the key as they are compared too: one character may stand for several there."""
+    return max(len(text), len(same(text))) if name in ("manufacturer", "serial_no") else len(text)
+
+
 def _too_long(name: str) -> RuleError:
     return RuleError(_("At most %(most)s characters.", most=LONGEST[name]), field=name)
 
@@ -213,12 +209,12 @@ def has_no_parts(region_code: str) -> bool:
 
 # --- Whose it is already -------------------------------------------------------------------------
 
-# City, manufacturer and serial key: no two instruments have the same.
+# City, manufacturer and serial number as they are compared: no two instruments have the same.
 Key = tuple[str, str, str]
 
 
 def key_of(region_code: str, manufacturer: str, serial_no: str) -> Key:
-    return region_code[:4] + "00", manufacturer, serial_key(serial_no)
+    return region_code[:4] + "00", same(manufacturer), same(serial_no)
 
 
 def _refuse_known(entry: Entry, serial_nos: Sequence[str], but: int | None = None) -> None:
@@ -261,7 +257,7 @@ def _asked(keys: Collection[Key]) -> Any:
     """The keys as rows."""
     columns = zip(*keys, strict=True) if keys else ((), (), ())
     arrays = [literal(list(values), ARRAY(Text)) for values in columns]
-    names = ("city_code", "manufacturer", "serial_key")
+    names = ("city_code", "manufacturer", "serial_no")
     return func.unnest(*arrays).table_valued(*names, name="asked").render_derived()
 
 
@@ -269,7 +265,11 @@ def _in_ledgers(asked: Any, *facts: Any) -> Any:
     return select(*asked.c, *facts).join_from(
         asked,
         Instrument,
-        and_(*(getattr(Instrument, name) == asked.c[name] for name in asked.c.keys())),  # noqa: SIM118
+        and_(
+            Instrument.city_code == asked.c.city_code,
+            finding.folded(Instrument.manufacturer) == asked.c.manufacturer,
+            finding.folded(Instrument.serial_no) == asked.c.serial_no,
+        ),
     )
 
 
@@ -311,7 +311,7 @@ def enter(new: Sequence[tuple[int, Entry, str]], items: Mapping[int, CatalogueIt
 
 
 _WRITTEN = (
-    *TOLD, "id", "instrument_no", "using_unit_id", "city_code", "serial_no", "serial_key", "measuring_range",
+    *TOLD, "id", "instrument_no", "using_unit_id", "city_code", "serial_no", "measuring_range",
     "accuracy_value", "cycle_months",
 )  # fmt: skip
 
@@ -340,16 +340,16 @@ class _Sent:
 
 def _columns(entry: Entry, serial_no: str, item: CatalogueItem) -> dict[str, Any]:
     low, high = round(entry.range_low, 6), round(entry.range_high, 6)
-    return entry._asdict() | {
+    written = entry._asdict() | {"serial_no": serial_no}
+    written |= {name: half_width(written[name]) for name in NUMBERS if written[name]}
+    return written | {
         "range_low": low,
         "range_high": high,
-        "serial_no": serial_no,
-        "serial_key": serial_key(serial_no),
         "city_code": entry.region_code[:4] + "00",
         "measuring_range": range_text(low, high, entry.range_unit),
         "accuracy_value": accuracy_value(entry.accuracy_class),
         "cycle_months": item.cycle_months,
-        "type_approval_no": entry.type_approval_no if "P" in (item.supervision or "") else None,
+        "type_approval_no": written["type_approval_no"] if "P" in (item.supervision or "") else None,
     }
 
 
@@ -366,7 +366,11 @@ def edit(instrument_id: int, entry: Entry, serial_no: str, revision: str, by: Pr
     item = _checked(entry, serial_no)
     changed = differences(found, entry, serial_no, item)
     _refuse_change(found, entry, changed)
-    _refuse_known(entry, [serial_no], but=found.id)
+    if key_of(entry.region_code, entry.manufacturer, serial_no) != key_of(
+        found.region_code, found.manufacturer, found.serial_no
+    ):
+        _refuse_known(entry, [serial_no], but=found.id)
+        found.twin = 0
     count("instrument", [found.id], -1)
     for name, value in _columns(entry, serial_no, item).items():
         setattr(found, name, value)

@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
+from app import finding
 from app.domain import holidays, workloads
 from app.models import (
     Capability,
@@ -329,7 +330,7 @@ def candidates(
     )
     if search:
         named = (Organization.name, Region.full_name)
-        rows = rows.where(or_(*(name.icontains(search, autoescape=True) for name in named)))
+        rows = rows.where(or_(*(finding.contains(name, search) for name in named)))
     found = [Candidate(**row) for row in db.session.execute(rows).mappings()]
     shown = found[:size]
     _tell_lacking(chosen, shown)

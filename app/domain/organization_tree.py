@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import aliased
 
-from app import access
+from app import access, finding
 from app.access import Principal
 from app.domain import organizations
 from app.models import Organization, Region, db
+from app.texts import same
 
 MOST_SHOWN = 200
 MOST_CHOICES = 20
@@ -27,22 +28,17 @@ def tree(parent_id: int | None, who: Principal) -> tuple[list[Any], bool]:
 
 def found(term: str, who: Principal) -> tuple[list[Any], bool]:
     """The organizations whose name contains a term, a few, and whether there are more."""
-    if len(term) < 2:
+    if len(same(term)) < 2:
         return [], False
-    return _shown(_nodes(who).where(has_in_name(term)))
+    return _shown(_nodes(who).where(finding.contains_chinese(Organization.name, term)))
 
 
 def choices(term: str, who: Principal, *wanted: Any) -> list[Any]:
     """The first few of the wanted organizations, narrowed by a term if there is one."""
     nodes = _nodes(who).where(*wanted)
-    return list(db.session.execute((nodes.where(has_in_name(term)) if term else nodes).limit(MOST_CHOICES)))
-
-
-def has_in_name(term: str) -> Any:
-    """The condition that a name contains a term. Two Chinese characters have no trigram: the 2-grams answer those."""
-    if len(term) == 2:
-        return func.bigrams(Organization.name).op("@>")(func.bigrams(term))
-    return Organization.name.icontains(term, autoescape=True)
+    if term:
+        nodes = nodes.where(finding.contains_chinese(Organization.name, term))
+    return list(db.session.execute(nodes.limit(MOST_CHOICES)))
 
 
 def _top(who: Principal) -> Any:

@@ -13,11 +13,11 @@ from sqlalchemy import BigInteger, ColumnElement, and_, case, exists, func, lite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
+from app import finding
 from app.access import PUBLIC, seeing, within
 from app.domain import holidays, ledger, regions
 from app.domain.catalogue import in_force
 from app.domain.regions import NATION
-from app.errors import RuleError
 from app.models import (
     Capability,
     CatalogueItem,
@@ -290,11 +290,7 @@ def _conditions(wanted: Wanted) -> list[Any] | None:
 
 def _with_serial(serial: str) -> list[int]:
     """The instruments with this serial number; a part of one is none, for it would give away what is masked."""
-    try:
-        key = ledger.serial_key(serial)
-    except RuleError:
-        return []  # longer than any there is
-    return _ids(select(Instrument.id).where(Instrument.serial_key == key).limit(MOST_FETCHED))
+    return _ids(select(Instrument.id).where(finding.equals(Instrument.serial_no, serial)).limit(MOST_FETCHED))
 
 
 def _of_unit(term: str) -> Any:
@@ -302,12 +298,14 @@ def _of_unit(term: str) -> Any:
     named = and_(UsingUnit.nature.in_(NAMED), Organization.kind == "using_unit")
     of = UsingUnit.organization_id == Organization.id
     ids = _ids(
-        select(Organization.id).join(UsingUnit, of).where(named, _contains(Organization.name, term)).limit(MOST_FETCHED)
+        select(Organization.id)
+        .join(UsingUnit, of)
+        .where(named, finding.contains_chinese(Organization.name, term))
+        .limit(MOST_FETCHED)
     )
     if len(ids) < MOST_FETCHED:
         return _among(Certificate.using_unit_id, ids)
-    # The empty text keeps the planner off the index of names.
-    by_row = Organization.name.concat("").icontains(term, autoescape=True)
+    by_row = finding.contains(Organization.name, term, by_row=True)
     found = select(literal(True)).join_from(Organization, UsingUnit, of)
     return _by_row(found.where(Organization.id == Certificate.using_unit_id, named, by_row))
 
@@ -315,13 +313,6 @@ def _of_unit(term: str) -> Any:
 def _by_row(found: Any) -> Any:
     """The condition that something is found for a row at hand. A value cannot be made a join that reads all first."""
     return found.scalar_subquery().is_not(None)
-
-
-def _contains(column: Any, term: str) -> Any:
-    """Two characters, the usual Chinese word, have no trigram: the index of 2-grams answers those."""
-    if len(term) == 2:
-        return func.bigrams(column).op("@>")(func.bigrams(term))
-    return column.icontains(term, autoescape=True)
 
 
 def _of_kind(kind_ids: Sequence[int], region: str) -> Any:
@@ -374,7 +365,7 @@ def institutions(
     """A page of the institutions that verify a kind, or anything, at a place, in the order of their regions."""
     rows = institution_rows().add_columns(Organization.region_code.label("key"))
     if name:
-        rows = rows.where(Organization.name.icontains(name, autoescape=True))
+        rows = rows.where(finding.contains(Organization.name, name))
     if item_id is not None or region != NATION:
         rows = rows.where(_able(item_id, region))
     if after is not None:
@@ -495,7 +486,7 @@ def inspections(
     )  # fmt: skip
     if name:
         named = or_(of_institution, UsingUnit.nature.in_(NAMED))
-        rows = rows.where(named, Inspection.party.icontains(name, autoescape=True))
+        rows = rows.where(named, finding.contains(Inspection.party, name))
     if kind:
         rows = rows.where(Inspection.kind == kind)
     if region != NATION:

@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import case, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
+from app import finding
 from app.access import Principal, covers
 from app.models import Region, db
 
@@ -60,7 +61,7 @@ def prefix(code: str) -> str:
 
 def named(term: str) -> list[Region]:
     """The first few regions of any level whose full name contains the term, the nation among them."""
-    found = select(Region).where(Region.full_name.icontains(term, autoescape=True))
+    found = select(Region).where(finding.contains(Region.full_name, term))
     return list(db.session.scalars(found.order_by(Region.code).limit(MOST_FOUND)))
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from flask_babel import gettext as _
 from sqlalchemy import func, literal, or_, select
 
-from app import access, audit
+from app import access, audit, finding
 from app.access import Principal
 from app.domain import accounts, credit_codes, notifications, organizations, passwords
 from app.errors import RuleError
 from app.models import Account, Organization, UsingUnit, db
+from app.texts import same
 from app.workflow import count
 
 MOST_FOUND = 20
@@ -46,12 +47,12 @@ class Person:
 
 def offered(term: str) -> list[Organization]:
     """The first few authorities and institutions with this in their name, or with this credit code. They are public."""
-    if len(term) < 2:
+    if len(same(term)) < 2:
         return []
     found = select(Organization).where(
         Organization.kind.in_(STAFF_OF),
         Organization.active,
-        or_(Organization.name.icontains(term, autoescape=True), Organization.credit_code == term.upper()),
+        or_(finding.contains(Organization.name, term), Organization.credit_code == same(term).upper()),
     )
     return list(db.session.scalars(found.order_by(Organization.level, Organization.id).limit(MOST_FOUND)))
 

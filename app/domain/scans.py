@@ -10,6 +10,7 @@ from sqlalchemy import select
 from app import ciphers, outside
 from app.access import EVERYTHING, Principal, seeing
 from app.models import Appointment, CatalogueItem, Certificate, Instrument, Organization, Region, Task, UsingUnit, db
+from app.texts import same
 
 INSTRUMENT, CERTIFICATE, APPOINTMENT = "i", "c", "a"
 _SEAL = 12  # hexadecimal digits: 48 bits
@@ -24,8 +25,8 @@ def address(kind: str, id: int) -> str:
 
 def read(code: str) -> tuple[str, int] | None:
     """The kind and the id that a code names; None for one that is not ours."""
-    head, _dash, seal = code.partition("-")
-    kind, number = head[:1], head[1:]
+    text = same(code)  # a scanner types like a keyboard: perhaps in full width or in capitals
+    kind, number, seal = text[:1], text[1:-_SEAL], text[-_SEAL:]
     if kind not in (INSTRUMENT, CERTIFICATE, APPOINTMENT) or not (number.isdecimal() and number.isascii()):
         return None
     if len(number) > 18 or not hmac.compare_digest(_seal(kind, int(number)).encode(), seal.encode()):

@@ -5,7 +5,6 @@ asked about; names have an index of their own. Then access narrows what was foun
 """
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,9 @@ from sqlalchemy import ColumnElement, func, literal, or_, select, union
 from sqlalchemy.sql.expression import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
-from app import access
+from app import access, finding
 from app.access import Principal
-from app.domain import accounts, appointments, institutions, ledger, scans, standards, using_units
+from app.domain import accounts, appointments, institutions, scans, standards, using_units
 from app.domain.scans import APPOINTMENT, CERTIFICATE, INSTRUMENT
 from app.models import (
     Account,
@@ -37,7 +36,6 @@ from app.states import DRAFT
 SHORTEST, LONGEST = 2, 60
 # Hits of a group; rows of an index that are looked at; milliseconds after which a question is given up.
 MOST, FIRST, PATIENCE = 5, 200, 3000
-_LITERALLY = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 _CHINESE = re.compile(r"[㐀-鿿]")
 
 
@@ -49,13 +47,11 @@ class Group:
     question: Callable[[str, Principal], Any]
 
 
-def cleaned(text: str) -> str:
-    """A term as it is looked for: full-width characters as usual ones, without blanks around it."""
-    return unicodedata.normalize("NFKC", text).strip()[:LONGEST]
-
-
 def find(group: str, term: str, by: Principal) -> list[Any]:
-    """What of a group the term names, and one more than is shown if there are more; nothing if it cannot name one."""
+    """What of a group the term names, and one more than is shown if there are more; nothing if it cannot name one.
+
+    The term is as `texts.same` gives it.
+    """
     asked = GROUPS[group]
     return list(db.session.execute(asked.question(term, by).limit(MOST + 1))) if asked.fits(term) else []
 
@@ -96,15 +92,14 @@ def _begins(column: Any, term: str) -> Any:
     """The first few rows whose number begins with the term, whoever sees them: asked about one by one afterwards."""
     rows = column.class_.__table__.c
     number = rows[column.key]
-    in_order_of_index: Any = UnaryExpression(number, modifier=custom_op("USING ~<~"))
-    beginning = number.like(f"{term.translate(_LITERALLY)}%", escape="\\")
-    return select(rows.id).where(beginning).order_by(in_order_of_index).limit(FIRST)
+    in_order_of_index: Any = UnaryExpression(finding.folded(number), modifier=custom_op("USING ~<~"))
+    return select(rows.id).where(finding.begins(number, term)).order_by(in_order_of_index).limit(FIRST)
 
 
 def _is(column: Any, value: str) -> Any:
     """The first few rows with this number, whoever sees them."""
     rows = column.class_.__table__.c
-    return select(rows.id).where(rows[column.key] == value).limit(FIRST)
+    return select(rows.id).where(finding.equals(rows[column.key], value)).limit(FIRST)
 
 
 def _either(*parts: Any) -> Any:
@@ -121,19 +116,6 @@ def _numbered(term: str, kind: str, *parts: Any) -> Any:
     """The rows that a QR code names, else those of the numbers."""
     scanned = _scanned(term, kind)
     return _either(*parts) if scanned is None else select(literal(scanned).label("id")).subquery("found")
-
-
-def _named(column: Any, term: str) -> ColumnElement[bool]:
-    """The name contains the term; two characters are answered by the 2-grams, more by trigrams."""
-    if len(term) == 2:
-        found: ColumnElement[bool] = func.bigrams(column).op("@>")(func.bigrams(term))
-        return found
-    return _contains(column, term)
-
-
-def _contains(column: Any, term: str) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = column.ilike(f"%{term.translate(_LITERALLY)}%", escape="\\")
-    return found
 
 
 def _line(*parts: Any) -> Any:
@@ -160,8 +142,8 @@ def _instruments(term: str, by: Principal) -> Any:
 
 
 def _of_instruments(term: str) -> tuple[Any, ...]:
-    same = _is(Instrument.serial_key, ledger.serial_key(term))
-    return (same, _begins(Instrument.instrument_no, term.upper())) if _is_number(term) else (same,)
+    of_maker = _is(Instrument.serial_no, term)
+    return (of_maker, _begins(Instrument.instrument_no, term)) if _is_number(term) else (of_maker,)
 
 
 def _in_own_ledger(term: str, by: Principal) -> tuple[Any, ...]:
@@ -170,12 +152,14 @@ def _in_own_ledger(term: str, by: Principal) -> tuple[Any, ...]:
         return ()
     rows = Instrument.__table__.c
     own = select(rows.id).where(rows.using_unit_id == by.organization_id)
-    # The empty text keeps the planner off the indexes of everybody's names.
-    return tuple(own.where(_contains(each.concat(""), term)).limit(FIRST) for each in (rows.name, rows.serial_no))
+    # By row, to keep the planner off the indexes of everybody's names.
+    return tuple(
+        own.where(finding.contains(each, term, by_row=True)).limit(FIRST) for each in (rows.name, rows.serial_no)
+    )
 
 
 def _appointments(term: str, by: Principal) -> Any:
-    found = _numbered(term, APPOINTMENT, _begins(Appointment.no, term.upper()))
+    found = _numbered(term, APPOINTMENT, _begins(Appointment.no, term))
     statement = (
         select(
             Appointment.id,
@@ -192,7 +176,7 @@ def _appointments(term: str, by: Principal) -> Any:
 
 def _tasks(term: str, by: Principal) -> Any:
     rows = Task.__table__.c
-    orders, things = _either(_begins(Appointment.no, term.upper())), _either(*_of_instruments(term))
+    orders, things = _either(_begins(Appointment.no, term)), _either(*_of_instruments(term))
     found = _either(
         select(rows.id).where(rows.appointment_id.in_(select(orders.c.id))).limit(FIRST),
         select(rows.id).where(rows.instrument_id.in_(select(things.c.id))).limit(FIRST),
@@ -230,7 +214,7 @@ def _certificates(term: str, _by: Principal) -> Any:
 
 
 def _inspections(term: str, _by: Principal) -> Any:
-    found = _either(_begins(Inspection.no, term.upper()))
+    found = _either(_begins(Inspection.no, term))
     return (
         select(
             Inspection.id,
@@ -245,7 +229,8 @@ def _inspections(term: str, _by: Principal) -> Any:
 
 
 def _organizations(term: str, *which: ColumnElement[bool]) -> Any:
-    named = Organization.credit_code == term.upper() if _is_code(term) else _named(Organization.name, term)
+    by_code = Organization.credit_code == term.upper()
+    named = by_code if _is_code(term) else finding.contains_chinese(Organization.name, term)
     return (
         select(
             Organization.id,
@@ -271,7 +256,7 @@ def _in_care(term: str, by: Principal) -> Any:
 
 
 def _standards(term: str, by: Principal) -> Any:
-    """There are few enough of them to be read: by what the term can be, and with upper and lower case told apart."""
+    """There are few enough of them to be read: by what the term can be."""
     told = MeasurementStandard
     numbers = (told.code, told.certificate_no, told.public_certificate_no)
     either = numbers if any(letter.isdigit() for letter in term) else (told.name,)
@@ -284,7 +269,7 @@ def _standards(term: str, by: Principal) -> Any:
         )
         .join(Organization, Organization.id == told.institution_id)
         .where(standards.of_jurisdiction(by), told.replaces_id.is_(None))
-        .where(or_(*(column.like(f"%{term.translate(_LITERALLY)}%", escape="\\") for column in either)))
+        .where(or_(*(finding.contains(column, term) for column in either)))
         .order_by(told.name, told.id)
     )
 
@@ -299,14 +284,14 @@ def _kinds(term: str, _by: Principal) -> Any:
             func.coalesce(category, str(_("Category"))).label("note"),
             literal(None).label("state"),
         )
-        .where(CatalogueItem.valid_until.is_(None), _contains(CatalogueItem.name, term))
+        .where(CatalogueItem.valid_until.is_(None), finding.contains(CatalogueItem.name, term))
         .order_by(CatalogueItem.level, CatalogueItem.number, CatalogueItem.id)
     )
 
 
 def _accounts(term: str, by: Principal) -> Any:
-    begins = Account.username.like(f"{term.translate(_LITERALLY)}%", escape="\\")
-    named = or_(begins, _named(Account.first_name, term)) if _is_name(term) else begins
+    begins = finding.begins(Account.username, term)
+    named = or_(begins, finding.contains_chinese(Account.first_name, term)) if _is_name(term) else begins
     return (
         select(
             Account.id,

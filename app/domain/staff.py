@@ -12,6 +12,7 @@ from app.access import Principal
 from app.domain import catalogue, results
 from app.errors import RuleError, Stale
 from app.models import Account, Qualification, StaffMember, db
+from app.texts import half_width
 
 MOST_ITEMS = 200
 
@@ -34,6 +35,9 @@ class Credential:
     catalogue_item_ids: tuple[int, ...]
     valid_from: date
     valid_until: date
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "certificate_no", half_width(self.certificate_no))
 
 
 # --- Questions -----------------------------------------------------------------------------------

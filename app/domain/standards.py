@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, union, update
 from sqlalchemy.orm import aliased
 
-from app import audit
+from app import audit, finding
 from app.access import Principal
 from app.domain import institutions, reasons
 from app.errors import RuleError, Stale
@@ -32,6 +32,7 @@ from app.states import (
     UNFINISHED,
     Step,
 )
+from app.texts import half_width
 from app.workflow import Chosen, Outcome, fire, how_many, is_chosen, keep_organizations
 
 SHORTEST_REASON, LONGEST_REASON = 2, 500
@@ -80,6 +81,10 @@ class Entry:
     warn_days: int | None = None
     remark: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("code", "certificate_no", "public_certificate_no", "authorization_no"):
+            object.__setattr__(self, name, half_width(getattr(self, name) or ""))
+
 
 TOLD = tuple(each.name for each in fields(Entry))
 
@@ -107,7 +112,7 @@ def named(term: str, by: Principal) -> list[MeasurementStandard]:
     found = select(MeasurementStandard).where(of_jurisdiction(by), MeasurementStandard.replaces_id.is_(None))
     if term:
         either = (MeasurementStandard.name, MeasurementStandard.certificate_no)
-        found = found.where(or_(*(column.icontains(term, autoescape=True) for column in either)))
+        found = found.where(or_(*(finding.contains(column, term) for column in either)))
     return list(db.session.scalars(found.order_by(MeasurementStandard.name, MeasurementStandard.id).limit(MOST_FOUND)))
 
 

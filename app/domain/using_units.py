@@ -5,31 +5,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, select, true
 
-from app import access
+from app import access, finding
 from app.access import Principal
 from app.models import Instrument, Organization, db
 from app.states import IN_USE, OVERDUE, SCRAPPED
+from app.texts import same
 
 MOST_FOUND = 20
 
 
 def named(term: str) -> list[Organization]:
     """The first few using units that the acting person sees whose name contains the term."""
-    if len(term) < 2:
+    if len(same(term)) < 2:
         return []
-    found = _units().where(Organization.active, has_in_name(term))
+    found = _units().where(Organization.active, finding.contains_chinese(Organization.name, term))
     return list(db.session.scalars(found.order_by(Organization.id).limit(MOST_FOUND)))
-
-
-def has_in_name(term: str) -> ColumnElement[bool]:
-    """The condition that a name contains a term; two characters are answered by the 2-grams, more by trigrams."""
-    if len(term) == 2:
-        found: ColumnElement[bool] = func.bigrams(Organization.name).op("@>")(func.bigrams(term))
-        return found
-    return Organization.name.ilike(f"%{term.translate(_LITERALLY)}%", escape="\\")
-
-
-_LITERALLY = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
 def name_of(unit_id: int) -> str | None:

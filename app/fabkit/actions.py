@@ -8,7 +8,6 @@ from typing import Any
 from flask import abort
 from flask_appbuilder.actions import action
 from flask_babel import gettext as _
-from flask_wtf import FlaskForm
 from sqlalchemy import Select, func, select
 from werkzeug.datastructures import MultiDict
 
@@ -18,6 +17,7 @@ from app.models import db
 
 from . import lists
 from .filters import is_number
+from .forms import Form
 
 MOST_TICKED = 1000
 
@@ -104,7 +104,7 @@ class FormAction:
     label: Any
     icon: str = ""
     style: str = ""
-    form: type[FlaskForm] | str | None = None
+    form: type[Form] | str | None = None
     states: frozenset[str] | None = None
     single: bool = False
     without: bool = False
@@ -153,5 +153,5 @@ def download(url: str) -> Any:
     return "", 204, {"HX-Trigger": json.dumps({"app:download": {"url": url}})}
 
 
-class NoForm(FlaskForm):
+class NoForm(Form):
     """For an action that only wants a confirmation."""

@@ -13,7 +13,9 @@ from typing import Any
 from flask_babel import gettext as _, lazy_gettext as _l
 from sqlalchemy import Date, DateTime, Integer as WholeNumber, Numeric, String, and_, or_
 
+from app import finding
 from app.persons import is_personal
+from app.texts import same
 
 from .filters import Args, Begins, Bound, Condition, Contains, Within, beginning, day_in
 from .lists import Column
@@ -130,9 +132,11 @@ def _is_empty(value: Any) -> Condition:
 
 
 def _text(column: Column, comparison: str, value: str) -> Condition | None:
+    if not same(value):
+        return None
     if comparison == "contains":
         return Contains(column.value).by_index(value)
-    return Begins(column.value).by_index(value) if comparison == "begins" else column.value == value
+    return Begins(column.value).by_index(value) if comparison == "begins" else finding.equals(column.value, value)
 
 
 def _choice(column: Column, comparison: str, value: str) -> Condition | None:

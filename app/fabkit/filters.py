@@ -11,7 +11,9 @@ from sqlalchemy import BigInteger, ColumnElement, Date, and_, func, literal, sel
 from sqlalchemy.dialects.postgresql import ARRAY
 from werkzeug.datastructures import MultiDict
 
+from app import finding
 from app.models import db
+from app.texts import same
 
 from .formats import ZONE
 
@@ -280,8 +282,11 @@ class Search:
         bound.text = str(self.placeholder)
         if not bound.value:
             return bound
-        if len(bound.value) < chosen.shortest:
-            bound.problem = _("Please type at least %(number)s characters to search.", number=chosen.shortest)
+        if len(same(bound.value)) < chosen.shortest:
+            bound.problem = _(
+                "Please type at least %(number)s characters to search; blanks and dashes do not count.",
+                number=chosen.shortest,
+            )
             return bound
         bound.params = [("field", chosen.name), ("q", bound.value)]
         found = chosen.find(bound.value)
@@ -291,16 +296,16 @@ class Search:
 
 @dataclass(frozen=True)
 class Contains:
-    """Anywhere in the text. Trigrams answer from three characters on."""
+    """Anywhere in the text, however it is written. Trigrams answer from three characters on."""
 
     column: Any
 
     def by_index(self, term: str) -> Condition:
-        return self.column.ilike(f"%{_literally(term)}%", escape="\\")
+        return finding.contains(self.column, term)
 
     def by_row(self, term: str) -> Condition:
-        """The same for a row at hand. The empty text keeps the planner off the index."""
-        return self.column.concat("").ilike(f"%{_literally(term)}%", escape="\\")
+        """The same for a row at hand."""
+        return finding.contains(self.column, term, by_row=True)
 
 
 @dataclass(frozen=True)
@@ -308,9 +313,7 @@ class ContainsChinese(Contains):
     """Two characters, the usual Chinese word, have no trigram: the index of 2-grams answers those."""
 
     def by_index(self, term: str) -> Condition:
-        if len(term) == 2:
-            return func.bigrams(self.column).op("@>")(func.bigrams(term))
-        return super().by_index(term)
+        return finding.contains_chinese(self.column, term)
 
 
 @dataclass(frozen=True)
@@ -318,7 +321,7 @@ class Begins(Contains):
     """At the beginning of the text."""
 
     def by_index(self, term: str) -> Condition:
-        return self.column.like(f"{_literally(term)}%", escape="\\")
+        return finding.begins(self.column, term)
 
     by_row = by_index
 
@@ -361,10 +364,6 @@ def in_own(name: str, label: Any, text: Contains) -> SearchField:
 def is_number(text: str) -> bool:
     """Whether a text from outside is a number that a bigint holds: ids, codes, counts."""
     return text.isdecimal() and text.isascii() and len(text) <= 18
-
-
-def _literally(term: str) -> str:
-    return term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def conditions(bounds: Iterable[Bound], *, by_row: bool) -> list[Condition]:

@@ -6,11 +6,13 @@ from typing import Any
 
 from flask import render_template
 from flask_babel import gettext as _, lazy_gettext as _l
+from flask_wtf import FlaskForm
 from markupsafe import Markup
-from wtforms import Field, StringField, TextAreaField
+from wtforms import Field, PasswordField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, ValidationError
 
 from app.telephones import telephone
+from app.texts import entered
 
 from .filters import is_number
 
@@ -21,6 +23,25 @@ def a_telephone(_form: Any, field: Any) -> None:
     if found is None:
         raise ValidationError(_("Please give a mobile number, or a number with its area code."))
     field.data = found
+
+
+class Form(FlaskForm):
+    """What every form of ours is: no text field takes invisible characters, or blanks around a text."""
+
+    class Meta(FlaskForm.Meta):
+        def bind_field(self, form: Any, unbound_field: Any, options: Any) -> Any:
+            field = super().bind_field(form, unbound_field, options)
+            if isinstance(field, StringField) and not isinstance(field, PasswordField):
+                field.filters = (_line if not isinstance(field, TextAreaField) else _lines, *field.filters)
+            return field
+
+
+def _line(data: Any) -> Any:
+    return entered(data) if isinstance(data, str) else data
+
+
+def _lines(data: Any) -> Any:
+    return entered(data, lines=True) if isinstance(data, str) else data
 
 
 def trimmed(text: str | None) -> str:

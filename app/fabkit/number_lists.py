@@ -4,38 +4,36 @@ An address could not hold them: they are kept for who pasted them, and the addre
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from flask import abort, g, render_template, request
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
-from sqlalchemy import String, delete, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import delete, or_, select
 from wtforms import TextAreaField
 
+from app import finding
 from app.errors import RuleError
 from app.models import NumberList, db
+from app.texts import entered, same
 
 from . import lists
 from .filters import Args, Bound, is_number
+from .forms import Form
 from .security import permitted
 
 MOST, LONGEST, MOST_TOLD = 1000, 100, 20
 # Of each person the last few lists are kept.
 MOST_KEPT = 50
-_BETWEEN = re.compile(r"[\s,;、]+")
-
-Key = Callable[[str], str]
+_BETWEEN = re.compile(r"[\s,;，；、]+")
 
 
 def numbers_in(text: str) -> list[str]:
     """The numbers of a pasted text, each once: between them line breaks, blanks, tabs, commas or semicolons."""
-    parts = _BETWEEN.split(unicodedata.normalize("NFKC", text))
-    return list(dict.fromkeys(part for part in parts if part))
+    parts = _BETWEEN.split(entered(text, lines=True))
+    return list(dict.fromkeys(part for part in parts if same(part)))
 
 
 def keep(text: str) -> int:
@@ -73,11 +71,11 @@ def _is_own() -> Any:
 
 @dataclass(frozen=True)
 class Numbers:
-    """One of the numbers of a pasted list: `columns` of the list's table, each with how a number is written in it."""
+    """One of the numbers of a pasted list, however it is written, in one of these columns of the list's table."""
 
     name: str
     label: Any
-    columns: tuple[tuple[Any, Key], ...]
+    columns: tuple[Any, ...]
 
     def bind(self, args: Args) -> Bound:
         bound = Bound(self.name, self.label, "numbers")
@@ -90,21 +88,18 @@ class Numbers:
             return bound
         bound.value, bound.params = asked, [(self.name, asked)]
         bound.text = ngettext("%(num)s number", "%(num)s numbers", len(numbers))
-        bound.condition = or_(*(_is_among(column, map(key, numbers)) for column, key in self.columns))
+        bound.condition = or_(*(finding.is_among(column, numbers) for column in self.columns))
         bound.note = _not_found(numbers, self._found(numbers))
         return bound
 
     def _found(self, numbers: list[str]) -> set[str]:
         """Those of the numbers that the acting person finds."""
         there = [
-            (key, set(db.session.scalars(select(column).where(_is_among(column, map(key, numbers))))))
-            for column, key in self.columns
+            db.session.scalars(select(finding.folded(column)).where(finding.is_among(column, numbers)))
+            for column in self.columns
         ]
-        return {number for number in numbers if any(key(number) in found for key, found in there)}
-
-
-def _is_among(column: Any, values: Iterable[str]) -> Any:
-    return column == func.any(literal(list(values), ARRAY(String)))
+        found = {text for texts in there for text in texts}
+        return {number for number in numbers if same(number) in found}
 
 
 def _not_found(numbers: list[str], found: set[str]) -> str | None:
@@ -116,7 +111,7 @@ def _not_found(numbers: list[str], found: set[str]) -> str | None:
     return text + _(", and %(rest)s more", rest=rest) if rest > 0 else text
 
 
-class NumbersForm(FlaskForm):
+class NumbersForm(Form):
     numbers = TextAreaField(
         _l("Numbers"),
         description=_l("One a line, or with commas, blanks or tabs between them; at most %(most)s.", most=MOST),

@@ -11,7 +11,6 @@ from flask import abort, flash, g, redirect, render_template, request
 from flask_appbuilder import BaseView, ModelView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from markupsafe import escape
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -28,6 +27,7 @@ from . import formats, lists
 from .actions import FormAction, NoForm, Selection, form_action, read_selection
 from .exports import Exports
 from .filters import Search, is_number
+from .forms import Form
 from .lists import Column, Query, Source, Total
 from .saved_views import SavedViews, View, of as views_of, without_view
 from .security import asks_permission, permitted, require
@@ -149,7 +149,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
                 *(field.kwargs.get("options_url", "") for field in fields)]  # fmt: skip
         return url in urls
 
-    def _forms(self) -> list[type[FlaskForm]]:
+    def _forms(self) -> list[type[Form]]:
         """The forms of its actions; of some there is one for each kind of row."""
         named = [declared.form for declared, _method in self.form_actions if declared.form is not None]
         forms = [getattr(self, form) if isinstance(form, str) else form for form in named]
@@ -380,7 +380,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             self.record_numbers(selection.only_id(), getattr(known, "name", ""), known, form)
         return self._dialog(declared, selection, form)
 
-    def record_numbers(self, row_id: int, title: str, known: Any, form: FlaskForm) -> None:
+    def record_numbers(self, row_id: int, title: str, known: Any, form: Form) -> None:
         """Record that telephone numbers of a row, which lists mask, stand whole in a form to be changed there."""
         values = [getattr(known, field.name, None) for field in form]
         clear = self._in_clear()
@@ -422,7 +422,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
         flash(message, "success")
         return self._done()
 
-    def _form(self, declared: FormAction) -> type[FlaskForm]:
+    def _form(self, declared: FormAction) -> type[Form]:
         return getattr(self, declared.form) if isinstance(declared.form, str) else declared.form or NoForm
 
     def prefill(self, declared: FormAction, selection: Selection) -> Any:
@@ -474,7 +474,7 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
     def _digest_field(self, declared: FormAction, selection: Selection) -> list[tuple[str, str]]:
         return [("seen", selection.digest(self.source.model))] if declared.judges else []
 
-    def dialog_again(self, name: str, form: FlaskForm, shown: dict[str, Any]) -> str:
+    def dialog_again(self, name: str, form: Form, shown: dict[str, Any]) -> str:
         """The dialog of an action on no rows once more, with what its form holds and more to show."""
         declared, _method = self._declared(name)
         return self._dialog(declared, Selection((), 0, ()), form, more=shown)
@@ -511,7 +511,7 @@ class EditablePage(ModelPage):
     A row that somebody else changed meanwhile is not overwritten, and a refused edit leaves nothing behind.
     """
 
-    form: type[FlaskForm]
+    form: type[Form]
 
     @form_action("add", _l("Add"), icon="plus", style="primary", form="form", without=True, permission="can_add")
     def add_row(self, _selection: Selection, form: Any) -> str:

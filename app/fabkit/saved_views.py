@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from flask import abort, flash, g, redirect, render_template, request
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from sqlalchemy import func, select
 from wtforms import BooleanField, StringField
 
@@ -21,7 +20,7 @@ from app.models import Account, SavedView, db
 from . import lists
 from .actions import NoForm
 from .filters import Args, is_number
-from .forms import trimmed
+from .forms import Form, trimmed
 from .lists import Query
 from .security import permitted
 
@@ -130,7 +129,7 @@ def without_view(address: str) -> str:
     return lists.url_of(path, kept, view=NONE if "view" in asked else None)
 
 
-class ViewForm(FlaskForm):
+class ViewForm(Form):
     name = StringField(_l("Name of the view"), filters=[trimmed], render_kw={"maxlength": LONGEST_NAME})
     shared = BooleanField(_l("Show it to everybody in our organization"))
 

@@ -96,10 +96,17 @@ Index("ab_user_waiting", Account.registered_at, Account.id, postgresql_where=~Ac
 Index("ab_user_waiting_at", Account.organization_id, postgresql_where=~Account.has_role)
 Index("ab_user_lower", func.lower(Account.username))
 Index("ab_user_role_holders", held_role.c.role_id, held_role.c.user_id)
-Index("ab_user_begins", Account.username, postgresql_ops={"username": "text_pattern_ops"})
-Index("ab_user_name_bigrams", func.bigrams(Account.first_name), postgresql_using="gin")
 Index(
-    "ab_user_name_trigrams", Account.first_name, postgresql_using="gin", postgresql_ops={"first_name": "gin_trgm_ops"}
+    "ab_user_begins",
+    func.same_text(Account.username).label("as_compared"),
+    postgresql_ops={"as_compared": "text_pattern_ops"},
+)
+Index("ab_user_name_bigrams", func.bigrams(func.same_text(Account.first_name)), postgresql_using="gin")
+Index(
+    "ab_user_name_trigrams",
+    func.same_text(Account.first_name).label("as_compared"),
+    postgresql_using="gin",
+    postgresql_ops={"as_compared": "gin_trgm_ops"},
 )
 
 

@@ -9,8 +9,11 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Identity,
+    Index,
     PrimaryKeyConstraint,
     String,
+    Text,
+    literal_column,
 )
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
@@ -26,6 +29,19 @@ def one_of(column: str, values: tuple[str, ...]) -> str:
 
 def any_of(column: str, values: frozenset[str]) -> str:
     return one_of(column, tuple(sorted(values)))
+
+
+# --- What searches use (see app/finding.py) ------------------------------------------------------
+
+
+def as_compared(column: str) -> Any:
+    """A text column in an index, as `same_text` gives it; operator classes name it `as_compared`."""
+    return literal_column(f"same_text({column})", Text).label("as_compared")
+
+
+def begins(name: str, column: str, *more: str) -> Index:
+    """An index for a search at the beginning of a text, or for the whole of it."""
+    return Index(name, as_compared(column), *more, postgresql_ops={"as_compared": "text_pattern_ops"})
 
 
 # --- Who sees a row ------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
-from app.models.base import KeptByAuthority, Moment, OwnedByInstitution, SeenByInspected, any_of, one_of
+from app.models.base import KeptByAuthority, Moment, OwnedByInstitution, SeenByInspected, any_of, begins, one_of
 from app.persons import PersonName
 
 TARGETS = ("institution", "standard", "using_unit", "instrument")
@@ -107,7 +107,8 @@ class Inspection(SeenByInspected, Model):
         CheckConstraint("reminded IN ('near', 'past')", name="known_reminder"),
         Index("inspection_of_city", "city_code", "region_code", "planned_on", "id"),
         Index("inspection_planned", "planned_on", "id"),
-        Index("inspection_no", "no", unique=True, postgresql_ops={"no": "text_pattern_ops"}),
+        Index("inspection_no", "no", unique=True),
+        begins("inspection_begins", "no"),
         Index("inspection_of_draw", "draw_id"),
         Index("inspection_published", "published_at", "id", postgresql_where=text("publication = 'published'")),
         Index("inspection_due", "due_on", postgresql_where=text(any_of("state", states.OPEN_RECTIFICATION))),

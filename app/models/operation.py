@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app import states
 from app.models.accounts import OwnedByAccount
-from app.models.base import Audited, Moment, RegionCode, one_of
+from app.models.base import Audited, Moment, RegionCode, begins, one_of
 from app.persons import PersonName
 
 
@@ -153,8 +153,8 @@ class AuditEntry(Model):
         Index("audit_entry_place", text("left(region_code, 2)"), "at", "id"),
         Index("audit_entry_subject", "subject", "subject_id", "at"),
         Index("audit_entry_by", "by_id", "at"),
-        Index("audit_entry_by_name", "by_name", "at", postgresql_ops={"by_name": "text_pattern_ops"}),
-        Index("audit_entry_subject_name", "subject_name", "at", postgresql_ops={"subject_name": "text_pattern_ops"}),
+        begins("audit_entry_by_name", "by_name", "at"),
+        begins("audit_entry_subject_name", "subject_name", "at"),
         Index("audit_entry_action", "action", "at", "id"),
     )
 

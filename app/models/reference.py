@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
-from app.models.base import Audited, Moment, RegionCode, one_of
+from app.models.base import Audited, Moment, RegionCode, as_compared, begins, one_of
 from app.persons import OfficeNumber, PersonName, TelephoneNumber
 
 
@@ -67,11 +67,12 @@ class Organization(Model):
         Index("organization_home", "region_code", "kind", "level", postgresql_ops={"region_code": "text_pattern_ops"}),
         Index(
             "organization_name_search",
-            "name",
+            as_compared("name"),
             postgresql_using="gin",
-            postgresql_ops={"name": "gin_trgm_ops"},
+            postgresql_ops={"as_compared": "gin_trgm_ops"},
         ),
-        Index("organization_name_bigrams", text("bigrams(name)"), postgresql_using="gin"),
+        begins("organization_credit_code", "credit_code"),
+        Index("organization_name_bigrams", text("bigrams(same_text(name))"), postgresql_using="gin"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -31,6 +31,8 @@ from app.models.base import (
     SharedByParties,
     WithinRegion,
     any_of,
+    as_compared,
+    begins,
     big,
     one_of,
 )
@@ -43,10 +45,10 @@ def _searchable(name: str, column: str, *, chinese: bool = False) -> list[Index]
     Three characters or more use the trigrams, two the bigrams; no query names both (see fabkit/filters.py).
     """
     place = (text("left(city_code, 2)"), "city_code")
-    trigrams = {column: "gin_trgm_ops"}
-    grams = [Index(f"{name}_trigrams", *place, column, postgresql_using="gin", postgresql_ops=trigrams)]
+    trigrams = {"as_compared": "gin_trgm_ops"}
+    grams = [Index(f"{name}_trigrams", *place, as_compared(column), postgresql_using="gin", postgresql_ops=trigrams)]
     if chinese:
-        grams.append(Index(f"{name}_bigrams", *place, text(f"bigrams({column})"), postgresql_using="gin"))
+        grams.append(Index(f"{name}_bigrams", *place, text(f"bigrams(same_text({column}))"), postgresql_using="gin"))
     return grams
 
 
@@ -70,7 +72,11 @@ _FILED = text("filing_state = 'filed' AND use_state <> 'scrapped'")
 
 
 class Instrument(OwnedByUsingUnit, Big, Model):
-    """A working measuring instrument in the ledger of its using unit (器具台账)."""
+    """A working measuring instrument in the ledger of its using unit (器具台账).
+
+    `twin` is its own id if, before spellings were compared, it was entered beside another of the same manufacturer and
+    serial number; else 0.
+    """
 
     __tablename__ = "instrument"
     __table_args__ = big(
@@ -89,12 +95,19 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         CheckConstraint(one_of("origin", ("domestic", "imported")), name="known_origin"),
         CheckConstraint("range_low <= range_high", name="range_in_order"),
         CheckConstraint("filing_state <> 'sent_back' OR coalesce(length(filing_reason), 0) >= 2", name="reason_given"),
-        UniqueConstraint("city_code", "manufacturer", "serial_key", name="one_serial_per_manufacturer"),
+        Index(
+            "one_serial_per_manufacturer",
+            "city_code",
+            text("same_text(manufacturer)"),
+            text("same_text(serial_no)"),
+            "twin",
+            unique=True,
+        ),
         Index("instrument_of_using_unit", "using_unit_id", text("id DESC")),
         Index("instrument_due", "using_unit_id", "valid_until", "id", postgresql_where=_DUE),
         Index("instrument_runs_out", "valid_until", postgresql_where=_DUE),
-        Index("instrument_no", "instrument_no", postgresql_ops={"instrument_no": "text_pattern_ops"}),
-        Index("instrument_serial_key", "serial_key"),
+        begins("instrument_no", "instrument_no"),
+        Index("instrument_serial_no", text("same_text(serial_no)")),
         Index("instrument_of_kind", "catalogue_item_id", "region_code", "id"),
         # What is filed and not scrapped, for counting by place and kind in the index alone.
         Index("instrument_filed", "city_code", "region_code", "catalogue_item_id", postgresql_where=_FILED),
@@ -118,7 +131,6 @@ class Instrument(OwnedByUsingUnit, Big, Model):
     accuracy_class: Mapped[str] = mapped_column(String(50))
     accuracy_value: Mapped[Decimal] = mapped_column(Numeric(12, 6))
     serial_no: Mapped[str] = mapped_column(String(100))
-    serial_key: Mapped[str] = mapped_column(String(100))
     manufacturer: Mapped[str] = mapped_column(String(200))
     origin: Mapped[str] = mapped_column(String(10))
     use_place: Mapped[str] = mapped_column(String(200))
@@ -135,6 +147,7 @@ class Instrument(OwnedByUsingUnit, Big, Model):
     filing_reason: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    twin: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
     def __str__(self) -> str:
         return f"{self.name} {self.serial_no}"
@@ -172,7 +185,7 @@ class Appointment(OwnedByUsingUnit, Big, Model):
         CheckConstraint("city_code = left(region_code, 4) || '00'", name="city_of_region"),
         CheckConstraint(one_of("delivery", ("sent", "on_site")), name="known_delivery"),
         UniqueConstraint("city_code", "no", name="one_appointment_no"),
-        Index("appointment_no", "no", postgresql_ops={"no": "text_pattern_ops"}),
+        begins("appointment_no", "no"),
         Index("appointment_of_using_unit", "using_unit_id", text("applied_at DESC")),
         *_in_order("appointment_applied", "applied_at", "id"),
         *_searchable("appointment_applicant", "applicant", chinese=True),
@@ -368,7 +381,7 @@ class Certificate(SharedByParties, Findings, Big, Model):
         Index("certificate_of_instrument", "instrument_id"),
         Index("certificate_of_using_unit", "using_unit_id", "verified_on", "id"),
         Index("certificate_of_institution", "institution_id", "verified_on", "id"),
-        Index("certificate_no", "no", postgresql_ops={"no": "text_pattern_ops"}),
+        begins("certificate_no", "no"),
         *(
             Index(f"certificate_{name}_{level}", *place, "issued_at", "id", postgresql_where=which)
             for level, place in _PLACE_OF_WIDTH.items()

@@ -5,7 +5,6 @@ from typing import Any
 from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from sqlalchemy import case, func, select
 from wtforms import BooleanField, HiddenField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
@@ -17,7 +16,7 @@ from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Begins, ContainsChinese, Lookup, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, label, moment, words_in_sheet
-from app.fabkit.forms import a_telephone
+from app.fabkit.forms import Form, a_telephone
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -41,11 +40,11 @@ def _grantable_choices() -> list[SelectChoice]:
 WAITS = _l("This concerns an auditor: another administrator must do the same within a day to confirm it.")
 
 
-class RoleForm(FlaskForm):
+class RoleForm(Form):
     role = SelectField(_l("Role"), choices=_grantable_choices, validators=[InputRequired(_l("Please choose a role."))])
 
 
-class PersonForm(FlaskForm):
+class PersonForm(Form):
     """个人信息: everything but the account name."""
 
     first_name = StringField(_l("Name"), [InputRequired(_l("Please give the name.")), Length(2, 60)])
@@ -62,7 +61,7 @@ class PersonForm(FlaskForm):
     revision = HiddenField()
 
 
-class HomeForm(FlaskForm):
+class HomeForm(Form):
     organization_id = HiddenField(validators=[InputRequired(_l("Please choose an organization on the left."))])
 
 
@@ -252,7 +251,7 @@ class Accounts(ModelPage):
         account = self._account(pk)
         if request.method == "POST":
             return self._saved("roles", pk, waits=not self._change_role(account))
-        return self._tab("roles", account, FlaskForm())
+        return self._tab("roles", account, Form())
 
     def _change_role(self, account: Account) -> bool:
         """Give or take the role that the form names; False if a second administrator must confirm it first."""
@@ -283,7 +282,7 @@ class Accounts(ModelPage):
         flash(WAITS if waits else _("Saved."), "warning" if waits else "success")
         return redirect(url_for(f"Accounts.{tab}", pk=pk), code=303)
 
-    def _tab(self, tab: str, account: Account, form: FlaskForm, problem: str | None = None) -> Any:
+    def _tab(self, tab: str, account: Account, form: Form, problem: str | None = None) -> Any:
         state = _state_of(account)
         page = render_template(
             f"accounts/{tab}.html",

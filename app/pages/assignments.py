@@ -7,7 +7,6 @@ from typing import Any
 from flask import abort, g, render_template, request
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import HiddenField, TextAreaField
 from wtforms.validators import InputRequired, Length, ValidationError
 
@@ -19,7 +18,7 @@ from app.domain.matching import NO_ACCURACY, NO_KIND, NO_PLACE, NO_RANGE, NOT_VA
 from app.fabkit.actions import Selection, form_action, show_action
 from app.fabkit.filters import Choice, Switch, is_number
 from app.fabkit.formats import moment
-from app.fabkit.forms import reason_field
+from app.fabkit.forms import Form, reason_field
 from app.fabkit.lists import Query, Source, Total, capped_total
 from app.fabkit.pages import Show, Table
 from app.fabkit.security import asks_permission
@@ -43,7 +42,7 @@ SORTS = {
 }
 
 
-class AssignForm(FlaskForm):
+class AssignForm(Form):
     """Which institution, and why if it is not able."""
 
     institution_id = HiddenField(validators=[InputRequired(_l("Please choose an institution."))])
@@ -57,7 +56,7 @@ class AssignForm(FlaskForm):
 NOBODY = "none"
 
 
-class ProposalForm(FlaskForm):
+class ProposalForm(Form):
     """The proposal that was shown; the institution chosen for a share of it comes under the key of the share."""
 
     digest = HiddenField(validators=[InputRequired(), Length(max=64)])
@@ -72,7 +71,7 @@ class ProposalForm(FlaskForm):
         }
 
 
-class RefuseForm(FlaskForm):
+class RefuseForm(Form):
     reason = reason_field(
         _l("Reason for refusing"),
         SHORTEST_REASON,
@@ -86,7 +85,7 @@ class RefuseForm(FlaskForm):
     )
 
 
-class EscalateForm(FlaskForm):
+class EscalateForm(Form):
     reason = reason_field(
         _l("Reason for escalating"),
         SHORTEST_REASON,

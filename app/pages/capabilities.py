@@ -8,7 +8,6 @@ from typing import Any
 from flask import abort, g
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from sqlalchemy.orm import aliased
 from wtforms import DateField, DecimalField, HiddenField, IntegerField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
@@ -31,7 +30,7 @@ from app.fabkit.filters import (
     is_number,
 )
 from app.fabkit.formats import badge, day, due, label
-from app.fabkit.forms import CascadeField, SearchSelectManyField, trimmed
+from app.fabkit.forms import CascadeField, Form, SearchSelectManyField, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import permitted
@@ -56,7 +55,7 @@ def _standards() -> list[SelectChoice]:
     return [SelectChoice("", "—"), *own]
 
 
-class CapabilityForm(FlaskForm):
+class CapabilityForm(Form):
     """A capability as it is declared; the kind says in which units (capabilities.js)."""
 
     catalogue_item_id = CascadeField(
@@ -117,7 +116,7 @@ class CapabilityForm(FlaskForm):
         return catalogue.kind(int(chosen)) if is_number(chosen) else None
 
 
-class CapacityForm(FlaskForm):
+class CapacityForm(Form):
     """How many instruments of a kind can be verified in a week."""
 
     stated = IntegerField(

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import g
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import case
 
@@ -12,7 +11,7 @@ from app.domain import capabilities, institutions
 from app.domain.capabilities import LACKS, LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.formats import words_in_sheet
-from app.fabkit.forms import reason_field
+from app.fabkit.forms import Form, reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Show
 from app.models import Capability, Institution, MeasurementStandard, Organization
@@ -28,7 +27,7 @@ REASONS_TO_REJECT = (
 )
 
 
-class RejectForm(FlaskForm):
+class RejectForm(Form):
     reason = reason_field(_l("Reason for rejecting"), SHORTEST_REASON, LONGEST_REASON, REASONS_TO_REJECT)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from flask import abort, request, url_for
 from flask_appbuilder import expose
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField
 from wtforms.validators import DataRequired, Length
 
 from app.domain import attempts, captchas
+from app.fabkit.forms import Form
 from app.fabkit.pages import Page
 from app.models import db
 
@@ -19,7 +19,7 @@ MOST_IN_A_MINUTE = 120
 MOST_SOUNDS = 20
 
 
-class CaptchaForm(FlaskForm):
+class CaptchaForm(Form):
     """A form that strangers may send."""
 
     captcha = StringField(

@@ -7,7 +7,6 @@ from typing import Any
 from flask import abort, g
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from sqlalchemy import case, func
 from sqlalchemy.orm import aliased
 from wtforms import DateField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
@@ -19,7 +18,7 @@ from app.domain.catalogue_versions import Entry
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, Switch, in_own
 from app.fabkit.formats import badge, day, label, moment
-from app.fabkit.forms import trimmed
+from app.fabkit.forms import Form, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -44,7 +43,7 @@ def _text(title: Any, longest: int, **how: Any) -> StringField:
     return StringField(title, [Length(max=longest)], filters=[trimmed], **how)
 
 
-class ItemForm(FlaskForm):
+class ItemForm(Form):
     """A category or a kind; of a category the name alone is asked."""
 
     name = StringField(
@@ -85,7 +84,7 @@ class ItemForm(FlaskForm):
         )
 
 
-class ImportForm(FlaskForm):
+class ImportForm(Form):
     file = sheets.sheet_field(
         _l("Edited sheet"),
         description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s rows.",

@@ -97,7 +97,7 @@ class CertificateQueries(NumberLists, QueryPage, CertificatePage):
         Choice("verification", _l("Kind of verification"), Certificate.verification_kind, KINDS),
         Choice("purpose", _l("Purpose"), Instrument.purpose, PURPOSES, within=_instrument),
         Choice("publication", _l("Publication"), Certificate.publication, PUBLICATION_LABELS, multiple=False),
-        Numbers("numbers", _l("List of certificate numbers"), ((Certificate.no, str),)),
+        Numbers("numbers", _l("List of certificate numbers"), (Certificate.no,)),
         Conditions(
             Certificate,
             columns,

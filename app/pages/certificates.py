@@ -6,7 +6,6 @@ from typing import Any
 from flask import abort, flash, g, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import and_, exists
 from sqlalchemy.orm import aliased
@@ -29,7 +28,7 @@ from app.fabkit.filters import (
     in_own,
 )
 from app.fabkit.formats import badge, day, moment
-from app.fabkit.forms import reason_field
+from app.fabkit.forms import Form, reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import permitted
@@ -51,7 +50,7 @@ SIGNATURES = {
 Issuer = aliased(Organization, name="issuer")
 
 
-class CorrectForm(FlaskForm):
+class CorrectForm(Form):
     reason = reason_field(
         _l("Reason for correcting"),
         SHORTEST_REASON,

@@ -2,7 +2,6 @@
 
 from flask import g
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import DateField
 from wtforms.validators import InputRequired
 
@@ -10,6 +9,7 @@ from app import audit
 from app.domain import clockwork, holidays
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.formats import day, moment
+from app.fabkit.forms import Form
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage
 from app.models import ClockRun
@@ -35,7 +35,7 @@ def _moved(value: dict[str, int]) -> str:
     return "、".join(f"{HANDS.get(name, name)} {count}" for name, count in value.items())
 
 
-class RunForm(FlaskForm):
+class RunForm(Form):
     day = DateField(_l("Day"), [InputRequired(_l("Please give the day."))])
 
 

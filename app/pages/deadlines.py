@@ -1,7 +1,6 @@
 """办理时限: the days in which an institution must finish, by province and delivery (办法 Art 8)."""
 
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from sqlalchemy import select
 from wtforms import BooleanField, HiddenField, IntegerField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
@@ -10,6 +9,7 @@ from wtforms.validators import InputRequired, Length, NumberRange
 from app.domain import deadlines
 from app.fabkit.filters import Choice
 from app.fabkit.formats import label, yes_no
+from app.fabkit.forms import Form
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import EditablePage
 from app.models import Deadline, Region, db
@@ -21,7 +21,7 @@ def provinces() -> list[SelectChoice]:
     return [SelectChoice(code, name) for code, name in db.session.execute(above)]
 
 
-class DeadlineForm(FlaskForm):
+class DeadlineForm(Form):
     province_code = SelectField(_l("Province"), choices=provinces)
     delivery = SelectField(_l("Delivery"), choices=[SelectChoice(*pair) for pair in DELIVERIES.items()])
     days = IntegerField(_l("Days"), validators=[InputRequired(_l("Please give the days.")), NumberRange(1, 365)])

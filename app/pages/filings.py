@@ -5,13 +5,12 @@ from typing import Any
 
 from flask import g
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from sqlalchemy import and_
 
 from app.domain import filings
 from app.domain.filings import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.forms import reason_field
+from app.fabkit.forms import Form, reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Show
 from app.models import Instrument, Organization
@@ -20,7 +19,7 @@ from app.pages.tasks import told
 from app.states import PENDING
 
 
-class SendBackForm(FlaskForm):
+class SendBackForm(Form):
     reason = reason_field(
         _l("Reason for sending back"),
         SHORTEST_REASON,

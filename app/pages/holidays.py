@@ -1,20 +1,19 @@
 """节假日: the days that depart from the week, by which deadlines are counted."""
 
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, DateField, HiddenField, StringField
 from wtforms.validators import InputRequired, Length
 
 from app.domain import holidays
 from app.fabkit.filters import Dates
 from app.fabkit.formats import day, yes_no
-from app.fabkit.forms import trimmed
+from app.fabkit.forms import Form, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import EditablePage
 from app.models import Holiday
 
 
-class HolidayForm(FlaskForm):
+class HolidayForm(Form):
     day = DateField(_l("Day"), [InputRequired(_l("Please give the day."))])
     name = StringField(
         _l("Name of the day"), [InputRequired(_l("Please give a name.")), Length(max=40)], filters=[trimmed]

@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import g
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import DateField
 from wtforms.validators import InputRequired
 
@@ -13,14 +12,14 @@ from app.domain import holidays, inbox
 from app.domain.inbox import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Choice, Switch
-from app.fabkit.forms import reason_field
+from app.fabkit.forms import Form, reason_field
 from app.fabkit.lists import Source
 from app.models import Task
 from app.pages import tasks as task_pages
 from app.states import ACCEPTED, AT_INSTITUTION, OFFERED, RETURN, TASK_LABELS, TASK_STATES, WITH_INSTITUTION
 
 
-class ReturnForm(FlaskForm):
+class ReturnForm(Form):
     reason = reason_field(
         _l("Reason for returning"),
         SHORTEST_REASON,
@@ -34,7 +33,7 @@ class ReturnForm(FlaskForm):
     )
 
 
-class PlanForm(FlaskForm):
+class PlanForm(Form):
     planned_on = DateField(_l("Planned for"), [InputRequired(_l("Please give the day."))])
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from flask import abort, g, request, send_file
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileRequired, MultipleFileField
 from markupsafe import Markup
 from sqlalchemy.orm import aliased
@@ -36,7 +35,7 @@ from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.downloads import attachment
 from app.fabkit.filters import Begins, Choice, Contains, Dates, Lookup, Search, Switch, in_own
 from app.fabkit.formats import badge, day, due, label, moment
-from app.fabkit.forms import CascadeField, SearchSelectField, reason_field, trimmed
+from app.fabkit.forms import CascadeField, Form, SearchSelectField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -53,6 +52,7 @@ from app.states import (
     OPEN_RECTIFICATION,
     PUBLICATION_LABELS,
 )
+from app.texts import entered
 from app.workflow import Outcome
 
 TARGETS = {
@@ -108,7 +108,7 @@ def _item_name(id: int) -> str | None:
     return catalogue.names([id]).get(str(id))
 
 
-class PlanForm(FlaskForm):
+class PlanForm(Form):
     task = _task_field()
     party_id = SearchSelectField(
         _l("Inspected party"),
@@ -121,7 +121,7 @@ class PlanForm(FlaskForm):
     inspectors = SelectMultipleField(_l("Inspectors (at least two)"), coerce=int, validate_choice=False)
 
 
-class DrawForm(FlaskForm):
+class DrawForm(Form):
     task = _task_field()
     kind = SelectField(_l("What is inspected"), choices=[SelectChoice(*pair) for pair in TARGETS.items()])
     region_code = CascadeField(_l("Region"), levels=PLACES, options_url="/options/regions", find=regions.way_to)
@@ -174,12 +174,16 @@ class ChecklistField(Field):
             return
         items = [name.removeprefix("check-") for name in formdata if name.startswith("check-")]
         self.data = [
-            {"item": item, "found": formdata.get(f"check-{item}", ""), "remark": formdata.get(f"remark-{item}", "")}
+            {
+                "item": item,
+                "found": formdata.get(f"check-{item}", ""),
+                "remark": entered(formdata.get(f"remark-{item}", "")),
+            }
             for item in dict.fromkeys(items)
         ]
 
 
-class RecordForm(FlaskForm):
+class RecordForm(Form):
     """检查记录, filled in on the spot."""
 
     inspected_on = DateField(_l("Inspected on"), [InputRequired(_l("Please give the day."))])
@@ -199,7 +203,7 @@ class RecordForm(FlaskForm):
         )
 
 
-class PhotosForm(FlaskForm):
+class PhotosForm(Form):
     photos = MultipleFileField(
         _l("Photos"),
         [FileRequired(_l("Please choose a photo."))],
@@ -208,7 +212,7 @@ class PhotosForm(FlaskForm):
     )
 
 
-class ConcludeForm(FlaskForm):
+class ConcludeForm(Form):
     conclusion = RadioField(
         _l("Finding"),
         [InputRequired(_l("Please choose the conclusion."))],
@@ -228,7 +232,7 @@ class ConcludeForm(FlaskForm):
     revision = HiddenField()
 
 
-class RecheckForm(FlaskForm):
+class RecheckForm(Form):
     passed = RadioField(
         _l("Result of the re-check"),
         [InputRequired(_l("Please choose the result."))],
@@ -247,7 +251,7 @@ class RecheckForm(FlaskForm):
     revision = HiddenField()
 
 
-class CancelForm(FlaskForm):
+class CancelForm(Form):
     reason = reason_field(
         _l("Reason for calling off"),
         SHORTEST_REASON,

@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import abort, g, request
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms.validators import Length
 
 from app.domain import capabilities, institutions, local_institutions, publications, regions
@@ -15,7 +14,7 @@ from app.domain.ledger import range_text
 from app.fabkit.actions import Selection, form_action, show_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, in_own, is_number
 from app.fabkit.formats import badge, due, label, moment
-from app.fabkit.forms import SuggestingTextArea, trimmed
+from app.fabkit.forms import Form, SuggestingTextArea, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import is_permitted, require
@@ -36,7 +35,7 @@ REVIEWS = "CapabilityReviews"
 DECISIONS = {"pass": _l("Pass the review"), "reject": _l("Reject")}
 
 
-class ReviewForm(FlaskForm):
+class ReviewForm(Form):
     """Which capabilities of an institution are passed or rejected, and why they are rejected."""
 
     reason = SuggestingTextArea(

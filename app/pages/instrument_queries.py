@@ -6,7 +6,6 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 
-from app.domain import ledger
 from app.fabkit.conditions import Conditions
 from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Dates, Search, Switch, in_large, in_own
 from app.fabkit.formats import day, due, label, moment
@@ -78,11 +77,7 @@ class InstrumentQueries(instrument_pages.WithPhotos, NumberLists, QueryPage):
         Choice("purpose", _l("Purpose"), Instrument.purpose, PURPOSES),
         Choice("delivery", _l("Delivery"), Instrument.delivery, DELIVERIES, multiple=False),
         Choice("origin", _l("Origin"), Instrument.origin, ORIGINS, multiple=False),
-        Numbers(
-            "numbers",
-            _l("List of numbers"),
-            ((Instrument.serial_key, ledger.serial_key), (Instrument.instrument_no, str)),
-        ),
+        Numbers("numbers", _l("List of numbers"), (Instrument.serial_no, Instrument.instrument_no)),
         Conditions(
             Instrument,
             columns,

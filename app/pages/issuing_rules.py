@@ -6,7 +6,6 @@ from typing import Any
 from flask import abort, g, render_template, request, send_file, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from markupsafe import Markup
 from sqlalchemy import case
@@ -18,7 +17,7 @@ from app.domain import holidays, issuing_rules
 from app.domain.issuing_rules import MOST_BYTES, SEAL_PIXELS, USUAL_PATTERN
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.forms import trimmed
+from app.fabkit.forms import Form, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage
 from app.fabkit.security import permitted
@@ -27,7 +26,7 @@ from app.models import IssuingRule
 ROOM_FOR_THE_REST = 64 * 1024
 
 
-class IssuingRuleForm(FlaskForm):
+class IssuingRuleForm(Form):
     pattern = StringField(
         _l("Rule for numbers"),
         [DataRequired(_l("Please give a rule for numbers."))],

@@ -9,7 +9,6 @@ from typing import Any
 from flask import abort, flash, g, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileRequired, MultipleFileField
 from sqlalchemy import and_, case
 from wtforms import (
@@ -32,7 +31,7 @@ from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Switch, is_number
-from app.fabkit.forms import CascadeField, a_telephone, trimmed
+from app.fabkit.forms import CascadeField, Form, a_telephone, trimmed
 from app.fabkit.lists import Source
 from app.fabkit.pages import ModelPage, Show
 from app.fabkit.security import permitted, require
@@ -59,7 +58,7 @@ def _choices(words: dict[str, Any]) -> list[Any]:
     return [SelectChoice(*pair) for pair in words.items()]
 
 
-class InstrumentForm(FlaskForm):
+class InstrumentForm(Form):
     """An instrument as its user tells of it; the kind decides what is asked (ledger.js)."""
 
     catalogue_item_id = CascadeField(
@@ -134,7 +133,7 @@ class EditInstrumentForm(InstrumentForm):
     file_now = None  # type: ignore[assignment]
 
 
-class PhotosForm(FlaskForm):
+class PhotosForm(Form):
     photos = MultipleFileField(
         _l("Photos"),
         [FileRequired(_l("Please choose a photo."))],
@@ -143,7 +142,7 @@ class PhotosForm(FlaskForm):
     )
 
 
-class ImportForm(FlaskForm):
+class ImportForm(Form):
     file = sheets.sheet_field(
         _l("Filled sheet"),
         description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s instruments.",

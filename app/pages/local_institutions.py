@@ -6,7 +6,6 @@ from typing import Any
 from flask import abort, g, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import func, select
 from wtforms import BooleanField, DateField, IntegerField, StringField
@@ -20,7 +19,7 @@ from app.domain.local_institutions import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, page_action, show_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, SearchField, Switch, in_own
 from app.fabkit.formats import badge, day, due, label, moment, yes_no
-from app.fabkit.forms import SearchSelectManyField, reason_field, trimmed
+from app.fabkit.forms import Form, SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import DONE_BY, ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -46,7 +45,7 @@ VERSION_FACTS = {**FACTS, "level": _l("Level"), "region_code": FACTS["region"], 
 # --- Forms ---------------------------------------------------------------------------------------
 
 
-class AboutForm(FlaskForm):
+class AboutForm(Form):
     """What is said of an institution beside its name and its authorization."""
 
     authorized_from = DateField(FACTS["authorized_from"], [Optional()])
@@ -73,7 +72,7 @@ class EditForm(EditInstitutionForm, AboutForm):
     pass
 
 
-class SuspendForm(FlaskForm):
+class SuspendForm(Form):
     reason = reason_field(
         _l("Reason for suspending"),
         SHORTEST_REASON,
@@ -86,7 +85,7 @@ class SuspendForm(FlaskForm):
     )
 
 
-class CloseForm(FlaskForm):
+class CloseForm(Form):
     reason = reason_field(
         _l("Reason for closing"),
         SHORTEST_REASON,
@@ -98,7 +97,7 @@ class CloseForm(FlaskForm):
     )
 
 
-class SheetForm(FlaskForm):
+class SheetForm(Form):
     file = sheets.sheet_field(_l("Filled sheet"))
 
 

@@ -6,7 +6,6 @@ from flask import abort, current_app, g, redirect, request, session, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from flask_login import current_user, login_user, logout_user
-from flask_wtf import FlaskForm
 from wtforms import PasswordField, StringField
 from wtforms.validators import DataRequired, Length
 
@@ -15,6 +14,7 @@ from app.access import EVERYTHING, Principal
 from app.domain import attempts, logins, passwords, second_factor, sessions
 from app.domain.logins import Answer
 from app.errors import wants_fragment
+from app.fabkit.forms import Form
 from app.fabkit.pages import Page
 from app.models import Account, AccountSession, db
 from app.pages.captchas import CaptchaForm
@@ -29,7 +29,7 @@ class LoginForm(CaptchaForm):
     password = PasswordField(_l("Password"), validators=[DataRequired(), Length(max=256)])
 
 
-class CodeForm(FlaskForm):
+class CodeForm(Form):
     """The second factor."""
 
     code = StringField(_l("Code"), validators=[DataRequired(), Length(max=60)])
@@ -103,7 +103,7 @@ class LoginView(Page):
         db.session.commit()
         return answer
 
-    def _page(self, template: str, form: FlaskForm, problem: str | None, **more: Any) -> Any:
+    def _page(self, template: str, form: Form, problem: str | None, **more: Any) -> Any:
         page = self.render_template(template, form=form, problem=problem, **more)
         return page, 200 if problem is None else 422, {"Cache-Control": "no-store"}
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import request
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 
 from app.domain import matching
 from app.domain.ledger import range_text
 from app.domain.matching import Lot
 from app.fabkit.filters import is_number
+from app.fabkit.forms import Form
 
 PROXIMITY = {
     matching.SAME_COUNTY: _l("Same county"),
@@ -20,7 +20,7 @@ PROXIMITY = {
 }
 
 
-class LotsForm(FlaskForm):
+class LotsForm(Form):
     """The institution chosen for each lot, under the lot's key."""
 
     def choices(self) -> dict[str, int]:

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from flask import abort, current_app, g
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from wtforms import SelectMultipleField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.widgets import CheckboxInput
@@ -19,7 +18,7 @@ from app.domain.jobs import Finished
 from app.errors import RuleError
 from app.fabkit.actions import FormAction, Selection, form_action
 from app.fabkit.formats import moment
-from app.fabkit.forms import CascadeField
+from app.fabkit.forms import CascadeField, Form
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage
 from app.models import Job, MonthlyReport, Region
@@ -47,7 +46,7 @@ class StatisticsField(SelectMultipleField):
         self.type = "RadioField"  # for the templates it looks like one
 
 
-class ReportForm(FlaskForm):
+class ReportForm(Form):
     statistics = StatisticsField(
         _l("Which statistics"),
         choices=lambda: [SelectChoice(name, str(page.title)) for name, page in _offered().items()],

@@ -7,7 +7,6 @@ from typing import Any
 from flask import abort, g, request, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import and_, case, select
 from sqlalchemy.orm import aliased
@@ -32,7 +31,7 @@ from app.fabkit.filters import (
     is_number,
 )
 from app.fabkit.formats import badge, day, label, yes_no
-from app.fabkit.forms import CascadeField, SearchSelectField, a_telephone, reason_field, trimmed
+from app.fabkit.forms import CascadeField, Form, SearchSelectField, a_telephone, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -141,7 +140,7 @@ def _superior_field(placeholder: Any, **how: Any) -> SearchSelectField:
 # The fields of a form stand in the order in which they are written here.
 
 
-class NamedForm(FlaskForm):
+class NamedForm(Form):
     name = _text("name", 200, Length(min=2))
 
 
@@ -162,7 +161,7 @@ class UnitCodeForm(NamedForm):
     )
 
 
-class PlacedForm(FlaskForm):
+class PlacedForm(Form):
     region_code = CascadeField(
         FACTS["region"],
         levels=PLACES,
@@ -172,29 +171,29 @@ class PlacedForm(FlaskForm):
     )
 
 
-class BelowForm(FlaskForm):
+class BelowForm(Form):
     parent_id = _superior_field(_l("The nearest authority above"))
 
 
-class InstitutionForm(FlaskForm):
+class InstitutionForm(Form):
     designation = SelectField(FACTS["designation"], choices=_choices(DESIGNATIONS))
     authorization_no = _text("authorization_no", 60)
     authorized_by = _text("authorized_by", 200)
     authorized_until = DateField(FACTS["authorized_until"], [InputRequired(_l("Please give the day."))])
 
 
-class UnitForm(FlaskForm):
+class UnitForm(Form):
     nature = SelectField(FACTS["nature"], choices=_choices(NATURES))
     licence_no = StringField(FACTS["licence_no"], [Length(max=60)], filters=[lambda text: trimmed(text) or None])
 
 
-class ReachedForm(FlaskForm):
+class ReachedForm(Form):
     contact = _text("contact", 60)
     phone = _text("phone", 30, a_telephone)
     address = _text("address", 200)
 
 
-class RevisedForm(FlaskForm):
+class RevisedForm(Form):
     revision = HiddenField()
 
 
@@ -234,7 +233,7 @@ class MoveUsingUnitForm(PlacedForm, RevisedForm):
     pass
 
 
-class MergeForm(FlaskForm):
+class MergeForm(Form):
     into_id = SearchSelectField(
         _l("Merge into"),
         options_url="/organizations/options",
@@ -253,7 +252,7 @@ class MergeForm(FlaskForm):
     )
 
 
-class DisableForm(FlaskForm):
+class DisableForm(Form):
     reason = reason_field(
         _l("Reason for disabling"),
         SHORTEST_REASON,
@@ -262,7 +261,7 @@ class DisableForm(FlaskForm):
     )
 
 
-class TurnDownForm(FlaskForm):
+class TurnDownForm(Form):
     reason = reason_field(
         _l("Reason for turning down"),
         SHORTEST_REASON,
@@ -316,7 +315,7 @@ def _in_state(state: str) -> Any:
 
 
 def in_code(term: str) -> Found:
-    condition = Begins(Organization.credit_code).by_index(term.upper())
+    condition = Begins(Organization.credit_code).by_index(term)
     return Found(condition, condition)
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import abort, g
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
 from wtforms import TextAreaField
 from wtforms.validators import DataRequired, Length
@@ -14,7 +13,7 @@ from app.domain.inspections import LONGEST_TEXT, SHORTEST_TEXT
 from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Choice
 from app.fabkit.formats import day
-from app.fabkit.forms import trimmed
+from app.fabkit.forms import Form, trimmed
 from app.fabkit.lists import Column, Source
 from app.models import Inspection
 from app.pages import inspections as inspection_pages
@@ -24,7 +23,7 @@ from app.states import CLOSED, INSPECTION_LABELS, TO_RECHECK, TO_RECTIFY
 TOLD = {state: INSPECTION_LABELS[state] for state in (TO_RECTIFY, TO_RECHECK, CLOSED)}
 
 
-class AnswerForm(FlaskForm):
+class AnswerForm(Form):
     statement = TextAreaField(
         _l("What has been put right"),
         [

@@ -24,6 +24,7 @@ from app.pages.catalogue import SUPERVISIONS
 from app.pages.inspections import CONCLUSIONS as INSPECTION_CONCLUSIONS, TARGETS
 from app.pages.organizations import DESIGNATIONS, LEVELS
 from app.states import INSPECTION_LABELS
+from app.texts import same
 
 STATES = {
     "valid": _l("Valid"),
@@ -130,7 +131,7 @@ class Portal(Page):
             institution_id=asked.number("institution"),
         )
         searched = bool(asked.params)
-        if wanted.unit and len(wanted.unit) < SHORTEST_NAME:
+        if wanted.unit and len(same(wanted.unit)) < SHORTEST_NAME:
             asked.problems.append(_("Please type at least %(number)s characters of the name.", number=SHORTEST_NAME))
         found = None
         if searched and not asked.problems:

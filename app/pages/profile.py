@@ -7,7 +7,6 @@ from typing import Any
 from flask import abort, current_app, flash, g, redirect, render_template, request, session, url_for
 from flask_appbuilder import expose
 from flask_babel import get_locale, gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from markupsafe import Markup
 from wtforms import (
     BooleanField,
@@ -29,7 +28,7 @@ from app.errors import RuleError, wants_fragment
 from app.fabkit.actions import NoForm
 from app.fabkit.filters import is_number
 from app.fabkit.formats import moment
-from app.fabkit.forms import a_telephone, trimmed
+from app.fabkit.forms import Form, a_telephone, trimmed
 from app.fabkit.pages import ModelPage, Page
 from app.models import db
 from app.pages import analyst_api
@@ -47,7 +46,7 @@ TABS = (
 DEFAULT_DAYS = 90
 
 
-class PersonForm(FlaskForm):
+class PersonForm(Form):
     """What one may change of oneself; the rest is the administrator's."""
 
     first_name = StringField(_l("Name"), [DataRequired(_l("Please give the name.")), Length(2, 60)], filters=[trimmed])
@@ -69,7 +68,7 @@ class PersonForm(FlaskForm):
     )
 
 
-class SettingsForm(FlaskForm):
+class SettingsForm(Form):
     """How the system speaks to me."""
 
     language = SelectField(_l("Language"))
@@ -81,7 +80,7 @@ class SettingsForm(FlaskForm):
 NOTIFICATIONS = ("tasks_waiting", "deadlines_near", "account_changes")
 
 
-class OwnerForm(FlaskForm):
+class OwnerForm(Form):
     """What only the owner of the account may do: the current password proves it."""
 
     current = PasswordField(
@@ -177,7 +176,7 @@ class MyAccount(Page):
     class_permission_name = "MyAccount"
     default_view = "index"
 
-    def _page(self, tab: str, *forms: FlaskForm, **shown: Any) -> Any:
+    def _page(self, tab: str, *forms: Form, **shown: Any) -> Any:
         labels = {name: label for name, label, _icon in TABS}
         page = render_template(
             f"me/{tab}.html",

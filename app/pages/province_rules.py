@@ -1,19 +1,19 @@
 """省级规则: what each province settles for itself."""
 
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, IntegerField, SelectField
 from wtforms.validators import InputRequired, NumberRange
 
 from app.domain import deadlines
 from app.fabkit.formats import yes_no
+from app.fabkit.forms import Form
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import EditablePage
 from app.models import ProvinceRule, Region
 from app.pages.deadlines import provinces
 
 
-class ProvinceRuleForm(FlaskForm):
+class ProvinceRuleForm(Form):
     province_code = SelectField(_l("Province"), choices=provinces)
     filing_reviewed = BooleanField(_l("The county authority reviews filings"))
     answer_days = IntegerField(

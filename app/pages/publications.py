@@ -8,7 +8,6 @@ from typing import Any
 from flask import abort, flash, g, redirect, render_template, request
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import and_, case
 from wtforms import BooleanField, HiddenField
@@ -19,7 +18,7 @@ from app.domain.publications import DAYS, LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, show_action
 from app.fabkit.filters import Choice, Contains, Search, SearchField, Switch, among
 from app.fabkit.formats import badge, due, moment
-from app.fabkit.forms import reason_field
+from app.fabkit.forms import Form, reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.security import permitted, require
 from app.models import Appointment, Certificate, Instrument, Organization, Region, Task, db
@@ -36,7 +35,7 @@ from app.states import (
 from app.workflow import Outcome
 
 
-class RevokeForm(FlaskForm):
+class RevokeForm(Form):
     reason = reason_field(
         _l("Reason for revoking"),
         SHORTEST_REASON,
@@ -49,7 +48,7 @@ class RevokeForm(FlaskForm):
     )
 
 
-class AutomaticForm(FlaskForm):
+class AutomaticForm(Form):
     automatic = BooleanField(_l("Publish certificates of our jurisdiction as soon as they are issued"))
     revision = HiddenField()
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import g, url_for
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import (
     DateField,
     Field,
@@ -27,13 +26,14 @@ from app.domain.results import KINDS, LONGEST_REASON, SHORTEST_REASON, Findings
 from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import Choice, is_number
 from app.fabkit.formats import day
-from app.fabkit.forms import reason_field, trimmed
+from app.fabkit.forms import Form, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show
 from app.models import MeasurementStandard, Result, Task, db
 from app.pages import sheets, tasks as task_pages
 from app.pages.instruments import conclusion
 from app.states import IN_REVIEW, TASK_LABELS, TO_APPROVE, TO_CHECK, VERIFYING
+from app.texts import entered
 
 MOST_ROWS = 200
 IN_HAND = (VERIFYING, TO_CHECK, TO_APPROVE)
@@ -48,10 +48,10 @@ class FailuresField(Field):
             self.data = dict(data or {})
         else:
             failed = [id for id in formdata.getlist("failed") if is_number(id)]
-            self.data = {int(id): formdata.get(f"failure-{id}", "").strip() for id in failed}
+            self.data = {int(id): entered(formdata.get(f"failure-{id}", "")) for id in failed}
 
 
-class ResultForm(FlaskForm):
+class ResultForm(Form):
     """What was found; the conclusion stands beside each instrument."""
 
     verification_kind = RadioField(
@@ -106,11 +106,11 @@ def _lines(text: str | None) -> list[list[str]]:
     return [[part.strip() for part in line.replace("｜", "|").split("|")] for line in lines]
 
 
-class SheetForm(FlaskForm):
+class SheetForm(Form):
     file = sheets.sheet_field(_l("Filled sheet"))
 
 
-class ReworkForm(FlaskForm):
+class ReworkForm(Form):
     reason = reason_field(
         _l("Reason for giving back"),
         SHORTEST_REASON,

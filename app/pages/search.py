@@ -8,7 +8,7 @@ from flask_appbuilder import expose
 from flask_babel import force_locale, lazy_gettext as _l  # pyright: ignore[reportAttributeAccessIssue]  # not in __all__
 
 from app.domain import search
-from app.domain.search import MOST, SHORTEST
+from app.domain.search import LONGEST, MOST, SHORTEST
 from app.fabkit.lists import url_of
 from app.fabkit.pages import Page
 from app.fabkit.security import is_permitted
@@ -40,6 +40,7 @@ from app.states import (
     TASK_LABELS,
     VERIFICATION_LABELS,
 )
+from app.texts import entered, same
 
 MENU = "menu"
 
@@ -87,10 +88,10 @@ class Search(Page):
 
     @expose("/", methods=["GET"])
     def answer(self) -> Any:
-        term = search.cleaned(request.args.get("q", ""))
-        groups = _found(term) if len(term) >= SHORTEST else []
+        typed = entered(request.args.get("q", ""))[:LONGEST]
+        groups = _found(typed) if len(same(typed)) >= SHORTEST else []
         number = sum(len(group["hits"]) for group in groups)
-        return render_template("search/hits.html", term=term, shortest=SHORTEST, groups=groups, number=number)
+        return render_template("search/hits.html", term=typed, shortest=SHORTEST, groups=groups, number=number)
 
 
 def _found(term: str) -> list[dict[str, Any]]:
@@ -105,7 +106,7 @@ def _pages(term: str) -> dict[str, Any]:
         each
         for entry in permitted_items(current_app.extensions["menu"])
         for each in (entry.items or (entry,))
-        if _is_called(each.label, term.lower())
+        if _is_called(each.label, same(term))
     ]
     hits = [{"url": each.url, "title": each.label, "note": "", "icon": each.icon} for each in items]
     return {"name": MENU, "title": _l("Pages of the menu"), "hits": hits[:MOST]}
@@ -115,8 +116,8 @@ def _is_called(label: Any, term: str) -> bool:
     names = []
     for language in current_app.config["LANGUAGES"]:
         with force_locale(language):
-            names.append(str(label).lower())
-    return any(term in name or term in search.initials(name) for name in names)
+            names.append(str(label))
+    return any(term in same(name) or term in search.initials(name) for name in names)
 
 
 def _group(name: str, term: str) -> dict[str, Any] | None:
@@ -124,7 +125,7 @@ def _group(name: str, term: str) -> dict[str, Any] | None:
     page = next((each for each in place.pages if _is_open(each)), None)
     if page is None:
         return None
-    rows = search.find(name, term, g.principal)
+    rows = search.find(name, same(term), g.principal)
     words = place.states or {}
     hits = [
         {

@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import g
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
 
 from app import spreadsheet
 from app.domain import jobs
 from app.domain.jobs import Finished
 from app.fabkit.downloads import attachment
+from app.fabkit.forms import Form
 from app.fabkit.pages import ModelPage
 from app.models import db
 
@@ -31,7 +31,7 @@ def handed_out(content: bytes, name: str) -> Any:
 
 
 def handed_back(
-    page: ModelPage, action: str, form: FlaskForm, kind: str, what: Finished, problems: Mapping[int, list[str]]
+    page: ModelPage, action: str, form: Form, kind: str, what: Finished, problems: Mapping[int, list[str]]
 ) -> Any:
     """The action's dialog again, with the first problems by row and the person's own sheet to take away."""
     kept = jobs.keep(kind, g.principal, what)

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import abort, g
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 from markupsafe import Markup
 from sqlalchemy import case, exists, func, select
 from wtforms import BooleanField, DateField, HiddenField, SelectField, StringField
@@ -19,7 +18,7 @@ from app.domain.staff import Credential, Person
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Contains, ContainsChinese, Search, SearchField, Switch, among, in_own
 from app.fabkit.formats import badge, day, day_in_sheet, due, yes_no
-from app.fabkit.forms import SearchSelectManyField, trimmed
+from app.fabkit.forms import Form, SearchSelectManyField, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.models import Account, Qualification, StaffMember
@@ -35,7 +34,7 @@ EXPIRING = {
 _near = due(near=WARNED_BEFORE.days)
 
 
-class StaffForm(FlaskForm):
+class StaffForm(Form):
     name = StringField(_l("Name"), [DataRequired(_l("Please give the name.")), Length(max=60)], filters=[trimmed])
     account_id = SelectField(
         _l("Account"),
@@ -57,7 +56,7 @@ class StaffForm(FlaskForm):
         )
 
 
-class QualifyForm(FlaskForm):
+class QualifyForm(Form):
     certificate_no = StringField(
         _l("Certificate of qualification"),
         [DataRequired(_l("Please give the number of the certificate.")), Length(max=60)],

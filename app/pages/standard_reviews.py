@@ -4,12 +4,11 @@ from typing import Any
 
 from flask import g
 from flask_babel import gettext as _, lazy_gettext as _l
-from flask_wtf import FlaskForm
 
 from app.domain import standards
 from app.domain.standards import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action
-from app.fabkit.forms import reason_field
+from app.fabkit.forms import Form, reason_field
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Show
 from app.models import MeasurementStandard, Organization
@@ -19,7 +18,7 @@ from app.pages.standards import Standards, told
 from app.states import SUBMITTED
 
 
-class SendBackForm(FlaskForm):
+class SendBackForm(Form):
     reason = reason_field(
         _l("Reason for not passing"),
         SHORTEST_REASON,

@@ -9,7 +9,6 @@ from typing import Any
 from flask import abort, g, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
 from markupsafe import Markup
 from sqlalchemy import select
@@ -38,7 +37,7 @@ from app.fabkit.actions import Selection, download, form_action, page_action, sh
 from app.fabkit.downloads import attachment
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, due, label, moment
-from app.fabkit.forms import SearchSelectField, SearchSelectManyField, reason_field, trimmed
+from app.fabkit.forms import Form, SearchSelectField, SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import DONE_BY, ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -116,7 +115,7 @@ def _day(name: str) -> DateField:
     return DateField(TITLES[name], [InputRequired(_l("Please give the day."))])
 
 
-class StandardForm(FlaskForm):
+class StandardForm(Form):
     """What is told of a standard, in the order of its two certificates."""
 
     institution_id = SearchSelectField(
@@ -169,7 +168,7 @@ class StandardForm(FlaskForm):
         return [each for each in self.documents.data or [] if each and each.filename]
 
 
-class SealForm(FlaskForm):
+class SealForm(Form):
     reason = reason_field(
         _l("Reason"),
         SHORTEST_REASON,
@@ -183,7 +182,7 @@ class SealForm(FlaskForm):
     )
 
 
-class ImportForm(FlaskForm):
+class ImportForm(Form):
     file = sheets.sheet_field(
         _l("Filled sheet"),
         description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s rows.",
@@ -191,7 +190,7 @@ class ImportForm(FlaskForm):
     )  # fmt: skip
 
 
-class ChangesForm(FlaskForm):
+class ChangesForm(Form):
     """First the sheet; then, when its changes have been looked at, the go-ahead for what was kept of it."""
 
     file = sheets.sheet_field(

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import g
 from flask_babel import lazy_gettext as _l, ngettext
-from flask_wtf import FlaskForm
 from sqlalchemy import false
 
 from app.access import within
@@ -12,7 +11,7 @@ from app.domain import regions, traces
 from app.domain.traces import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Lookup, Search
-from app.fabkit.forms import reason_field
+from app.fabkit.forms import Form, reason_field
 from app.fabkit.lists import Column, Source
 from app.models import Appointment, Certificate, Instrument
 from app.pages import certificates as certificate_pages
@@ -21,7 +20,7 @@ from app.pages.options import by_region
 from app.pages.publications import JOINS_WITH_UNIT
 
 
-class TellForm(FlaskForm):
+class TellForm(Form):
     reason = reason_field(
         _l("What they are told"),
         SHORTEST_REASON,

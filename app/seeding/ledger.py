@@ -13,7 +13,7 @@ from app.seeding.places import Place
 from app.seeding.units import Unit
 
 INSTRUMENT_COLUMNS = (
-    f"id instrument_no serial_no serial_key using_unit_id city_code region_code {MAKE_COLUMNS} use_place "
+    f"id instrument_no serial_no using_unit_id city_code region_code {MAKE_COLUMNS} use_place "
     "last_verified_on valid_until verification_state started_on created_at use_state filing_state "
     "filing_reason"
 )
@@ -112,13 +112,13 @@ class Ledger:
 
 
 def _serial(style: int, id: int, year: int) -> str:
-    """Serial number and its key; every maker numbers in its own way, and by the id nothing comes twice."""
+    """A serial number; every maker numbers in its own way, and by the id nothing comes twice."""
     number = id * 48_271 % 100_000_000
     if style == 0:
-        return f"{year}{number:08d}\t{year}{number:08d}"
+        return f"{year}{number:08d}"
     if style == 1:
-        return f"{year % 100:02d}-{number:08d}\t{year % 100:02d}{number:08d}"
+        return f"{year % 100:02d}-{number:08d}"
     if style == 2:
-        return f"No.{number:08d}\tNO.{number:08d}"
+        return f"No.{number:08d}"
     letter, (high, low) = chr(65 + year % 26), divmod(number, 10_000)
-    return f"{letter}{high:04d} {low:04d}\t{letter}{high:04d}{low:04d}"
+    return f"{letter}{high:04d} {low:04d}"

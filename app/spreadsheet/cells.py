@@ -6,10 +6,10 @@ import unicodedata
 from datetime import date, datetime
 from decimal import Decimal
 
+from app.texts import entered
+
 Value = str | int | float | bool | date | None
 
-# str.strip() leaves the two that web pages and other systems put before and after what is copied from them.
-_BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace()) + "\u200b\ufeff"
 # As many apostrophes as there are, so that taking one away always undoes adding one.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NEUTRALISED = re.compile(r"'+[=+\-@\t\r\n]")
@@ -19,10 +19,10 @@ _DAY = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)")
 
 
 def cleaned(text: str) -> str | None:
-    """The text without blanks around it and without the apostrophe of `neutralised`; None if nothing is left."""
-    text = text.strip(_BLANKS)
+    """The text as it is entered, without the apostrophe of `neutralised`; None if nothing is left."""
+    text = entered(text, lines=True)
     if text[:1] == "'" and _NEUTRALISED.match(text):
-        text = text[1:].strip(_BLANKS)
+        text = text[1:].strip()
     return text or None
 
 

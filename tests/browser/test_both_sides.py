@@ -148,7 +148,7 @@ def test_a_verification_on_a_phone_from_the_offer_to_the_bench(clerk, unit, lab)
 def test_results_are_recorded_checked_and_approved(clerk, unit, lab):
     order = appointment(unit=unit)
     for number in range(3):
-        what = instrument(unit=unit, serial_no=f"WM{number}", serial_key=f"WM{number}")
+        what = instrument(unit=unit, serial_no=f"WM{number}")
         task(VERIFYING, to=lab, unit=unit, order=order, what=what)
     db.session.commit()
     verifier = joined(clerk, "InstitutionVerifier", lab, name="王检定")

@@ -33,7 +33,7 @@ def county(office):
     hospital = institution(name="人民医院计量中心")
     order = appointment(applicant="西湖区水务集团有限公司", applied_at=datetime.now(UTC) - timedelta(days=12))
     for number in range(WAITING):
-        what = instrument(serial_no=f"WM{number:06}", serial_key=f"WM{number:06}")
+        what = instrument(serial_no=f"WM{number:06}")
         task(UNASSIGNED, order=order, what=what)
     what = instrument(of=BLOOD_PRESSURE, name="电子血压计", model="HEM-907")
     task(RETURNED, to=hospital, what=what, order=appointment(applicant="西湖区人民医院"))

@@ -42,8 +42,7 @@ def register(office):
     capability(lab, "330100", regulation="JJG 692-2010", of=BLOOD_PRESSURE, range_unit="kPa")
     hospital = unit_of("public_institution", name="杭州市第一人民医院")
     papers = [
-        published_certificate(hospital, lab, instrument(unit=hospital, serial_no="SN-2026-0017",
-                                                        serial_key="SN20260017"), no="浙检2026000001"),
+        published_certificate(hospital, lab, instrument(unit=hospital, serial_no="SN-2026-0017"), no="浙检2026000001"),
         published_certificate(unit_of("sole_trader", name="赵记水果店"), lab, valid_until="2026-06-30"),
         published_certificate(hospital, lab, passed=False, kind="rejection", valid_until=None),
         *(published_certificate(unit_of(name=f"杭州第{n}制药有限责任公司"), lab) for n in range(24)),

@@ -16,7 +16,7 @@ def desk(office):
     home, hospital = authority("330106"), unit_of("public_institution", name="杭州市第一人民医院")
     for number in range(4):
         instrument(unit=hospital, model=f"LXS-{number}", purpose="medical" if number < 2 else "trade",
-                   serial_no=f"SN-{number}", serial_key=f"SN{number}",
+                   serial_no=f"SN-{number}",
                    valid_until=holidays.today() + timedelta(days=5 if number == 0 else 400))  # fmt: skip
     db.session.commit()
     return home

@@ -11,7 +11,7 @@ from tests.factories import authority, certificate, institution, instrument, tas
 @pytest.fixture
 def world(office):
     unit, lab = unit_of(name="西溪湿地水务有限公司"), institution(name="西溪计量检定所")
-    what = instrument(unit=unit, instrument_no="QJ3301060000777001", serial_no="WM778899", serial_key="WM778899")
+    what = instrument(unit=unit, instrument_no="QJ3301060000777001", serial_no="WM778899")
     done = task(CERTIFIED, to=lab, unit=unit, what=what)
     certificate(done, no="JD20267770001")
     db.session.commit()
