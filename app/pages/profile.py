@@ -12,7 +12,6 @@ from markupsafe import Markup
 from wtforms import (
     BooleanField,
     HiddenField,
-    IntegerField,
     PasswordField,
     SelectField,
     SelectMultipleField,
@@ -29,7 +28,7 @@ from app.errors import RuleError, wants_fragment
 from app.fabkit.actions import NoForm
 from app.fabkit.filters import is_number
 from app.fabkit.formats import moment
-from app.fabkit.forms import PHONE, trimmed
+from app.fabkit.forms import PHONE, IntegerField, trimmed
 from app.fabkit.pages import ModelPage, Page
 from app.models import db
 from app.pages import analyst_api

@@ -2,11 +2,12 @@
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, HiddenField, IntegerField, SelectField
+from wtforms import BooleanField, HiddenField, SelectField
 from wtforms.validators import InputRequired, NumberRange
 
 from app.domain import deadlines
 from app.fabkit.formats import yes_no
+from app.fabkit.forms import IntegerField
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import EditablePage
 from app.models import ProvinceRule, Region

@@ -10,7 +10,6 @@ from flask_wtf import FlaskForm
 from wtforms import (
     DateField,
     Field,
-    IntegerField,
     RadioField,
     SelectField,
     SelectMultipleField,
@@ -27,7 +26,7 @@ from app.domain.results import KINDS, LONGEST_REASON, SHORTEST_REASON, Findings
 from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import Choice, is_number
 from app.fabkit.formats import day
-from app.fabkit.forms import reason_field, trimmed
+from app.fabkit.forms import IntegerField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show
 from app.models import MeasurementStandard, Result, Task, db
