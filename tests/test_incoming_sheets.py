@@ -906,10 +906,16 @@ def test_a_formula_counts_only_in_a_column_that_is_taken():
 
 @pytest.mark.parametrize(
     "content",
-    ['<c r="{}"><v>x</v></c>', '<c r="{}"><v>1e999</v></c>',
-     '<c r="{}"><v>nan</v></c>',
-     '<c r="{}" t="s"><v>99</v></c>', '<c r="{}" t="s"><v>-1</v></c>', '<c r="{}" t="b"><v>7</v></c>', '<c r="{}" t="d"><v>P1D</v></c>'],
-)  # fmt: skip
+    [
+        '<c r="{}"><v>x</v></c>',
+        '<c r="{}"><v>1e999</v></c>',
+        '<c r="{}"><v>nan</v></c>',
+        '<c r="{}" t="s"><v>99</v></c>',
+        '<c r="{}" t="s"><v>-1</v></c>',
+        '<c r="{}" t="b"><v>7</v></c>',
+        '<c r="{}" t="d"><v>P1D</v></c>',
+    ],
+)
 @pytest.mark.parametrize("before", ["", "<!-- -->"])
 def test_an_unreadable_cell_affects_its_row_only_and_nothing_if_nobody_needs_its_column(content, before):
     heads = text_cell("A1", "出厂编号") + text_cell("B1", "类别") + text_cell("C1", "辅助")
