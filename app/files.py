@@ -8,6 +8,8 @@ import os
 import shutil
 import tempfile
 import unicodedata
+from collections.abc import Iterator
+from datetime import datetime
 from hashlib import file_digest
 from io import BytesIO
 from pathlib import Path
@@ -42,6 +44,13 @@ def read(name: str) -> bytes:
 def drop(name: str) -> None:
     """Remove a file that nobody refers to any more."""
     path(name).unlink(missing_ok=True)
+
+
+def kept_before(moment: datetime) -> Iterator[str]:
+    """The names of all files that have been kept since before a moment."""
+    for place in Path(current_app.config["FILES"]).glob("??/??/*"):
+        if place.stat().st_mtime < moment.timestamp():
+            yield place.name
 
 
 def path(name: str) -> Path:

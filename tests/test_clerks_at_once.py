@@ -3,18 +3,30 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from threading import Barrier
 
 import pytest
 from sqlalchemy import func, select, text
 
-from app import access
-from app.domain import holidays, jobs, month_ends, sessions, tallies
-from app.models import Event, Institution, MonthEnd, Task, db
+from app import access, files, jobs as worker
+from app.access import Principal
+from app.domain import certificates, holidays, jobs, month_ends, sessions, tallies
+from app.models import Certificate, Event, Institution, Job, MonthEnd, Task, db
+from app.seeding.seals import demo_seal
 from app.states import CERTIFIED, OFFERED, REFUSED, UNASSIGNED
 from tests.conftest import Person
-from tests.factories import account, appointment, authority, capability, certificate, institution, task
+from tests.factories import (
+    able_institution,
+    account,
+    appointment,
+    authority,
+    capability,
+    certificate,
+    institution,
+    issuing_rule,
+    task,
+)
 
 TASKS = 500
 CLERKS = 8
@@ -202,3 +214,39 @@ def test_of_jobs_asked_for_at_once_only_as_many_are_taken_as_one_may_have(office
     answers = at_once([approver] * 10, lambda person: act(person, "certificates/act", "download", ids))
 
     assert sorted(answers) == [204] * jobs.MOST_AT_ONCE + [422] * (10 - jobs.MOST_AT_ONCE)
+
+
+def test_two_jobs_at_once_sign_each_certificate_once(office):
+    """Twelve certificates, two jobs for them, and somebody who takes one away meanwhile: twelve files are kept."""
+    lab = able_institution("西湖区计量检定所")
+    issuing_rule(lab).seal = files.keep(demo_seal("西湖区计量检定所"))
+    certificates.keyring().make_authority("测试根证书")
+    people = [at_work(office, "InstitutionApprover", lab) for _ in range(2)]
+    asked = [jobs.ask(certificates.DOCUMENTS, Principal(account_id=person.account.id), by_system=True).id
+             for person in people]  # fmt: skip
+    about = {"using_unit": "某厂", "name": "水表", "model": "LXS", "serial_no": "1", "manufacturer": "厂",
+             "measuring_range": "DN20", "accuracy_class": "2级", "use_place": "某处"}  # fmt: skip
+    ids = [certificate(task(CERTIFIED, to=lab), about=about).id for _ in range(12)]
+    db.session.commit()
+    before, barrier = set(files.kept_before(datetime.now(UTC) + timedelta(days=1))), Barrier(3)
+
+    def do(number):
+        with office.app_context(), access.seeing(access.EVERYTHING):
+            barrier.wait()
+            worker.do(asked[number])
+
+    def fetch():
+        barrier.wait()
+        return act(people[0], "certificates/act", "download", [ids[7]]).status_code
+
+    with ThreadPoolExecutor(3) as pool:
+        fetched, *done_ = pool.submit(fetch), *(pool.submit(do, number) for number in range(2))
+        assert fetched.result() < 400
+        for each in done_:
+            each.result()
+
+    db.session.rollback()
+    kept = list(db.session.scalars(select(Certificate.file).order_by(Certificate.id)))
+    made = set(files.kept_before(datetime.now(UTC) + timedelta(days=1))) - before
+    assert (len(set(kept)), made) == (12, set(kept))
+    assert set(db.session.scalars(select(Job.state).where(Job.id.in_(asked)))) == {"done"}

@@ -1,5 +1,8 @@
 """flask verify: says nothing of what is right, and names each thing that is wrong."""
 
+import os
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import select, text, update
@@ -7,9 +10,20 @@ from sqlalchemy import select, text, update
 from app import audit, files
 from app.access import EVERYTHING
 from app.domain import integrity, tallies
-from app.models import Certificate, Event, Instrument, Tally, Task, db
+from app.models import Certificate, CertificateNumber, Event, Instrument, Organization, Tally, Task, db
 from app.states import CERTIFIED, OFFERED, TO_APPROVE, TO_CHECK
-from tests.factories import account, authority, certificate, institution, result, staff_member, task
+from tests.factories import (
+    account,
+    authority,
+    capability,
+    certificate,
+    institution,
+    measurement_standard,
+    result,
+    staff_member,
+    task,
+    using_unit,
+)
 
 
 @pytest.fixture
@@ -26,7 +40,15 @@ def world(rows):
     audit.record("edit", "instrument", offered.instrument_id, by=EVERYTHING)
     tallies.rebuild()
     rows.flush()
-    return {"offered": offered, "to_check": to_check, "to_approve": to_approve, "done": done, "paper": paper}
+    files.keep(b"of what is not committed yet")
+    return {
+        "lab": lab,
+        "offered": offered,
+        "to_check": to_check,
+        "to_approve": to_approve,
+        "done": done,
+        "paper": paper,
+    }
 
 
 def set_instrument(world, **values):
@@ -53,6 +75,21 @@ def both_duties(world):
     db.session.flush()
 
 
+def gap(world):
+    """Three numbers were given out, and one certificate is there; of another series both."""
+    lab = world["lab"].id
+    for series, last in (("浙检2026-{number:4}", 3), ("浙检2025-{number:4}号", 2)):
+        db.session.add(CertificateNumber(institution_id=lab, series=series, last=last))
+    for no in ("浙检2026-0001", "浙检2026-00002", "浙检2025-0001号", "浙检2025-0002号"):
+        certificate(task(CERTIFIED, to=world["lab"]), no=no)
+
+
+def orphan(_world):
+    name = files.keep(b"nobody's")
+    long_ago = (datetime.now(UTC) - timedelta(days=2)).timestamp()
+    os.utime(files.path(name), (long_ago, long_ago))
+
+
 BROKEN = {
     "an open task is of an instrument that is not in use": lambda w: set_instrument(w, use_state="scrapped"),
     "an open task lies in another county than its instrument": lambda w: set_instrument(w, region_code="330105"),
@@ -74,6 +111,19 @@ BROKEN = {
     "an account holds roles of two duties": both_duties,
     "a tally differs from a full count": lambda w: db.session.execute(update(Tally).values(amount=Tally.amount + 1)),
     "a file that a row refers to is missing": lambda w: files.drop(w["paper"].file),
+    "a file of the store is referred to by no row": orphan,
+    "numbers of certificates are missing in a series": gap,
+    "an effective capability rests on a standard that is sealed up or abolished": lambda w: capability(
+        w["lab"], standard_id=measurement_standard(w["lab"], state="sealed", reason="装置损坏").id
+    ),
+    "an open task is at an institution that is closed or disabled": lambda w: db.session.execute(
+        update(Organization).where(Organization.id == w["lab"].id).values(active=False)
+    ),
+    "a row names an organization that was merged into another": lambda w: db.session.execute(
+        update(Organization)
+        .where(Organization.id == w["paper"].using_unit_id)
+        .values(active=False, merged_into_id=using_unit().id)
+    ),
 }
 
 
@@ -99,7 +149,11 @@ def test_what_is_wrong_is_named(app, world, rule):
 
 
 def test_every_rule_is_tried(world):
-    others = {"a tally differs from a full count", "a file that a row refers to is missing"}
+    others = {
+        "a tally differs from a full count",
+        "a file that a row refers to is missing",
+        "a file of the store is referred to by no row",
+    }
 
     assert {rule for rule, _rows in integrity._rules()} | others == set(BROKEN)
     assert db.session.scalar(select(Task.id).limit(1))

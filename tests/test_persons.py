@@ -14,7 +14,7 @@ from app.domain import institution_versions
 from app.fabkit.pages import REVEAL, SEE_PERSONS, SEE_TELEPHONES, ModelPage, Page
 from app.models import AuditEntry, Inspection, Institution, Model, db
 from app.persons import PersonalText, PersonName, is_personal
-from tests.factories import authority, inspection
+from tests.factories import account, authority, inspection
 from tests.test_details import HERE, home_of, listed, world
 
 NAME, TELEPHONE = "独孤求", "19912345678"
@@ -163,6 +163,34 @@ def test_every_number_that_is_shown_leaves_an_entry(app, sign_in, homes):
         "LocalInstitutions", "Organizations", "UnitQueries",
     )  # fmt: skip
     assert told == dict.fromkeys(pages_with_numbers, ({"value": TELEPHONE}, [True]))
+
+
+def test_every_form_in_which_a_number_stands_leaves_an_entry(app, sign_in, homes):
+    recorded = set()
+    for page in pages(app):
+        for declared, _method in page.form_actions:
+            if not declared.single or declared.leads_away or not _asks_for_number(declared, page):
+                continue
+            role = next(role for role, what in ROLES.items()
+                        if declared.needs in what.permissions.get(page.class_permission_name, ()))  # fmt: skip
+            person, before = sign_in(role, home_of(role, homes)), len(revealed())
+            for row in sorted(listed(person, page)):
+                if TELEPHONE in person.open(page.route_base.strip("/"), declared.name, [row]).text:
+                    recorded.add((page.class_permission_name, declared.name, tuple(revealed()[before:])))
+                    break
+            assert all(by == person.account.id for by in revealed()[before:])
+    assert {(page, name) for page, name, entries in recorded if entries} == {
+        ("LocalInstitutions", "edit"), ("Organizations", "edit"),
+    }  # fmt: skip
+    assert [entries for _page, _name, entries in recorded if len(entries) != 1] == []
+
+
+def test_the_page_of_an_account_records_that_it_shows_the_number(sign_in, homes):
+    city = sign_in("CityAdministrator", authority("3301"))
+    person = account("Supervisor", homes["authority"], phone=TELEPHONE)
+
+    assert TELEPHONE in city.get(f"/accounts/{person.id}/person").text
+    assert revealed() == [city.account.id]
 
 
 def details(person, page, row):

@@ -374,8 +374,19 @@ class ModelPage(SavedViews, Exports, Page, ModelView):
             more = method(selection.only_id())
             self._mask_shown(more)
             return self._dialog(declared, selection, NoForm(), more=more)
-        form = self._form(declared)(formdata=None, obj=self.prefill(declared, selection))
+        known = self.prefill(declared, selection)
+        form = self._form(declared)(formdata=None, obj=known)
+        if declared.single:
+            self.record_numbers(selection.only_id(), getattr(known, "name", ""), known, form)
         return self._dialog(declared, selection, form)
+
+    def record_numbers(self, row_id: int, title: str, known: Any, form: FlaskForm) -> None:
+        """Record that telephone numbers of a row, which lists mask, stand whole in a form to be changed there."""
+        values = [getattr(known, field.name, None) for field in form]
+        clear = self._in_clear()
+        if any(type(value) not in clear and formats.masked(value) != value for value in values):
+            audit.record("reveal", self.source.model.__tablename__, row_id, title, what="phone")
+            db.session.commit()
 
     def _mask_shown(self, more: dict[str, Any]) -> None:
         """Mask what a dialog shows: everything about a row, or a table."""

@@ -227,6 +227,8 @@ class Accounts(ModelPage):
                 db.session.rollback()
                 return self._tab("person", self._account(pk), form, str(refusal))
             return self._saved("person", pk, waits=waits)
+        if request.method == "GET":
+            self.record_numbers(account.id, str(account), account, form)
         return self._tab("person", account, form)
 
     @expose("/<pk>/organization", methods=["GET", "POST"])
