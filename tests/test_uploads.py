@@ -144,7 +144,7 @@ def test_a_scan_is_drawn_anew_without_what_is_behind_and_beside_it(words, kind):
     assert b"script" not in written.content
 
 
-def png(depth: int, colours: int, pixels: list[tuple[int, ...]], transparent: bytes = b"", palette: bytes = b"") -> bytes:
+def png(depth: int, colours: int, pixels: list[tuple[int, ...]], transparent=b"", palette=b"") -> bytes:
     """A PNG of one row, of any depth: Pillow itself does not write them all."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
@@ -195,7 +195,8 @@ PNGS = {
 def pixels_of(content: bytes) -> list[tuple[int, int, int]]:
     """The middle pixel of each third of a row."""
     with Image.open(io.BytesIO(content)) as opened:
-        drawn = opened.convert("I").point([level // 257 for level in range(65_536)], "L") if opened.mode == "I;16" else opened
+        deep = opened.mode == "I;16"
+        drawn = opened.convert("I").point([level // 257 for level in range(65_536)], "L") if deep else opened
         return [drawn.convert("RGB").getpixel((x, 0)) for x in (4, 12, 20)]  # type: ignore[misc]  # of RGB a triple
 
 
@@ -241,7 +242,7 @@ def test_black_writing_on_a_clear_ground_stays_readable(words, task, options):
     with Image.open(io.BytesIO(made(task, path.read_bytes(), **options).content)) as opened:
         grey = opened.convert("L")
 
-    assert grey.getextrema()[0] < 40
+    assert any(grey.histogram()[:40])
     assert grey.getpixel((0, 0)) == 255
     dark = sum(grey.histogram()[:128])
     assert 0 < dark < grey.width * grey.height / 2

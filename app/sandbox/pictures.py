@@ -26,9 +26,14 @@ _WRITTEN = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "P", "RGB", "I;16")}
 _STRIP = 256
 # Grey of 16 bits in 8. Pillow's own conversion makes everything above 255 white.
 _GREY = [(level + 128) // 257 for level in range(65_536)]
-# Pillow scales grey of fewer bits to 8, but not the grey that is transparent; of 16-bit colours it keeps the first byte.
-_TRANSPARENT = {"1": lambda grey: grey * 255, "L;2": lambda grey: grey * 85, "L;4": lambda grey: grey * 17,
-                "RGB;16B": lambda colour: tuple(part >> 8 for part in colour)}  # fmt: skip
+# Pillow scales grey of fewer bits to 8, but not the grey that is transparent; of 16-bit colours it keeps the first
+# byte, but of the transparent one both.
+_TRANSPARENT: dict[Any, Any] = {
+    "1": lambda grey: grey * 255,
+    "L;2": lambda grey: grey * 85,
+    "L;4": lambda grey: grey * 17,
+    "RGB;16B": lambda colour: tuple(part >> 8 for part in colour),
+}
 # As white as what JPEG makes of white.
 _WHITE = 250
 
@@ -106,9 +111,9 @@ def _on_white(picture: Image.Image) -> Image.Image:
     for top in range(0, picture.height, _STRIP):
         part = picture.crop((0, top, picture.width, min(top + _STRIP, picture.height)))
         part = (_grey(part) if part.mode == "I;16" else part).convert("RGBA")
-        is_clear = is_clear or part.getextrema()[3][0] < 255
+        is_clear = is_clear or any(part.getchannel("A").histogram()[:255])
         drawn.paste(part, (0, top), part)
-    if is_clear and min(low for low, _high in drawn.getextrema()) > _WHITE:
+    if is_clear and not any(drawn.convert("L").histogram()[:_WHITE]):
         raise Unreadable(
             _("On white nothing of the picture is seen. Save it without transparency, and choose it again.")
         )
