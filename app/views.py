@@ -239,6 +239,7 @@ FOR_ACCOUNTS = {
 def register(app: Flask) -> None:
     app.extensions["menu"] = MENU
     app.before_request(login.hold_back)
+    app.after_request(open_data.share)
     in_background(app, exports.ask)
     errors.tell_below(app, "/portal", portal.tell)
     errors.tell_below(app, "/open/", open_data.tell)

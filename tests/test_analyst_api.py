@@ -4,13 +4,9 @@ import csv
 import html
 import io
 import json
-import os
 import re
-import subprocess
 import sys
-from contextvars import Context
 from datetime import UTC, date, datetime
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 from sqlalchemy import select, update
-from werkzeug.serving import make_server
 
 from app.access import ROLES
 from app.domain import access_keys, statistics, tallies
@@ -31,10 +26,11 @@ from app.pages.statistics import Asked, cell
 from app.states import OFFERED
 from tests.conftest import from_outside
 from tests.factories import account, appointment, authority, institution, instrument, task, unit_of
-from tests.test_open_data import Reader
+from tests.test_open_data import Reader, run, server
 from tests.test_queries import OF_PERSONS, PAGES, TELEPHONES, ids, show_columns, world
 from tests.test_statistics import figures, world as world_of_figures  # noqa: F401 -- a fixture
 
+__all__ = ["server"]
 EVERY_PAGE = [str(page.route_base) for page in (*QUERIES, *STATISTICS)]
 SCOPES = [str(page.class_permission_name) for page in (*QUERIES, *STATISTICS)]
 NAMES = list(PAGES)
@@ -110,7 +106,7 @@ def test_rows_are_those_of_the_screen(program, enter, role, office):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_sheet_is_that_of_the_screen(analyst, enter, app, page):
+def test_a_sheet_is_that_of_the_screen_with_ids_and_codes(analyst, enter, app, page):
     world()
     world("330105")
     person, columns = enter(analyst.account), columns_of(app, page)
@@ -119,7 +115,14 @@ def test_a_sheet_is_that_of_the_screen(analyst, enter, app, page):
 
     asked = analyst.get(f"/queries/{page}", format="csv", columns=columns)
 
-    assert (asked.data, asked.content_type) == (exported.data, "text/csv; charset=utf-8")
+    rows = list(csv.DictReader(io.StringIO(asked.text)))
+    shown = list(csv.DictReader(io.StringIO(exported.data.decode("utf-8-sig"))))
+    assert [{name: row[name] for name in shown[0]} for row in rows] == shown
+    told = analyst.get(f"/queries/{page}", columns=columns).json["rows"]
+    codes = [{f"{name}_code": value["code"] for name, value in row.items() if isinstance(value, dict)} for row in told]
+    beyond = [{name: value for name, value in row.items() if name not in shown[0] and value} for row in rows]
+    assert beyond == [{"id": str(row["id"]), **code} for row, code in zip(told, codes, strict=True)]
+    assert (asked.content_type, asked.data[:3] == exported.data[:3]) == ("text/csv; charset=utf-8", False)
     assert analyst.get(f"/queries/{page}", headers={"Accept": "text/csv"}, columns=columns).data == asked.data
 
 
@@ -131,9 +134,11 @@ def test_values_are_those_of_the_sheet_but_typed(analyst, app, page):
 
     [row] = analyst.get(f"/queries/{page}", columns=columns).json["rows"]
 
-    [_heads, cells] = csv.reader(io.StringIO(sheet.data.decode("utf-8-sig")))
-    told = {name: _as_in_sheet(row[name]) for name in columns}
-    assert told == dict(zip(columns, cells, strict=True))
+    [heads, cells] = csv.reader(io.StringIO(sheet.data.decode()))
+    told = [_as_in_sheet(row[name]) for name in columns]
+    assert told == [
+        cell for head, cell in zip(heads, cells, strict=True) if head != "id" and not head.endswith("_code")
+    ]
 
 
 def _as_in_sheet(value):
@@ -193,7 +198,7 @@ def test_figures_are_those_of_the_screen(program, enter, app, world_of_figures, 
         assert lines == {name: _worded(found) for name, found in figures(screen).items()}
         months = {month["month"]: month["values"] for month in told["months"]}
         assert list(months) == (list(figures(screen, "months")) if 'id="months"' in screen.text else [])
-        sheet = list(csv.reader(io.StringIO(asking.get(path, format="csv", **asked).data.decode("utf-8-sig"))))
+        sheet = list(csv.reader(io.StringIO(asking.get(path, format="csv", **asked).data.decode())))
         assert [row[1] for row in sheet[1:]] == list(lines)
 
 
@@ -402,7 +407,9 @@ def test_an_export_by_key_masks_the_same(app, program, role, phone):
     )
 
     asked = asking.get("/queries/units", format="csv", columns=["name", "phone"])
-    assert (exported.data, phone in exported.text) == (asked.data, True)
+    rows = list(csv.DictReader(io.StringIO(asked.text)))
+    assert list(csv.reader(io.StringIO(exported.text)))[1:] == [list(row.values())[1:] for row in rows]
+    assert (phone in exported.text, exported.data.startswith(b"\xef\xbb\xbf")) == (True, False)
 
 
 def _has(page, name):
@@ -641,10 +648,8 @@ def test_formulas_are_neutralised_in_sheets(analyst):
     institution("330106", "=cmd|' /C calc'!A0")
     tallies.rebuild()
 
-    [row] = list(
-        csv.DictReader(io.StringIO(analyst.get("/queries/instruments", format="csv").data.decode("utf-8-sig")))
-    )
-    names = csv.DictReader(io.StringIO(analyst.get("/queries/institutions", format="csv").data.decode("utf-8-sig")))
+    [row] = list(csv.DictReader(io.StringIO(analyst.get("/queries/instruments", format="csv").data.decode())))
+    names = csv.DictReader(io.StringIO(analyst.get("/queries/institutions", format="csv").data.decode()))
 
     assert (row["器具名称"], row["型号规格"]) == ("'=1+1", "'@x")
     assert [each["检定机构"] for each in names] == ["'=cmd|' /C calc'!A0"]
@@ -788,19 +793,6 @@ def _tried(reader, operation, mode, key):
 
 
 @pytest.fixture
-def server(app, rows, monkeypatch):
-    """The application on a port of its own, over the rows of the test."""
-    server = make_server("127.0.0.1", 0, app)
-    monkeypatch.setitem(app.config, "PUBLIC_URL", f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=Context().run, args=(server.serve_forever,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
 def examples(server, analyst, enter, monkeypatch):
     """The examples as the page shows them, with a key in the place of the dots; two rows a page are enough."""
     monkeypatch.setattr("app.pages.analyst_api.LARGEST_PAGE", 2)
@@ -810,11 +802,6 @@ def examples(server, analyst, enter, monkeypatch):
     db.session.flush()
     found = re.findall(r'data-example="(\w+)"><code>(.*?)</code>', page, re.S)
     return {name: html.unescape(text).replace("jl_...", analyst.key) for name, text in found}
-
-
-def run(folder, *command):
-    surroundings = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_examples_run_as_they_are_written(examples, analyst, tmp_path):

@@ -18,6 +18,7 @@ from sqlalchemy import select, text, update
 from app import access, files, jobs, spreadsheet
 from app.access import ROLES
 from app.domain import access_keys, holidays, jobs as domain_jobs, sessions, tallies
+from app.fabkit.formats import day, moment
 from app.fabkit.pages import ModelPage
 from app.models import Account, AuditEntry, Instrument, Job, Notification, Organization, db, held_role
 from app.pages.jobs import KINDS
@@ -25,6 +26,8 @@ from app.spreadsheet import Layout, Stamp
 from app.states import BROKEN, CANCELLED, DONE, RETURNED, UNASSIGNED, WAITING
 from tests.conftest import Person, from_outside
 from tests.factories import account, appointment, authority, institution, instrument, task, unit_of, using_unit
+from tests.test_details import HERE, home_of as home_in_world, world
+from tests.test_statistics import figures
 
 KIND = ["csv", "xlsx"]
 
@@ -212,6 +215,68 @@ def test_every_list_can_be_left_to_the_worker(app, rows, kind):
         with app.test_request_context():
             assert sheet[0] == [str(column.label) for column in page.columns]
     assert len(seen) > 20
+
+
+CODE = re.compile(r"[a-z]+(_[a-z]+)*")
+# Columns in which people write such words themselves.
+OWN_WORDS = {("Accounts", "username"), ("AuditLog", "subject")}
+
+
+def test_every_list_tells_words_and_typed_days(app, sign_in, rows, monkeypatch):
+    """No code, no true or false as the database writes them; days and moments of workbooks are such."""
+    monkeypatch.setitem(app.config, "EXPORT_ROWS", 1000)
+    homes, wrong, exported = world(HERE), [], set()
+    for page in (view for view in app.extensions["kit"].baseviews if isinstance(view, ModelPage)):
+        name = page.class_permission_name
+        role = next((role for role, what in ROLES.items() if "can_export" in what.permissions.get(name, ())), None)
+        if role is None:
+            continue
+        person = sign_in(role, home_in_world(role, homes))
+        wanted = {"selection": "all", "filter": "", "format": "xlsx", "columns": "all"}
+        _heads, *lines = opened(person.post(f"{page.route_base}/export", wanted).data, "xlsx")
+        for line in lines:
+            exported.add(name)
+            for column, cell in zip(page.columns, line, strict=True):
+                is_code = isinstance(cell, bool) or (isinstance(cell, str) and CODE.fullmatch(cell))
+                is_day = column.show in (day, moment) and isinstance(cell, str)
+                if (is_code and (name, column.name) not in OWN_WORDS) or is_day:
+                    wrong.append((name, column.name, cell))
+    assert sorted(set(wrong)) == []
+    assert len(exported) > 20
+
+
+def test_columns_of_a_workbook_are_as_wide_as_what_is_in_them(officer, app, monkeypatch):
+    monkeypatch.setitem(app.config, "EXPORT_ROWS", 100)
+    place = "浙江省杭州市西湖区文三路四百七十八号华星时代"
+    task(UNASSIGNED, what=instrument(use_place=place))
+
+    book = openpyxl.load_workbook(
+        io.BytesIO(officer.post("/assignments/export", {"format": "xlsx", "columns": "all"}).data)
+    )
+
+    sheet: Any = book.active
+    widths = {cell.value: sheet.column_dimensions[cell.column_letter].width for cell in sheet[2]}
+    assert 2 * len(place) < widths[place] < 2 * len(place) + 6
+    assert widths["待分配"] < 14
+
+
+def test_the_total_of_ticked_lines_is_that_of_these_lines(sign_in, rows):
+    person = sign_in("Analyst", authority("3301"))
+    for county in ("330106", "330105", "330108"):
+        instrument(county, using_unit(county), filing_state="filed", use_state="in_use")
+    tallies.rebuild()
+
+    def totals(**ticked):
+        answer = person.post("/statistics/instruments/export", {"region": "330100", **ticked})
+        lines = opened(answer.data, "xlsx")
+        return {line[0]: line[1] for line in lines if line[0] and "合计" in str(line[0])}
+
+    everything = totals()
+    assert list(everything) == ["合计"]
+    some = totals(row=["330106", "330105"])
+    lines = figures(person.get("/statistics/instruments/?region=330100"))
+    assert list(some) == ["所选行合计", f"全部 {len(lines)} 行合计"]
+    assert list(some.values()) == [2, *everything.values()] == [2, 3]
 
 
 # --- As the person, when it is made --------------------------------------------------------------

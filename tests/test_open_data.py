@@ -3,8 +3,15 @@
 import csv
 import gzip
 import hashlib
+import html
 import io
+import os
+import re
+import subprocess
+import sys
+from contextvars import Context
 from datetime import UTC, date, datetime, timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,10 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from sqlalchemy import update
+from werkzeug.serving import make_server
 from werkzeug.test import Client, TestResponse
 
 from app import files
-from app.domain import access_keys, dumps
+from app.access import Principal
+from app.domain import access_keys, dumps, publications
 from app.models import AccessKey, Dump, db
 from tests.conftest import from_outside
 from tests.factories import (
@@ -25,6 +34,7 @@ from tests.factories import (
     capability,
     institution,
     instrument,
+    kind,
     published,
     published_certificate,
     published_kind,
@@ -65,7 +75,8 @@ def test_a_certificate_is_told_in_these_words(stranger, lab, plant):
     one = published_certificate(plant, lab, instrument(unit=plant, serial_no="SN20260017"), no="浙检1")
 
     assert ask(stranger, f"/certificates/{one.id}").json == {
-        "id": one.id, "no": "浙检1", "name": "智能远传水表", "kind": "水表", "model": "LXS-20E", "serial_no": "SN***17",
+        "id": one.id, "no": "浙检1", "name": "智能远传水表", "kind_id": kind().id, "kind": "水表",
+        "model": "LXS-20E", "serial_no": "SN***17",
         "using_unit": "杭州制药厂", "region_code": "330106", "region": "浙江省杭州市西湖区", "institution_id": lab.id,
         "institution": "西湖所", "verified_on": "2026-01-15", "valid_until": "2099-12-31", "passed": True,
         "state": "valid",
@@ -275,7 +286,7 @@ def register(lab, plant):
 
 
 def records(dump):
-    return list(csv.DictReader(io.StringIO(gzip.decompress(files.read(dump.file)).decode("utf-8-sig"))))
+    return list(csv.DictReader(io.StringIO(gzip.decompress(files.read(dump.file)).decode())))
 
 
 def test_the_files_hold_what_is_published_and_masked(rows, register, stranger):
@@ -283,6 +294,8 @@ def test_the_files_hold_what_is_published_and_masked(rows, register, stranger):
     made = {dump.kind: dump for dump in dumps.available()}
 
     certificates = {record["no"]: record for record in records(made["certificates"])}
+    assert {(record["state"], record["kind_id"]) for record in certificates.values()} == {("valid", str(kind().id))}
+    assert b"\r" not in gzip.decompress(files.read(made["certificates"].file))
     assert {no: (row["serial_no"], row["using_unit"], row["name"]) for no, row in certificates.items()} == {
         "浙检1": ("SN***17", "杭州制药厂", "'=1+1"),
         "浙检2": ("SN***" + certificates["浙检2"]["serial_no"][-2:], "赵**", "智能远传水表"),
@@ -296,7 +309,8 @@ def test_a_file_is_listed_with_its_sum_and_can_be_fetched(rows, register, strang
     listed = {row["kind"]: row for row in ask(stranger, "/dumps").json["rows"]}["certificates"]
     path = listed["url"].removeprefix("http://127.0.0.1:8080")
 
-    whole, checksum = stranger.get(path), stranger.get(f"{path}/sha256")
+    assert path.endswith("/rows.csv.gz")
+    whole, checksum = stranger.get(path), stranger.get(listed["checksum_url"].removeprefix("http://127.0.0.1:8080"))
 
     assert (hashlib.sha256(whole.data).hexdigest(), len(whole.data)) == (listed["sha256"], listed["size"])
     name = whole.headers["Content-Disposition"].partition("filename=")[2]
@@ -315,6 +329,73 @@ def test_files_are_made_once_a_night_and_kept_for_a_week(rows, register):
     still = {dump.file for dump in dumps.available()}
     assert [files.path(name).exists() for name in sorted(old - still)] == [False] * len(old - still)
     assert all(files.path(name).exists() for name in still)
+
+
+# --- In the browser of somebody else's page --------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/regions", "/certificates?limit=x", "/nowhere", "/dumps/999999/rows.csv.gz"])
+def test_pages_of_others_may_read_it(stranger, path):
+    answer = stranger.get(f"/open/v1{path}", headers={"Origin": "https://example.cn"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+def test_a_browser_that_asks_beforehand_is_told_what_it_may(stranger):
+    asked = {"Origin": "https://example.cn", "Access-Control-Request-Method": "GET",
+             "Access-Control-Request-Headers": "authorization"}  # fmt: skip
+    answer = from_outside(lambda: stranger.client.options("/open/v1/regions", headers=asked))
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
+    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+
+
+def test_nothing_else_is_for_pages_of_others(stranger):
+    for path in ("/portal/", "/login/", "/api/v1/openapi.json"):
+        assert "Access-Control-Allow-Origin" not in stranger.get(path, headers={"Origin": "https://example.cn"}).headers
+
+
+@pytest.fixture
+def server(app, rows, monkeypatch):
+    """The application on a port of its own, over the rows of the test."""
+    server = make_server("127.0.0.1", 0, app)
+    monkeypatch.setitem(app.config, "PUBLIC_URL", f"http://127.0.0.1:{server.server_port}")
+    thread = Thread(target=Context().run, args=(server.serve_forever,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def run(folder, *command):
+    surroundings = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def examples(server, stranger, register, lab, plant):
+    """The examples of the page, about a file of three certificates of which one was taken back since."""
+    gone = published_certificate(plant, lab, no="浙检3")
+    dumps.renew()
+    by = Principal(kind="authority", jurisdiction="330106", account_id=0, name="乙", organization_id=0)
+    publications.revoke([gone.id], "信息有误，撤销公示", by)
+    db.session.flush()
+    page = stranger.get("/portal/data").text
+    newest = max((dump for dump in dumps.available()), key=lambda dump: dump.id)
+    wanted = next(dump for dump in dumps.available() if dump.kind == "certificates")
+    told = re.findall(r'data-example="(\w+)"><code>(.*?)</code>', page, re.S)
+    return {name: html.unescape(text).replace(f"/dumps/{newest.id}/", f"/dumps/{wanted.id}/") for name, text in told}
+
+
+def test_the_examples_run_as_they_are_written(examples, tmp_path):
+    assert set(examples) == {"curl", "pandas", "duckdb"}
+    assert "rows.csv.gz" not in os.listdir(tmp_path)
+
+    checksum = run(tmp_path, "sh", "-c", examples["curl"])
+    assert hashlib.sha256((tmp_path / "rows.csv.gz").read_bytes()).hexdigest() == checksum.split()[0]
+    for name, number in (("pandas", "len(rows)"), ("duckdb", "len(rows)")):
+        assert run(tmp_path, sys.executable, "-c", f"{examples[name]}\nprint({number})") == "2\n"
 
 
 # --- The document --------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import subprocess
 from datetime import date
 from pathlib import Path
 
+import duckdb
+import pandas
 import pytest
 
 from app.models import db
@@ -75,11 +77,11 @@ def exported(person, kind: str) -> bytes:
     return answer.data
 
 
-def meant() -> list[list[str]]:
-    """The newest first. Formulas are texts that begin with an apostrophe."""
+def meant(apostrophe: str = "") -> list[list[str]]:
+    """The newest first. In CSV what looks like a formula begins with an apostrophe."""
 
     def safe(text: str) -> str:
-        return f"'{text}" if text[0] in "=+-@\t" else text
+        return f"{apostrophe}{text}" if text[0] in "=+-@\t" else text
 
     return [
         [f"2026-12-{number:02}", *map(safe, cells), "杭州市第一人民医院", "12"] for number, cells in enumerate(CELLS, 1)
@@ -110,10 +112,33 @@ def test_csv_opens_with_every_cell_as_it_was_meant(analyst, tmp_path):
 
     assert content.startswith(b"\xef\xbb\xbf")
     as_texts = f"Text - txt - csv (StarCalc):44,34,76,1,{'/'.join(f'{column}/2' for column in range(1, 7))}"
-    assert converted(tmp_path, infilter=as_texts, list_csv=content) == {"list-list": [HEADERS, *meant()]}
+    assert converted(tmp_path, infilter=as_texts, list_csv=content) == {"list-list": [HEADERS, *meant("'")]}
     (tmp_path / "plain").mkdir()
     (plain,) = converted(
         tmp_path / "plain", infilter="Text - txt - csv (StarCalc):44,34,76,1", list_csv=content
     ).values()
     assert plain[0] == HEADERS
-    assert [row[1] for row in plain[1:]] == [row[1] for row in meant()]
+    assert [row[1] for row in plain[1:]] == [row[1] for row in meant("'")]
+
+
+def test_csv_is_read_by_programs_without_being_told_how(analyst, tmp_path):
+    """With one end of lines throughout: DuckDB could read none that had two."""
+    path = tmp_path / "list.csv"
+    path.write_bytes(exported(analyst, "csv"))
+
+    relation = duckdb.read_csv(str(path))
+
+    assert relation.columns == HEADERS
+    assert len(relation.fetchall()) == len(CELLS)
+    assert list(pandas.read_csv(path).columns) == HEADERS
+    assert path.read_bytes().count(b"\r") == 0
+
+
+def test_pandas_reads_days_of_a_workbook_as_days(analyst, tmp_path):
+    path = tmp_path / "list.xlsx"
+    path.write_bytes(exported(analyst, "xlsx"))
+
+    frame = pandas.read_excel(path, engine="openpyxl")
+
+    assert str(frame["有效期至"].dtype).startswith("datetime64")
+    assert frame["出厂编号"].iloc[0] == CELLS[-1][2]

@@ -4,7 +4,7 @@
 what was issued, what was issued in time. 覆盖率: of the kinds that are filed, those that somebody is able to verify.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -311,11 +311,15 @@ def ability(code: str, by: Principal) -> Statistic:
         Row(key, name, _able(kinds.get(key, {}), Amounts(counted.get(key, {}))))
         for key, name in names(REGION, list(counted), children).items()
     ]
-    everywhere: dict[int, bool] = {}
-    for part in kinds.values():
-        for kind, is_covered in part.items():
-            everywhere[kind] = everywhere.get(kind, False) or is_covered
-    return Statistic(rows, _able(everywhere, Amounts(total(list(counted.values())))))
+
+    def total_of(keys: Collection[str]) -> Values:
+        everywhere: dict[int, bool] = {}
+        for key in keys:
+            for kind, is_covered in kinds.get(key, {}).items():
+                everywhere[kind] = everywhere.get(kind, False) or is_covered
+        return _able(everywhere, Amounts(total([counted.get(key, {}) for key in keys])))
+
+    return Statistic(rows, total_of({*kinds, *counted}), total_of)
 
 
 def _able(kinds: dict[int, bool], found: Amounts) -> Values:

@@ -4,7 +4,7 @@ What falls due comes again after its cycle; what is overdue is taken as verified
 then. What is got done is the mean of the three best of the last twelve months: so much has been shown to be possible.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -38,7 +38,11 @@ def forecast(line: str, code: str, most: Decimal, by: Principal) -> Statistic:
     due, done = _due(line, code, children, by), _done(line, code, children, by)
     names = statistics.names(line, list(due), children)
     rows = [Row(key, name, _told(due.get(key, {}), done.get(key, {}), most)) for key, name in names.items()]
-    return Statistic(rows, _told(_summed(due), _summed(done), most))
+
+    def total_of(keys: Collection[str]) -> Values:
+        return _told(_summed(due, keys), _summed(done, keys), most)
+
+    return Statistic(rows, total_of({*due, *done}), total_of)
 
 
 def _told(due: Mapping[date, int], done: Mapping[date, int], most: Decimal) -> Values:
@@ -104,9 +108,9 @@ def _counted(
     return [(key, month, state, int(amount)) for key, month, state, amount in map(tuple, found) if amount]
 
 
-def _summed(lines: Monthly) -> dict[date, int]:
+def _summed(lines: Monthly, keys: Collection[str]) -> dict[date, int]:
     summed: dict[date, int] = {}
-    for months in lines.values():
-        for month, amount in months.items():
+    for key in keys:
+        for month, amount in lines.get(key, {}).items():
             summed[month] = summed.get(month, 0) + amount
     return summed

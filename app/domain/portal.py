@@ -49,6 +49,7 @@ class PublishedCertificate:
     id: int
     no: str
     name: str
+    kind_id: int
     kind: str | None
     model: str
     serial_no: str
@@ -211,6 +212,7 @@ def certificate_rows(narrow: Callable[[Any], Any] = lambda _entity: true()) -> A
             Certificate.id,
             Certificate.no,
             Instrument.name,
+            Instrument.catalogue_item_id.label("kind_id"),
             Kind.name.label("kind"),
             Instrument.model,
             masked_serial(Instrument.serial_no).label("serial_no"),
@@ -222,6 +224,7 @@ def certificate_rows(narrow: Callable[[Any], Any] = lambda _entity: true()) -> A
             Certificate.verified_on,
             Certificate.valid_until,
             Certificate.passed,
+            _state().label("state"),
         )
         .select_from(Certificate)
         .join(
@@ -248,7 +251,7 @@ def certificates(wanted: Wanted, *, after: Place | None = None, size: int = PAGE
     if after is not None:
         picked = picked.where(_before(order, after))
     keys = _asked(picked).all()
-    rows = certificate_rows().add_columns(_state().label("state"), Certificate.issued_at.label("key"))
+    rows = certificate_rows().add_columns(Certificate.issued_at.label("key"))
     found = _asked(rows.where(_among(Certificate.id, [key.id for key in keys]))) if keys else None
     sorted_rows = sorted(found.mappings(), key=lambda row: (row["key"], row["id"]), reverse=True) if found else []
     return _page(PublishedCertificate, sorted_rows, size, "key")
@@ -256,7 +259,7 @@ def certificates(wanted: Wanted, *, after: Place | None = None, size: int = PAGE
 
 def certificate(certificate_id: int) -> PublishedCertificate | None:
     """A certificate that is published."""
-    row = _asked(certificate_rows().add_columns(_state().label("state")).where(Certificate.id == certificate_id))
+    row = _asked(certificate_rows().where(Certificate.id == certificate_id))
     found = row.mappings().one_or_none()
     return PublishedCertificate(**found) if found else None
 

@@ -4,7 +4,7 @@ institution or month. What stands is told as it stands now, or as it was kept at
 A rate of nothing is no rate: None, and not zero.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -141,8 +141,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Statistic:
+    """The lines of a statistic, the total of all, and a function that gives the total of some by their keys."""
+
     rows: list[Row]
     total: Values
+    total_of: Callable[[Collection[str]], Values]
 
 
 def rate(part: int, whole: int) -> Decimal | None:
@@ -168,7 +171,11 @@ def ask(question: Question, line: str, code: str, over: Period, by: Principal) -
         at_home_in_itself(found, code, children)
     told = _lines(question, line, found, children, over)
     rows = [Row(key, name, question.told(Amounts(found.get(key, {})))) for key, name in told.items()]
-    return Statistic(rows, question.told(Amounts(total([found.get(key, {}) for key in told]))))
+
+    def total_of(keys: Collection[str]) -> Values:
+        return question.told(Amounts(total([found.get(key, {}) for key in keys])))
+
+    return Statistic(rows, total_of(told), total_of)
 
 
 def _lines(

@@ -176,6 +176,7 @@ class Exports:
         layout = Layout(
             title=str(self.list_title),
             headers=[str(column.label) for column in columns],
+            for_programs="access_key" in g,
             stamp=stamp(),
             in_a_sheet=current_app.config["EXPORT_SHEET_ROWS"],
             expected=number,

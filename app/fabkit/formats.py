@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 from markupsafe import Markup
-from sqlalchemy import ColumnElement, case, func, null
+from sqlalchemy import ColumnElement, Date, DateTime, case, cast, func, null
 
 from app.persons import Name, OfficeTelephone, Telephone
 
@@ -155,11 +155,11 @@ def words_in_sheet(labels: Mapping[str, Any], value: Any, rest: Any = None) -> C
 
 
 def _moment_in_sheet(value: Any) -> ColumnElement[Any]:
-    return func.to_char(func.timezone(ZONE, value), "YYYY-MM-DD HH24:MI")
+    return func.timezone(ZONE, value, type_=DateTime())
 
 
 def day_in_sheet(value: Any) -> ColumnElement[Any]:
-    return func.to_char(value, "YYYY-MM-DD")
+    return cast(value, Date)
 
 
 def _yes_no_in_sheet(value: Any) -> ColumnElement[Any]:

@@ -118,8 +118,7 @@ class ClockRun(Model):
 class Dump(Model):
     """A file of all that is published of a kind (开放数据), made each night; `file` is its SHA-256 and its name.
 
-    `revocations` is how many the last day had known when it was made, from `since` on: as soon as there are more, it
-    is handed out no longer.
+    What was revoked from `since` on may stand in it; that is told beside it.
     """
 
     __tablename__ = "dump"
@@ -135,7 +134,6 @@ class Dump(Model):
     size: Mapped[int] = mapped_column(BigInteger)
     file: Mapped[str] = mapped_column(String(64))
     since: Mapped[datetime] = mapped_column(Moment)
-    revocations: Mapped[int] = mapped_column(BigInteger)
 
 
 # --- Audit ---------------------------------------------------------------------------------------

@@ -355,13 +355,13 @@ def _rows_in_sheet(page: ModelPage, given: Args, asked: dict[str, Any]) -> Respo
     for name in ("cursor", "size"):
         if asked[name] is not None:
             raise BadParameter(name, "A sheet holds all rows: it has no pages.")
-    query, columns = _query(page, given), _columns(page, asked["columns"])
+    query, columns = _query(page, given), _with_codes(page, _columns(page, asked["columns"]))
     most = current_app.config["EXPORT_ROWS"]
     sheet = spreadsheet.write(
         db.session.connection(),
         page.cells(Selection(query.ids(), 0, ()), columns, given.get("sort", "")).limit(most + 1),
         "csv",
-        Layout(str(page.list_title), [str(column.label) for column in columns]),
+        Layout(str(page.list_title), [str(column.label) for column in columns], for_programs=True),
         most=most,
         options=narrowing(),
     )
@@ -369,6 +369,16 @@ def _rows_in_sheet(page: ModelPage, given: Args, asked: dict[str, Any]) -> Respo
         raise RuleError(_("An export holds at most %(number)s rows. Please narrow the filter.", number=most))
     _told(page.list_title, asked, urlencode(list(given.items(multi=True))), sheet.rows)
     return send_file(sheet.file, mimetype=CSV)
+
+
+def _with_codes(page: ModelPage, columns: list[Column]) -> list[Column]:
+    """The columns of a sheet for programs: the id of the row first, and behind each word the code it stands for."""
+    found = [Column("id", "id", page.source.model.id)]
+    for column in columns:
+        found.append(column)
+        if getattr(column.show, "labels", None):
+            found.append(Column(f"{column.name}_code", f"{column.name}_code", column.value))
+    return found
 
 
 def _figures(page: StatisticPage, question: Asked, found: Statistic, lines: list[Row]) -> dict[str, Any]:
@@ -389,11 +399,11 @@ def _figures(page: StatisticPage, question: Asked, found: Statistic, lines: list
 def _figures_in_sheet(page: StatisticPage, lines: list[Row]) -> Response:
     """The lines without their total: what reads this makes its own sums."""
     text = StringIO()
-    sheet = csv.writer(text)
+    sheet = csv.writer(text, lineterminator="\n")
     sheet.writerow(["key", "name", *(head.name for head in page.heads)])
     for line in lines:
         sheet.writerow([line.key, neutralised(line.name), *_values(page.heads, line).values()])
-    return Response("\ufeff" + text.getvalue(), content_type=spreadsheet.KINDS["csv"])
+    return Response(text.getvalue(), mimetype=spreadsheet.KINDS["csv"])
 
 
 def _values(heads: Iterable[Head], line: Row) -> dict[str, Any]:

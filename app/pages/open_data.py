@@ -92,7 +92,10 @@ class Places:
 
 @dataclass(frozen=True)
 class File:
-    """A file of everything that is published of a kind: CSV in UTF-8, packed by gzip."""
+    """A file of everything that is published of a kind: CSV in UTF-8, packed by gzip.
+
+    `withdrawn_url` leads to the ids of what was taken back since it was made: leave these rows out.
+    """
 
     id: int
     kind: Literal["certificates", "institutions", "catalogue"]
@@ -101,12 +104,13 @@ class File:
     size: int
     sha256: str
     url: str
+    withdrawn_url: str
     checksum_url: str
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files that hold now. As soon as something is taken back, the older ones are gone until new ones are made."""
+    """The files of the last week, the newest first."""
 
     rows: list[File]
 
@@ -167,13 +171,17 @@ REGIONS = Operation(
     (open_api.string("parent", _l("The region above; by default the country."), pattern="^[0-9]{6}$", default=NATION),),
 )
 DUMPS = Operation("/dumps", "dumps", _l("Files of everything that is published"), Files)
-DUMP = Operation("/dumps/{id}", "dump", _l("Such a file"), bytes, media="application/gzip")
+DUMP = Operation("/dumps/{id}/rows.csv.gz", "dump", _l("Such a file"), bytes, media="application/gzip")
+WITHDRAWN = Operation(
+    "/dumps/{id}/withdrawn.csv", "withdrawn", _l("The ids of rows in it that were taken back since"), str,
+    media="text/csv",
+)  # fmt: skip
 CHECKSUM = Operation(
     "/dumps/{id}/sha256", "checksum", _l("Its SHA-256, as sha256sum reads it"), str, media="text/plain"
 )
 OPENAPI = Operation("/openapi.json", "openapi", _l("This document"), dict)
 OPERATIONS = (
-    CERTIFICATES, CERTIFICATE, INSTITUTIONS, INSTITUTION, CATALOGUE, REGIONS, DUMPS, DUMP, CHECKSUM, OPENAPI,
+    CERTIFICATES, CERTIFICATE, INSTITUTIONS, INSTITUTION, CATALOGUE, REGIONS, DUMPS, DUMP, WITHDRAWN, CHECKSUM, OPENAPI,
 )  # fmt: skip
 
 
@@ -270,13 +278,19 @@ class OpenData(Page):
     def dumps(self) -> Files:
         return Files([_file(dump) for dump in dumps.available()])
 
-    @expose("/dumps/<pk>", methods=["GET"])
+    @expose("/dumps/<pk>/rows.csv.gz", methods=["GET"])
     @answers(DUMP)
     def dump(self, id: int) -> Response:
-        """Never kept by a cache: it may be taken back as a whole."""
         found = dumps.find(id) or abort(404)
         answer: Response = attachment(files.path(found.file), _name(found), "application/gzip", etag=found.file)
         return answer
+
+    @expose("/dumps/<pk>/withdrawn.csv", methods=["GET"])
+    @answers(WITHDRAWN)
+    def withdrawn(self, id: int) -> Response:
+        found = dumps.find(id) or abort(404)
+        lines = ["id", *map(str, dumps.withdrawn(found))]
+        return kept(Response("".join(f"{line}\n" for line in lines), mimetype="text/csv"))
 
     @expose("/dumps/<pk>/sha256", methods=["GET"])
     @answers(CHECKSUM)
@@ -313,7 +327,8 @@ class OpenDataPage(Page):
 def document() -> Document:
     description = (
         "What the metrology authorities of China publish of mandatory verification: certificates, institutions and "
-        "the catalogue. To read only; what is taken back is gone at once. Serial numbers and the names of persons are "
+        "the catalogue. To read only; what is taken back is gone at once, and told beside the files of everything. "
+        "Serial numbers and the names of persons are "
         "masked. Without an access key "
         f"{current_app.config['OPEN_DATA_RATE']} questions a minute are answered, with one "
         f"{current_app.config['OPEN_DATA_KEY_RATE']}."
@@ -354,7 +369,9 @@ def _code(text: str) -> str:
 
 
 def _file(dump: Dump) -> File:
-    at = outside.address(url_for("OpenData.dump", pk=dump.id))
+    def address(name: str) -> str:
+        return outside.address(url_for(f"OpenData.{name}", pk=dump.id))
+
     return File(
         id=dump.id,
         kind=dump.kind,  # type: ignore[arg-type]
@@ -362,13 +379,26 @@ def _file(dump: Dump) -> File:
         rows=dump.amount,
         size=dump.size,
         sha256=dump.file,
-        url=at,
-        checksum_url=f"{at}/sha256",
+        url=address("dump"),
+        withdrawn_url=address("withdrawn"),
+        checksum_url=address("checksum"),
     )
 
 
 def _name(dump: Dump) -> str:
     return f"{dump.kind}-{dump.made_at:%Y%m%d}.csv.gz"
+
+
+def share(response: Response) -> Response:
+    """After each request: let pages of others read the open data in a browser (CORS)."""
+    if request.path.startswith(f"{BASE}/"):
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
+        if request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Methods"] = "GET, HEAD"
+            response.headers["Access-Control-Allow-Headers"] = "Authorization, If-None-Match"
+            response.headers["Access-Control-Max-Age"] = "86400"
+    return response
 
 
 # --- Errors --------------------------------------------------------------------------------------

@@ -209,12 +209,22 @@ class StatisticPage(Page):
             str(self.title),
             self._facts(asked, len(rows), len(found.rows), datetime.now(ZoneInfo(ZONE))),
             [str(LINES[asked.line]), *(str(head.label) for head in self.heads)],
-            [[row.name, *(row.values[head.name] for head in self.heads)] for row in rows],
-            [_("Total of all lines"), *(found.total[head.name] for head in self.heads)],
-            [head.kind != COUNT for head in self.heads],
+            [self._line(row.name, row.values) for row in rows],
+            self._totals(found, rows),
+            [head.kind for head in self.heads],
             1 + [head.name for head in self.heads].index(self.charted),
             stamp(),
         )
+
+    def _line(self, name: str, values: Mapping[str, Any]) -> list[Any]:
+        return [name, *(values[head.name] for head in self.heads)]
+
+    def _totals(self, found: Statistic, rows: Sequence[Row]) -> list[list[Any]]:
+        """The total of the lines that stand above it, and that of all lines if some are left out."""
+        if len(rows) == len(found.rows):
+            return [self._line(_("Total of all lines"), found.total)]
+        shown = self._line(_("Total of these lines"), found.total_of([row.key for row in rows]))
+        return [shown, self._line(_("Total of all %(number)s lines", number=len(found.rows)), found.total)]
 
     def asked(self, given: Any) -> Asked:
         """What is asked; of what cannot be, what comes next to it."""

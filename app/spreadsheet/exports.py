@@ -1,34 +1,38 @@
 """Rows to sheets. Knows nothing of metrology.
 
-CSV is written by PostgreSQL's COPY, XLSX from a server cursor row by row. A cell that a sheet program would
-take for a formula is neutralised; numbers stay numbers. A workbook bears the stamp of who takes it away; CSV has no
-place for one.
+CSV is written by PostgreSQL's COPY, XLSX from a server cursor row by row. A workbook has numbers, days and moments as
+such, and the stamp of who takes it away. CSV has no place for either: days are text in it, and a text that a sheet
+program would take for a formula is neutralised, which the texts of a workbook need not be.
 """
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from datetime import datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rustpy_xlsxwriter import Format, write_worksheets
-from sqlalchemy import Connection, Integer, Numeric, Text, case, cast, func, literal, select
+from sqlalchemy import Connection, Date, DateTime, Integer, Numeric, Text, case, cast, func, literal, select
 from sqlalchemy.dialects import postgresql
 
 from . import stamps
 from .stamps import Stamp
 
 KINDS = {
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 # What a sheet program reads as the beginning of a formula, or skips before one.
 _FORMULA = [ord(character) for character in "=+-@\t\r\n"]
 _IN_MEMORY = 4 * 1024 * 1024
-_WIDEST = 40
+# The width of a column is that of what its first rows hold.
+_SAMPLE = 200
+_NARROWEST, _WIDEST = 6, 60
+_DAY, _MOMENT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm"
 _TOLD_EVERY = 5_000
 # A sheet holds 1,048,576 rows, its headers among them.
 MOST_IN_A_SHEET = 1_048_575
@@ -52,10 +56,11 @@ class Sheet:
 @dataclass(frozen=True)
 class Layout:
     """What an export is beside its rows. Of a workbook: whose it is, how many rows one of its sheets takes, and how
-    many there are as far as is known."""
+    many there are as far as is known. CSV begins with a byte order mark unless it is `for_programs`."""
 
     title: str
     headers: list[str]
+    for_programs: bool = False
     stamp: Stamp | None = None
     in_a_sheet: int = MOST_IN_A_SHEET
     expected: int = 0
@@ -83,8 +88,10 @@ def write(
     try:
         # Unlike a page, a sheet repays the search for the best order of its joins.
         connection.exec_driver_sql("SET LOCAL join_collapse_limit = 8")
-        by = {"csv": _csv, "xlsx": _xlsx}[kind]
-        count = by(connection, _neutralised(rows).options(*options), layout, file, tell)
+        by, cell = {"csv": (_csv, _csv_cell), "xlsx": (_xlsx, _xlsx_cell)}[kind]
+        inner = rows.subquery("inner")
+        cells = select(*(cell(column).label(column.name) for column in inner.columns))
+        count = by(connection, cells.options(*options), layout, file, tell)
     except BaseException:
         file.close()
         raise
@@ -95,20 +102,21 @@ def write(
     return Sheet(file, count)
 
 
-def _neutralised(rows: Any) -> Any:
-    inner = rows.subquery("inner")
-    return select(*(_cell(column) for column in inner.columns))
-
-
-def _cell(column: Any) -> Any:
+def _csv_cell(column: Any) -> Any:
     if isinstance(column.type, Numeric | Integer):
         return column
+    if isinstance(column.type, Date):
+        return func.to_char(column, "YYYY-MM-DD")
+    if isinstance(column.type, DateTime):
+        return func.to_char(column, "YYYY-MM-DD HH24:MI")
     text = cast(column, Text)
     first = func.ascii(text)
     # Almost all begin with a letter, and one comparison tells that.
-    return case((first > max(_FORMULA), text), (first.in_(_FORMULA), literal("'").concat(text)), else_=text).label(
-        column.name
-    )
+    return case((first > max(_FORMULA), text), (first.in_(_FORMULA), literal("'").concat(text)), else_=text)
+
+
+def _xlsx_cell(column: Any) -> Any:
+    return column if isinstance(column.type, Numeric | Integer | Date | DateTime) else cast(column, Text)
 
 
 class _Counting:
@@ -131,9 +139,10 @@ class _Counting:
 
 
 def _csv(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tell: Tell) -> int:
-    # Sheet programs take UTF-8 for what it is only with the byte order mark.
-    file.write(b"\xef\xbb\xbf")
-    file.write((",".join('"' + header.replace('"', '""') + '"' for header in layout.headers) + "\r\n").encode())
+    if not layout.for_programs:  # sheet programs take UTF-8 for what it is only with the byte order mark
+        file.write(b"\xef\xbb\xbf")
+    # Lines end as those of COPY do: readers guess the end of all from the first.
+    file.write((",".join('"' + header.replace('"', '""') + '"' for header in layout.headers) + "\n").encode())
     compiled = rows.compile(dialect=postgresql.psycopg2.dialect(), compile_kwargs={"render_postcompile": True})
     driver: Any = connection.connection
     with driver.cursor() as cursor:
@@ -146,12 +155,14 @@ def _csv(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tell
 
 def _xlsx(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tell: Tell) -> int:
     streamed = connection.execute(rows.execution_options(stream_results=True, yield_per=2000))
+    sample = streamed.fetchmany(_SAMPLE)
+    following = chain(sample, streamed)
     count = 0
 
     def records() -> Iterator[dict[str, Any]]:
         nonlocal count
         before = count
-        for row in islice(streamed, layout.in_a_sheet):
+        for row in islice(following, layout.in_a_sheet):
             count += 1
             if count % _TOLD_EVERY == 0:
                 tell(count)
@@ -162,8 +173,9 @@ def _xlsx(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tel
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, closing(streamed):
         book = Path(folder) / "book.xlsx"  # a file that it can open itself the writer does not hold in memory
         names = _sheet_names(layout)
-        write_worksheets([(name, records()) for name in names], str(book), **_shape(layout, names))
-        if streamed.fetchone() is not None:
+        shape = _shape(layout, names, _widths(layout.headers, sample), _formats(layout.headers, rows))
+        write_worksheets([(name, records()) for name in names], str(book), **shape)
+        if next(following, None) is not None:
             raise MoreRows
         if layout.stamp:
             stamps.put(book, layout.stamp, layout.title)
@@ -172,7 +184,34 @@ def _xlsx(connection: Connection, rows: Any, layout: Layout, file: BinaryIO, tel
     return count
 
 
-def _shape(layout: Layout, names: list[str]) -> dict[str, Any]:
+def _widths(headers: list[str], sample: Sequence[Any]) -> list[int]:
+    """How wide each column is for its header, with the button of its filter, and for the first rows."""
+    columns = zip(*sample, strict=True) if sample else ((),) * len(headers)
+    widest = (
+        max([_width(header) + 3, *(_width(value) for value in values)])
+        for header, values in zip(headers, columns, strict=True)
+    )
+    return [min(max(width + 2, _NARROWEST), _WIDEST) for width in widest]
+
+
+def _width(value: Any) -> int:
+    """As many places as a value takes; a Chinese character takes two."""
+    if isinstance(value, datetime):
+        return len(_MOMENT)
+    return sum(2 if character > "\u02ff" else 1 for character in str("" if value is None else value))
+
+
+def _formats(headers: list[str], rows: Any) -> dict[str, Format]:
+    """How days and moments are shown, by the headers of their columns."""
+    types = zip(headers, (column.type for column in rows.selected_columns), strict=True)
+    return {
+        header: Format().set_num_format(_DAY if isinstance(kind, Date) else _MOMENT)
+        for header, kind in types
+        if isinstance(kind, Date | DateTime)
+    }
+
+
+def _shape(layout: Layout, names: list[str], widths: list[int], formats: dict[str, Format]) -> dict[str, Any]:
     """How each sheet looks, as the writer wants it: by its name."""
     paper: dict[str, Any] = {"landscape": True, "fit_to_pages": (1, 0), "repeat_rows": 0}
     if layout.stamp:
@@ -180,7 +219,8 @@ def _shape(layout: Layout, names: list[str]) -> dict[str, Any]:
     each = {
         "autofilter": True,
         "header_format": Format().set_bold().set_background_color("#E9EEF5").set_border_bottom("thin"),
-        "column_widths": [min(max(len(header) * 2.2, 12), _WIDEST) for header in layout.headers],
+        "column_widths": widths,
+        "column_formats": formats,
         "page_setup": paper,
     }
     by_name = {setting: dict.fromkeys(names, value) for setting, value in each.items()}

@@ -6,10 +6,16 @@ from typing import Any
 
 import xlsxwriter
 
-from .cells import neutralised
 from .stamps import Stamp
 
-COUNT, RATE = "#,##0", '0.00"%"'
+# How a cell program shows each kind of figure, and what part of a whole its unit is.
+FORMATS = {
+    "count": ("#,##0", 1),
+    "mean": ("#,##0.0", 1),
+    "rate": ("0.00%", 100),
+    "growth": ("+0.00%;-0.00%;0.00%", 100),
+    "points": ("+0.00;-0.00;0.00", 1),
+}
 WIDEST_CHART = 60
 
 
@@ -18,12 +24,13 @@ def report(
     facts: Sequence[tuple[str, str]],
     headers: Sequence[str],
     rows: Sequence[Sequence[Any]],
-    total: Sequence[Any],
-    rates: Sequence[bool],
+    totals: Sequence[Sequence[Any]],
+    kinds: Sequence[str],
     charted: int,
     stamp: Stamp,
 ) -> bytes:
-    """The bytes of the workbook. The first column is the name of a row; `rates` tells which others are percentages.
+    """The bytes of the workbook. The first column is the name of a row; `kinds` says of the others how they are
+    shown (FORMATS); 66.3 percent are written as 0.663. `totals` are the last rows.
 
     `charted` is the column that the chart shows, of the first 60 rows. None is written as two dashes. The stamp tells
     who takes it away.
@@ -35,29 +42,29 @@ def report(
     sheet.set_header(stamp.header)
     sheet.set_footer(stamp.footer)
     head = book.add_format({"bold": True, "bg_color": "#E8EEF7", "border": 1, "text_wrap": True, "valign": "vcenter"})
-    formats = [
-        book.add_format({"num_format": RATE if each else COUNT, "border": 1, "align": "right"}) for each in rates
-    ]
-    last = [
-        book.add_format({"num_format": RATE if each else COUNT, "border": 1, "align": "right", "bold": True})
-        for each in rates
-    ]
+    plain, last = (
+        [
+            book.add_format({"num_format": FORMATS[kind][0], "border": 1, "align": "right", "bold": is_bold})
+            for kind in kinds
+        ]
+        for is_bold in (False, True)
+    )
     name, bold = book.add_format({"border": 1}), book.add_format({"border": 1, "bold": True})
     sheet.write_string(0, 0, title, book.add_format({"bold": True, "font_size": 16}))
     for number, (label, value) in enumerate(facts, start=1):
         sheet.write_string(number, 0, label)
-        sheet.write_string(number, 1, neutralised(value))
+        sheet.write_string(number, 1, value)
     top = len(facts) + 2
     sheet.write_row(top, 0, headers, head)
-    for number, (first, *cells) in enumerate([*rows, total], start=top + 1):
-        is_last = number == top + 1 + len(rows)
-        sheet.write_string(number, 0, neutralised(str(first)), bold if is_last else name)
+    for number, (first, *cells) in enumerate([*rows, *totals], start=top + 1):
+        is_total = number > top + len(rows)
+        sheet.write_string(number, 0, str(first), bold if is_total else name)
         for column, cell in enumerate(cells, start=1):
-            how = (last if is_last else formats)[column - 1]
+            how = (last if is_total else plain)[column - 1]
             if cell is None:
                 sheet.write_string(number, column, "--", how)
             else:
-                sheet.write_number(number, column, float(cell), how)
+                sheet.write_number(number, column, float(cell) / FORMATS[kinds[column - 1]][1], how)
     sheet.set_column(0, 0, 28)
     sheet.set_column(1, len(headers) - 1, 14)
     sheet.freeze_panes(top + 1, 1)
@@ -75,6 +82,6 @@ def report(
         chart.set_title({"name": f"{title} {headers[charted]}"})
         chart.set_legend({"none": True})
         chart.set_size({"width": 900, "height": 360})
-        sheet.insert_chart(top + len(rows) + 4, 0, chart)
+        sheet.insert_chart(top + len(rows) + len(totals) + 3, 0, chart)
     book.close()
     return file.getvalue()
