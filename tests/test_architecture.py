@@ -31,7 +31,7 @@ APP = ROOT / "app"
 LAYERS = (
     "states",
     "models numbers ciphers sandbox spreadsheet files malware outside papers signatures puzzles supervision request_log"
-    " outages",
+    " outages telephones",
     "access",
     "audit counting",
     "errors",

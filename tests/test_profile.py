@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from app.models import AuditEntry, RoleGrant
+from app.telephones import telephone
 from tests.factories import account, authority, institution, using_unit
 from tests.test_login import PASSWORD, attempt
 from tests.test_passwords import in_english, quick
@@ -110,17 +111,42 @@ def test_nothing_else_can_be_changed_by_sending_it(officer):
     assert (who.username, who.organization_id, who.active, list(who.roles)) == (*before, roles)
 
 
-@pytest.mark.parametrize(
-    "phone", ["13812345678", "19912345678", "0571-87654321", "057187654321", "010-12345678", "0571-87654321-8001", ""]
-)
-def test_phones_that_are_taken(officer, phone):
-    assert (save(officer, phone=phone).status_code, officer.account.phone) == (302, phone)
+TAKEN = {
+    "13812345678": "13812345678",
+    "+8613812345678": "13812345678",
+    "0086 138-1234-5678": "13812345678",
+    "１３８ １２３４ ５６７８": "13812345678",
+    "0571-87654321": "0571-87654321",
+    "057187654321": "0571-87654321",
+    "(0571) 8765 4321": "0571-87654321",
+    "（0571）87654321转801": "0571-87654321-801",
+    "0571—87654321 分机 801": "0571-87654321-801",
+    "0571-87654321-8001": "0571-87654321-8001",
+    "+86 571 87654321": "0571-87654321",
+    "010-12345678": "010-12345678",
+    "021-1234567": "021-1234567",
+    "400 123 4567": "400-123-4567",
+    "4001234567转1": "400-123-4567-1",
+    "800-820-8820": "800-820-8820",
+    "": "",
+}
+NOT_TAKEN = [
+    "12812345678", "1381234567", "138123456789", "87654321", "13812345678;", "abc", "１３８", "0571-876",
+    "01087654321012", "13812345678 13912345678", "400-123-456", "+1 212 5551234", "138123456７８９",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "phone",
-    ["12812345678", "1381234567", "138123456789", "87654321", "+8613812345678", "13812345678;", "abc", "１３８"],
-)
+@pytest.mark.parametrize(("phone", "kept"), TAKEN.items())
+def test_phones_that_are_taken(officer, phone, kept):
+    assert (save(officer, phone=phone).status_code, officer.account.phone) == (302, kept)
+
+
+@pytest.mark.parametrize("kept", sorted(set(TAKEN.values()) - {""}))
+def test_what_is_kept_of_a_phone_is_kept_as_it_is(kept):
+    assert telephone(kept) == kept
+
+
+@pytest.mark.parametrize("phone", NOT_TAKEN)
 def test_phones_that_are_not(officer, phone):
     answer = save(officer, phone=phone)
 

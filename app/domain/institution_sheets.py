@@ -18,12 +18,12 @@ from app.errors import RuleError
 from app.models import Institution, Organization, Region, db
 from app.spreadsheet import Field, Incoming
 from app.states import BROKEN, CLOSED
+from app.telephones import telephone
 
 KIND = "import_institutions"
 MOST_ROWS = 500
 MOST_BYTES = 5 * 1024 * 1024
 _BETWEEN = re.compile(r"[,，;；、\n]+")
-_PHONE = re.compile(r"[0-9][0-9 -]{5,19}")
 _LONGEST = {
     "name": 200, "authorization_no": 60, "authorized_by": 200, "legal_representative": 60, "contact": 60,
     "address": 200,
@@ -132,6 +132,7 @@ def _told(
         "designation": codes.get(str(values["designation"])),
         "service_regions": [everywhere.get(each, "") for each in _parts(values.get("service_regions"))],
         "legal_representative": values.get("legal_representative") or None,
+        "phone": telephone(str(values["phone"] or "")) or values["phone"],
     }
 
 
@@ -158,7 +159,7 @@ def _problems(told: dict[str, Any], values: dict[str, Any]) -> list[str]:
         found.append(_("The region is not in your jurisdiction, or unknown."))
     if "" in told["service_regions"] or len(told["service_regions"]) > MOST_PLACES:
         found.append(_("An authorized region is unknown."))
-    if told["phone"] and not _PHONE.fullmatch(str(told["phone"])):
+    if told["phone"] and telephone(str(told["phone"])) is None:
         found.append(_("The telephone number is not one."))
     if told["authorized_from"] and told["authorized_until"] and told["authorized_from"] > told["authorized_until"]:
         found.append(_("The last day lies before the first."))

@@ -9,18 +9,21 @@ from flask import render_template
 from flask_babel import gettext as _, lazy_gettext as _l
 from markupsafe import Markup
 from wtforms import Field, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, Regexp, StopValidation, ValidationError
+from wtforms.validators import DataRequired, Length, StopValidation, ValidationError
 from wtforms.widgets import TextInput
 
 from app import numbers
+from app.telephones import telephone
 
 from .filters import is_number
 
-# A mobile number, or a number with its area code and perhaps an extension.
-PHONE = Regexp(
-    r"^(1[3-9]\d{9}|0\d{2,3}-?\d{7,8}(-\d{1,6})?)$",
-    message=_l("Please give a mobile number, or a number with its area code."),
-)
+
+def a_telephone(_form: Any, field: Any) -> None:
+    """A validator: a telephone number, written in any way, becomes what is kept of it."""
+    found = telephone(field.data or "")
+    if found is None:
+        raise ValidationError(_("Please give a mobile number, or a number with its area code."))
+    field.data = found
 
 
 def trimmed(text: str | None) -> str:

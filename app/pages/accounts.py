@@ -17,7 +17,7 @@ from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.filters import Begins, ContainsChinese, Lookup, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, label, moment, words_in_sheet
-from app.fabkit.forms import PHONE
+from app.fabkit.forms import a_telephone
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -51,7 +51,7 @@ class PersonForm(FlaskForm):
     first_name = StringField(_l("Name"), [InputRequired(_l("Please give the name.")), Length(2, 60)])
     phone = StringField(
         _l("Phone"),
-        [Optional(), PHONE],
+        [Optional(), a_telephone],
     )
     email = StringField(
         _l("E-mail"),

@@ -30,7 +30,7 @@ from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Switch, is_number
-from app.fabkit.forms import PHONE, CascadeField, DecimalField, IntegerField, trimmed
+from app.fabkit.forms import CascadeField, DecimalField, IntegerField, a_telephone, trimmed
 from app.fabkit.lists import Source
 from app.fabkit.pages import ModelPage, Show
 from app.fabkit.security import permitted, require
@@ -155,7 +155,7 @@ class BookForm(lots.LotsForm):
 
     contact = _text(_l("Contact person"), 60, _l("Please give a contact person."))
     phone = StringField(
-        _l("Telephone"), [InputRequired(_l("Please give a telephone number.")), PHONE], filters=[trimmed]
+        _l("Telephone"), [InputRequired(_l("Please give a telephone number.")), a_telephone], filters=[trimmed]
     )
     delivery = RadioField(_l("Delivery"), choices=_choices(DELIVERIES), default="sent")
     wished_on = DateField(_l("Wished date"), [Optional()])

@@ -32,7 +32,7 @@ from app.fabkit.filters import (
     is_number,
 )
 from app.fabkit.formats import badge, day, label, yes_no
-from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, reason_field, trimmed
+from app.fabkit.forms import CascadeField, SearchSelectField, a_telephone, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted
@@ -190,7 +190,7 @@ class UnitForm(FlaskForm):
 
 class ReachedForm(FlaskForm):
     contact = _text("contact", 60)
-    phone = _text("phone", 30, PHONE)
+    phone = _text("phone", 30, a_telephone)
     address = _text("address", 200)
 
 

@@ -28,7 +28,7 @@ from app.errors import RuleError, wants_fragment
 from app.fabkit.actions import NoForm
 from app.fabkit.filters import is_number
 from app.fabkit.formats import moment
-from app.fabkit.forms import PHONE, IntegerField, trimmed
+from app.fabkit.forms import IntegerField, a_telephone, trimmed
 from app.fabkit.pages import ModelPage, Page
 from app.models import db
 from app.pages import analyst_api
@@ -53,7 +53,7 @@ class PersonForm(FlaskForm):
     position = StringField(_l("Position"), [Length(max=60)], filters=[trimmed])
     phone = StringField(
         _l("Phone"),
-        [Optional(), PHONE],
+        [Optional(), a_telephone],
         filters=[trimmed],
         description=_l("For example 13800000000 or 0571-87654321."),
     )

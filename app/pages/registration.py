@@ -16,7 +16,7 @@ from app.domain import attempts, credit_codes, passwords, regions, registration
 from app.domain.registration import KnownUnit, Person, Unit
 from app.errors import RuleError
 from app.fabkit.filters import is_number
-from app.fabkit.forms import PHONE, CascadeField, SearchSelectField, trimmed
+from app.fabkit.forms import CascadeField, SearchSelectField, a_telephone, trimmed
 from app.fabkit.pages import Page
 from app.models import db
 from app.pages.captchas import CaptchaForm
@@ -107,7 +107,7 @@ class RegistrationForm(CaptchaForm):
         _l("Phone"),
         [
             InputRequired(_l("Please give the phone number.")),
-            PHONE,
+            a_telephone,
         ],
         filters=[trimmed],
     )
