@@ -30,7 +30,7 @@ APP = ROOT / "app"
 # Each may import what stands to its left, and its own layer.
 LAYERS = (
     "states texts finding",
-    "models ciphers sandbox spreadsheet files malware outside papers signatures puzzles supervision request_log"
+    "models numbers ciphers sandbox spreadsheet files malware outside papers signatures puzzles supervision request_log"
     " outages telephones",
     "access",
     "audit counting",

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from io import BytesIO
+from typing import Any
 
 import openpyxl
 import pytest
@@ -12,6 +13,7 @@ from app.domain import catalogue, clockwork, holidays
 from app.models import AnnouncedChange, CatalogueItem, db
 from app.states import PUBLISHED, UNPUBLISHED
 from tests.factories import authority, instrument, kind
+from tests.test_sheets_as_shown import columns_with_dates
 
 TODAY = holidays.today()
 
@@ -230,6 +232,18 @@ def test_the_sheet_taken_and_sent_back_changes_nothing(officer, rows):
 
     assert rows.execute(select(CatalogueItem.id, CatalogueItem.revision).order_by(CatalogueItem.id)).all() == before
     assert "新增 0 条，变更 0 条" in officer.messages()[0]
+
+
+def test_a_date_in_a_text_column_is_rejected(officer, rows):
+    book = taken(officer)
+    page: Any = book.worksheets[0]
+    names = {"强检方式", "周期说明", "测量范围单位", "常用准确度等级", "强检范围及说明"}
+    for column, head in enumerate(page[1], 1):
+        if str(head.value).strip("*") in names:
+            page.cell(3, column).value = TODAY
+
+    assert send(officer, book).status_code == 422
+    assert columns_with_dates(officer) == names
 
 
 def test_a_sheet_changes_what_is_changed_in_it_and_adds_what_is_new(officer, rows):

@@ -205,7 +205,7 @@ def test_it_is_audited_once_with_the_number_of_rows(clerk, rows):
 
 
 def test_the_same_file_twice_changes_nothing(clerk, unit, rows):
-    content = filled(clerk, *scales(3), scale(测量范围上限=30.1234567))
+    content = filled(clerk, *scales(3), scale(测量范围上限=30.123456))
     assert send(clerk, content, file_now="").status_code == 204
     before = [(each.id, each.filing_state, each.revision) for each in own(rows, unit)]
     clerk.messages()
@@ -244,6 +244,7 @@ def test_csv_as_a_chinese_excel_saves_it(clerk, unit, rows):
         ({"测量范围下限": 40}, "“测量范围上限”：下限大于上限"),
         ({"测量范围下限": "零"}, "“测量范围下限”应为数字，不能是“零”。"),
         ({"测量范围上限": 10**14}, "“测量范围上限”：数值过大"),
+        ({"测量范围上限": 30.1234567}, "“测量范围上限”：小数点后最多 6 位。"),
         ({"单位": "m"}, "“单位”：该种别的测量范围以 kg 表示"),
         ({"单位": "KG"}, "“单位”：该种别的测量范围以 kg 表示"),
         ({"准确度等级": "好"}, "“准确度等级”：准确度等级应含数字，如 2级、Ⅲ级、±0.5%。"),
@@ -322,7 +323,7 @@ def test_the_sheet_comes_back_as_it_was_with_the_problems_beside_it(clerk, rows,
     assert head[1:] == [f"*{name}" if name in MANDATORY else name for name in HEADERS]
     assert (right[0], right[10]) == (None, "2026 00-17")
     assert wrong[0].split("\n") == [
-        "“*型号规格”是公式计算的结果，可能已过时：请核对后粘贴为数值。",
+        "“型号规格”是公式计算的结果，可能已过时：请核对后粘贴为数值。",
         "“单位”：该种别的测量范围以 kg 表示。",
     ]
     assert wrong[10] == "S2"

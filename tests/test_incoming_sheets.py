@@ -20,6 +20,7 @@ from openpyxl.worksheet.formula import ArrayFormula
 
 from app import spreadsheet
 from app.spreadsheet import Dependent, Field, Unreadable, cells, grids, plain_rows
+from app.spreadsheet.cells import Formatted
 from app.spreadsheet.workbooks import Grid
 
 ROOT = Path(__file__).parent.parent
@@ -142,7 +143,9 @@ def test_values_come_out_as_the_person_sees_them():
         sheet.write_string(1, 7, " \u3000")
 
     assert table(read(file.getvalue()))[1] == [
-        202300123, date(2026, 1, 31), datetime(2026, 1, 31, 8, 30), 0.3, True, "西湖区", "00123", None,
+        202300123, Formatted(date(2026, 1, 31), "yyyy/m/d"),
+        Formatted(datetime(2026, 1, 31, 8, 30), "yyyy-mm-dd hh:mm"), 0.3, True, "西湖区",
+        Formatted(123, "00000", "00123"), None,
     ]  # fmt: skip
     assert type(read(file.getvalue()).rows[0][1][0]) is int
 
@@ -156,7 +159,7 @@ def test_days_are_the_same_counted_from_1900_and_from_1904(from_1904):
         sheet.write(0, 0, "日期")
         sheet.write_datetime(1, 0, datetime(2026, 1, 31), day)
 
-    assert read(file.getvalue()).rows == [(2, [date(2026, 1, 31)])]
+    assert read(file.getvalue()).rows == [(2, [Formatted(date(2026, 1, 31), 'yyyy"年"m"月"d"日"')])]
 
 
 def test_days_before_the_leap_day_that_never_was():
@@ -592,10 +595,7 @@ def named_twice() -> bytes:
         (archive_of({"[Content_Types].xml": "<Types/>", "a": "b"}, zipfile.ZIP_LZMA), "a.xlsx", DAMAGED),
         (package(GOOD[:-30]), "a.xlsx", DAMAGED),
         (package(sheet_xml('<row r="2"/><row r="1"/>')), "a.xlsx", DAMAGED),
-        (package(sheet_xml(HEAD + '<row r="2"><c r="A2" t="s"><v>5</v></c></row>')), "a.xlsx", DAMAGED),
         (package(sheet_xml(HEAD + '<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>1</v></c></row>')), "a.xlsx", DAMAGED),
-        (package(sheet_xml(HEAD + '<row r="2"><c r="A2"><v>x</v></c></row>')), "a.xlsx", DAMAGED),
-        (package(sheet_xml(HEAD + '<row r="2"><c r="A2"><v>1e999</v></c></row>')), "a.xlsx", DAMAGED),
         (package(sheet_xml("")), "a.xlsx", EMPTY),
         (workbook([]), "a.xlsx", EMPTY),
         (package(GOOD, **{"xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}"/>'}), "a.docx", OTHER_KIND),
@@ -904,6 +904,75 @@ def test_a_formula_counts_only_in_a_column_that_is_taken():
     assert [problems for _row, _values, problems in rows_of(data)] == [[FORMULA.format("出厂编号")], []]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<c r="{}"><v>x</v></c>',
+        '<c r="{}"><v>1e999</v></c>',
+        '<c r="{}"><v>nan</v></c>',
+        '<c r="{}" t="s"><v>99</v></c>',
+        '<c r="{}" t="s"><v>-1</v></c>',
+        '<c r="{}" t="b"><v>7</v></c>',
+        '<c r="{}" t="d"><v>P1D</v></c>',
+    ],
+)
+@pytest.mark.parametrize("before", ["", "<!-- -->"])
+def test_an_unreadable_cell_affects_its_row_only_and_nothing_if_nobody_needs_its_column(content, before):
+    heads = text_cell("A1", "出厂编号") + text_cell("B1", "类别") + text_cell("C1", "辅助")
+    rows = [
+        text_cell("A2", "1") + text_cell("B2", "水表") + content.format("C2"),
+        content.format("A3") + text_cell("B3", "水表"),
+        text_cell("A4", "3") + text_cell("B4", "水表"),
+    ]
+    xml = "".join(f'<row r="{number}">{row}</row>' for number, row in enumerate([heads, *rows], 1))
+
+    found = rows_of(package(sheet_xml(xml).replace("<sheetData>", before + "<sheetData>")))
+
+    assert [(row, problems) for row, _values, problems in found] == [
+        (2, []),
+        (3, ["“出厂编号” cannot be read: type the value anew."]),
+        (4, []),
+    ]
+
+
+def test_a_time_and_a_duration_are_no_texts_and_no_days():
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["出厂编号", "类别", "购置日期"])
+        for row, code in enumerate(("h:mm", "[h]:mm:ss", "mm:ss.0", "0.00E+00"), 1):
+            look = book.add_format({"num_format": code})
+            sheet.write_number(row, 0, 0.425, look)
+            sheet.write_string(row, 1, "水表")
+            sheet.write_number(row, 2, 0.425, look)
+
+    became = "“出厂编号” has become a date or a time: format the cell as text, and type the value anew."
+    not_sure = (
+        "“出厂编号” is a number in a format whose display is not certain: format the cell as text, and type the value"
+        " anew."
+    )
+    no_day = "“购置日期” must be a date like 2026-01-31, not “0.425”."
+    assert [problems for _row, _values, problems in rows_of(file.getvalue())] == [
+        [became, no_day], [became, no_day], [became, no_day], [not_sure, no_day],
+    ]  # fmt: skip
+
+
+def test_a_percentage_is_no_number_for_it_shows_another():
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["出厂编号", "类别", "量程（MPa）"])
+        for row, code in enumerate(("0%", "0.0,", '0.0"MPa"', "[>1]0%"), 1):
+            sheet.write_row(row, 0, [str(row), "水表"])
+            sheet.write_number(row, 2, 0.5, book.add_format({"num_format": code}))
+
+    (_row, _none, first), second, third, fourth = rows_of(file.getvalue())
+
+    assert first == ["“量程（MPa）” must be a number, not “50%”."]
+    assert [problems != [] for _row, _values, problems in (second, third, fourth)] == [True, False, True]
+    assert third[1]["range"] == 0.5
+
+
 @pytest.mark.parametrize("text", ["nan", "inf", "1_000", "1e999", "0x10", "", "--1", "9" * 16])
 def test_what_is_no_number(text):
     assert cells.as_number(text) is None
@@ -1024,7 +1093,7 @@ def test_problems_stand_before_the_own_columns_in_colour():
 
     assert [[cell.value for cell in row] for row in sheet.iter_rows()] == [
         ["Problems found", "编号", "自己的列", "编号"],
-        ["“编号” is missing.\n第二条", 0, "甲", 3],
+        ["“编号” is missing.\n第二条", "=0", "甲", 3],
         [None, "2", None, 4],
     ]
     coloured = [[cell.fill.fill_type == "solid" for cell in row] for row in sheet.iter_rows(min_row=2)]

@@ -1,5 +1,6 @@
 """地方机构信息: entered and kept up to date, each state readable; suspended, reinstated, closed; by sheet."""
 
+from datetime import date
 from io import BytesIO
 from typing import Any
 
@@ -37,6 +38,7 @@ from tests.factories import (
     task,
     using_unit,
 )
+from tests.test_sheets_as_shown import columns_with_dates
 
 CODE, OTHER_CODE = "12330100MB0000000X", "91330100799655058B"
 
@@ -370,6 +372,17 @@ def line(office, code):
         "2030-12-31", "浙江省杭州市西湖区；330105", "陈", 20, 12, 900, "王计量", "0571-87654321", "文三路1号",
     ]  # fmt: skip
     return dict(zip(names, values, strict=True))
+
+
+def test_a_date_in_a_text_column_is_rejected(office, line):
+    columns = {list(line)[at] for at in (0, 1, 2, 4, 5, 8, 9, 13, 14, 15)}
+
+    answer = office.act(
+        "local-institutions", "import", [], file=sheet(list(line), {**line, **dict.fromkeys(columns, date(2026, 3, 1))})
+    )
+
+    assert answer.status_code == 422
+    assert columns_with_dates(office) == columns
 
 
 def test_a_sheet_enters_new_institutions_and_brings_known_ones_up_to_date(office, rows, line):

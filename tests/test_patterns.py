@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.spreadsheet import plain_rows, workbooks
+from app.spreadsheet import number_formats, plain_rows
 
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "app"
@@ -161,9 +161,9 @@ def test_patterns_have_a_name_so_that_they_are_checked():
 
 
 def test_a_number_format_is_no_longer_than_excel_allows():
-    assert workbooks._shown_as('"open yyyy') == 0
-    assert workbooks._shown_as("[red yyyy") == 0
-    assert workbooks._shown_as('[$-804]yyyy"年"m"月"') == "date"
+    assert not number_formats.is_moment('"open yyyy')
+    assert not number_formats.is_moment("[red yyyy")
+    assert number_formats.is_moment('[$-804]yyyy"年"m"月"')
 
 
 def test_the_encoding_is_that_of_the_declaration_at_the_beginning():

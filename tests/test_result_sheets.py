@@ -23,6 +23,7 @@ from tests.factories import (
     task,
     using_unit,
 )
+from tests.test_sheets_as_shown import columns_with_dates
 
 TODAY = holidays.today()
 
@@ -96,6 +97,15 @@ def test_the_sheet_holds_the_tasks_and_what_is_usual(verifier, lab, meters):
     assert (first["检定依据"], first["所用计量标准"], first["检定类别"]) == ("JJG 162", "浙量标1号", "后续检定")
     assert first["检定日期"].date() == TODAY
     assert len(sheet.data_validations.dataValidation) >= 4
+
+
+def test_a_date_in_a_text_column_is_rejected(verifier, meters):
+    book = conclude(taken(verifier, meters[:1]), "合格")
+    names = {"检定依据", "所用计量标准", "温度", "湿度", "检定地点"}
+    fill(book, 2, **dict.fromkeys(names, TODAY))
+
+    assert send(verifier, book).status_code == 422
+    assert columns_with_dates(verifier) == names
 
 
 def test_what_was_filled_in_is_recorded(verifier, meters):

@@ -15,6 +15,7 @@ from app.models import AuditEntry, Job, MeasurementStandard, db
 from app.pages.standards import MOST_CELLS, TITLES, WORDS
 from app.states import ABOLISHED, APPROVED, DRAFT, EXPIRED, SEALED, SENT_BACK, SUBMITTED, SUPERSEDED
 from tests.factories import FAR, authority, institution, kind, measurement_standard
+from tests.test_sheets_as_shown import columns_with_dates
 
 PRESSURE = "指示类压力表、显示类压力表"
 TODAY = holidays.today()
@@ -551,6 +552,24 @@ def imported(clerk, *lines):
 
 def count():
     return db.session.scalar(select(func.count()).select_from(MeasurementStandard)) or 0
+
+
+def test_a_date_in_a_text_column_is_rejected(clerk, lab):
+    names = {"name", "code", "measuring_range", "uncertainty", "keeper", "certificate_no", "issuer", "remark"}
+
+    assert imported(clerk, LINE | dict.fromkeys(names, TODAY)).status_code == 422
+
+    assert columns_with_dates(clerk) == {title(name) for name in names}
+    assert count() == 0
+
+
+def test_a_date_in_a_text_column_of_a_change_is_rejected(clerk, lab):
+    one = standard(lab)
+
+    answer = send(clerk, taken(clerk, one).write(one, measuring_range=TODAY, uncertainty=TODAY))
+
+    assert answer.status_code == 422
+    assert columns_with_dates(clerk) == {title("measuring_range"), title("uncertainty")}
 
 
 def test_the_template_asks_for_everything_and_offers_ones_own_institutions(clerk, lab):

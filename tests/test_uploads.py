@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -143,9 +144,136 @@ def test_a_scan_is_drawn_anew_without_what_is_behind_and_beside_it(words, kind):
     assert b"script" not in written.content
 
 
-def test_a_scan_keeps_its_transparent_colour(words):
-    with Image.open(io.BytesIO(made(SCANS, image("PNG", mode="P", transparency=0)).content)) as opened:
-        assert opened.info["transparency"] in (0, b"\x00")
+def png(depth: int, colours: int, pixels: list[tuple[int, ...]], transparent=b"", palette=b"") -> bytes:
+    """A PNG of one row, of any depth: Pillow itself does not write them all."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    bits = "".join(f"{value:0{depth}b}" for pixel in pixels for value in pixel)
+    bits += "0" * (-len(bits) % 8)
+    row = b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", len(pixels), 1, depth, colours, 0, 0, 0))]
+    parts += [(b"PLTE", palette)] if palette else []
+    parts += [(b"tRNS", transparent)] if transparent else []
+    parts += [(b"IDAT", zlib.compress(row)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6
+BLACK_AND_RED = b"\0\0\0\xff\0\0\xff\xff\xff"
+# Eight pixels of each are black, eight are clear (or else white), and eight have a colour or grey of their own.
+PNGS = {
+    f"{name} {depth}": (png(depth, kind, [black] * 8 + [clear] * 8 + [own] * 8, *more), expected)
+    for name, depth, kind, black, clear, own, expected, *more in [
+        ("grey", 1, GREY, (0,), (1,), (1,), 255),
+        ("grey", 2, GREY, (0,), (3,), (2,), 170),
+        ("grey", 4, GREY, (0,), (15,), (8,), 136),
+        ("grey", 8, GREY, (0,), (255,), (100,), 100),
+        ("grey", 16, GREY, (0,), (65535,), (25700,), 100),
+        ("clear grey", 1, GREY, (0,), (1,), (0,), 0, b"\0\1"),
+        ("clear grey", 2, GREY, (0,), (1,), (2,), 170, b"\0\1"),
+        ("clear grey", 4, GREY, (0,), (3,), (8,), 136, b"\0\3"),
+        ("clear grey", 8, GREY, (0,), (30,), (100,), 100, b"\0\x1e"),
+        ("clear grey", 16, GREY, (0,), (5,), (25700,), 100, b"\0\5"),
+        ("colour", 8, COLOUR, (0, 0, 0), (255, 255, 255), (9, 99, 199), (9, 99, 199)),
+        ("colour", 16, COLOUR, (0, 0, 0), (65535,) * 3, (9 << 8, 99 << 8, 199 << 8), (9, 99, 199)),
+        ("clear colour", 8, COLOUR, (0, 0, 0), (1, 2, 3), (9, 99, 199), (9, 99, 199), b"\0\1\0\2\0\3"),
+        ("clear colour", 16, COLOUR, (0, 0, 0), (999, 999, 999), (9 << 8, 99 << 8, 199 << 8), (9, 99, 199),
+         b"\3\xe7" * 3),
+        *(("palette", depth, PALETTE, (0,), (2,), (1,), (255, 0, 0), b"", BLACK_AND_RED) for depth in (2, 4, 8)),
+        *(("clear palette", depth, PALETTE, (0,), (2,), (1,), (255, 0, 0), b"\xff\xff\0", BLACK_AND_RED[:6] + b"\0\0\0")
+          for depth in (2, 4, 8)),
+        ("grey and alpha", 8, GREY_ALPHA, (0, 255), (0, 0), (100, 255), 100),
+        ("grey and alpha", 16, GREY_ALPHA, (0, 65535), (0, 0), (25700, 65535), 100),
+        ("colour and alpha", 8, COLOUR_ALPHA, (0, 0, 0, 255), (0, 0, 0, 0), (0, 0, 0, 128), 127),
+        ("colour and alpha", 16, COLOUR_ALPHA, (0, 0, 0, 65535), (0, 0, 0, 0), (0, 0, 0, 32896), 127),
+    ]
+}  # fmt: skip
+
+
+def pixels_of(content: bytes) -> list[tuple[int, int, int]]:
+    """The middle pixel of each third of a row."""
+    with Image.open(io.BytesIO(content)) as opened:
+        deep = opened.mode == "I;16"
+        drawn = opened.convert("I").point([level // 257 for level in range(65_536)], "L") if deep else opened
+        return [drawn.convert("RGB").getpixel((x, 0)) for x in (4, 12, 20)]  # type: ignore[misc]  # of RGB a triple
+
+
+@pytest.mark.parametrize("name", PNGS)
+def test_every_mode_and_depth_of_png_keeps_its_content_on_white(words, name):
+    content, own = PNGS[name]
+    own = own if isinstance(own, tuple) else (own,) * 3
+
+    scan = pixels_of(made(SCANS, content).content)
+    photo = pixels_of(made(PHOTOS, content, longest_side=100).content)
+
+    assert scan == [(0, 0, 0), (255, 255, 255), own]
+    for drawn, expected in zip(photo, scan, strict=True):
+        assert max(abs(one - other) for one, other in zip(drawn, expected, strict=True)) <= 40  # what JPEG loses
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "colour", "options"),
+    [
+        ("JPEG", "L", 100, {}),
+        ("JPEG", "RGB", (10, 100, 200), {}),
+        ("JPEG", "RGB", (10, 100, 200), {"progressive": True}),
+        ("JPEG", "CMYK", (245, 155, 55, 0), {}),
+        ("WEBP", "RGB", (10, 100, 200), {"lossless": True}),
+        ("WEBP", "RGBA", (10, 100, 200, 255), {"lossless": True}),
+    ],
+)
+def test_every_mode_of_jpeg_and_webp_keeps_its_content_on_white(words, kind, mode, colour, options):
+    file = io.BytesIO()
+    Image.new(mode, (48, 48), colour).save(file, kind, **options)
+    expected = (100, 100, 100) if mode == "L" else (10, 100, 200)
+
+    for task, how in ((PHOTOS, {"longest_side": 40}), (SCANS, {}))[: 1 if kind == "WEBP" else 2]:
+        with Image.open(io.BytesIO(made(task, file.getvalue(), **how).content)) as opened:
+            drawn = opened.convert("RGB").getpixel((20, 20))
+        assert max(abs(one - other) for one, other in zip(drawn, expected, strict=True)) <= 4  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("task", "options"), [(PHOTOS, {"longest_side": 1800}), (SCANS, {})])
+def test_black_writing_on_a_clear_ground_stays_readable(words, task, options):
+    [path] = (ROOT / "tests" / "data").glob("71-*")
+
+    with Image.open(io.BytesIO(made(task, path.read_bytes(), **options).content)) as opened:
+        grey = opened.convert("L")
+
+    assert any(grey.histogram()[:40])
+    assert grey.getpixel((0, 0)) == 255
+    dark = sum(grey.histogram()[:128])
+    assert 0 < dark < grey.width * grey.height / 2
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255, 255), (0, 0, 0, 0)])
+def test_a_picture_of_which_nothing_is_seen_on_white_is_refused(words, colour):
+    picture = Image.new("RGBA", (60, 20), (0, 0, 0, 0))
+    picture.paste(colour, (10, 5, 50, 15))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+
+    with pytest.raises(Unreadable, match="On white nothing of the picture is seen"):
+        made(PHOTOS, file.getvalue(), longest_side=100)
+
+
+def test_an_empty_page_without_transparency_is_kept(words):
+    file = io.BytesIO()
+    Image.new("RGBA", (60, 20), "white").save(file, "PNG")
+
+    assert made(SCANS, file.getvalue()).kind == "png"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_moving_picture_is_refused(words, kind):
+    file = io.BytesIO()
+    first, second = (Image.new("RGB", (20, 20), colour) for colour in ("red", "blue"))
+    first.save(file, kind, save_all=True, append_images=[second])
+
+    with pytest.raises(Unreadable, match="The picture moves"):
+        made(PHOTOS, file.getvalue(), longest_side=100)
 
 
 @pytest.mark.parametrize(

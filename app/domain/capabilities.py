@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from app import audit
 from app.access import Principal
 from app.domain import catalogue, holidays, institutions, reasons, regions, standards as measurement_standards
-from app.domain.ledger import LARGEST, accuracy_value, against_kind, range_text
+from app.domain.ledger import accuracy_value, against_kind, against_limit, range_text
 from app.errors import RuleError, Stale
 from app.models import (
     Capability,
@@ -228,12 +228,11 @@ def _checked(offer: Offer, by: Principal) -> CatalogueItem:
         raise RuleError(_("Please choose a kind of the catalogue."), field="catalogue_item_id")
     for refusal in against_kind(item, offer.range_unit):
         raise refusal
-    if not (offer.range_low.is_finite() and offer.range_high.is_finite()):
-        raise RuleError(_("Please give a number."), field="range_high")
+    for name, limit in (("range_low", offer.range_low), ("range_high", offer.range_high)):
+        for refusal in against_limit(name, limit):
+            raise refusal
     if offer.range_low > offer.range_high:
         raise RuleError(_("The lower limit is above the upper limit."), field="range_high")
-    if max(abs(offer.range_low), abs(offer.range_high)) > LARGEST:
-        raise RuleError(_("This number is too large."), field="range_high")
     if offer.valid_from > offer.valid_until:
         raise RuleError(_("The last day lies before the first."), field="valid_until")
     _check_standard(offer, by)

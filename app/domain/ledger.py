@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Text, and_, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import OperationalError
 
-from app import audit, finding
+from app import audit, finding, numbers
 from app.access import EVERYTHING, Principal, seeing
 from app.domain import catalogue, holidays, numbering
 from app.domain.regions import NATION
@@ -43,7 +43,7 @@ from app.texts import half_width, same
 from app.workflow import Chosen, Outcome, count, fire, how_many, lock
 
 MOST_AT_ONCE = 1000
-LARGEST = Decimal(10) ** 11  # what numeric(18, 6) holds
+LARGEST, DECIMALS = Decimal(10) ** 11, 6  # what numeric(18, 6) holds
 LARGEST_CLASS = Decimal(10) ** 5  # and numeric(12, 6)
 
 DELIVERIES = {"sent": _l("Sent in"), "on_site": _l("On site")}
@@ -93,7 +93,7 @@ ROUTING = ("catalogue_item_id", "region_code")
 # --- Numbers and words ---------------------------------------------------------------------------
 
 
-_DECIMAL = re.compile(r"\d+(\.\d+)?")
+_DIGITS = re.compile(r"[0-9.,]+")
 _ROMAN_NUMBER = re.compile(r"I{1,4}V?|IV")
 _LAST_DIGITS = re.compile(r"\d{1,18}$")
 _ROMAN = {"Ⅰ": 1, "Ⅱ": 2, "Ⅲ": 3, "Ⅳ": 4, "IIII": 4, "III": 3, "II": 2, "IV": 4, "I": 1}
@@ -103,9 +103,13 @@ _ROMAN = {"Ⅰ": 1, "Ⅱ": 2, "Ⅲ": 3, "Ⅳ": 4, "IIII": 4, "III": 3, "II": 2, 
 def accuracy_value(text: str) -> Decimal:
     """The number by which accuracy classes are ordered: 2 of '2级', 3 of 'Ⅲ级', 0.5 of '±0.5%' and of '0.5S级'."""
     plain = unicodedata.normalize("NFKC", text).upper()
-    number = _DECIMAL.search(plain)
-    if number and Decimal(number.group()) < LARGEST_CLASS:
-        return Decimal(number.group())
+    written = next((run.group() for run in _DIGITS.finditer(numbers.half_width(plain)) if run.group().strip(".,")), "")
+    number = numbers.parse(written.rstrip(".,"))
+    if written and number is None:
+        text = _("“%(text)s” is not a number. Write a point for the decimals, such as 1.6级.", text=written)
+        raise RuleError(text, field="accuracy_class")
+    if number is not None and number < LARGEST_CLASS:
+        return number
     roman = _ROMAN_NUMBER.search(plain)
     if roman and roman.group() in _ROMAN:
         return Decimal(_ROMAN[roman.group()])
@@ -171,14 +175,19 @@ def against_kind(item: CatalogueItem, range_unit: str | None) -> list[RuleError]
 
 def _against_range(low: Decimal | None, high: Decimal | None) -> list[RuleError]:
     limits = (("range_low", low), ("range_high", high))
-    large = [name for name, limit in limits if limit is not None and not _fits(limit)]
-    if not large and low is not None and high is not None and low > high:
+    found = [refusal for name, limit in limits if limit is not None for refusal in against_limit(name, limit)]
+    if not found and low is not None and high is not None and low > high:
         return [RuleError(_("The lower limit is above the upper limit."), field="range_high")]
-    return [RuleError(_("This number is too large."), field=name) for name in large]
+    return found
 
 
-def _fits(limit: Decimal) -> bool:
-    return limit.is_finite() and abs(limit) <= LARGEST
+def against_limit(name: str, limit: Decimal) -> list[RuleError]:
+    """Return what speaks against a limit of a range: the database would round what has more decimals."""
+    if not limit.is_finite() or abs(limit) > LARGEST:
+        return [RuleError(_("This number is too large."), field=name)]
+    if round(limit, DECIMALS) != limit:
+        return [RuleError(_("At most %(most)s digits after the point.", most=DECIMALS), field=name)]
+    return []
 
 
 def _length(name: str, text: str) -> int:

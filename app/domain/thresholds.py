@@ -29,9 +29,9 @@ def of(name: str, by: Principal) -> Decimal | None:
     return found
 
 
-def put(name: str, value: Decimal, by: Principal) -> None:
+def put(name: str, value: Decimal | None, by: Principal) -> None:
     """Set the threshold of one's authority; it holds for the authorities below that have none of their own."""
-    if not value.is_finite() or not 0 <= value <= MOST:
+    if value is None or not 0 <= value <= MOST:
         raise RuleError(_("Please give a number from 0 to %(most)s.", most=MOST))
     earlier = select(AlarmThreshold.value).where(
         AlarmThreshold.authority_id == by.organization_id, AlarmThreshold.name == name

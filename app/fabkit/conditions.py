@@ -7,13 +7,12 @@ comparisons of their type; the conditions stand beside what the person may see, 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as _l
 from sqlalchemy import Date, DateTime, Integer as WholeNumber, Numeric, String, and_, or_
 
-from app import finding
+from app import finding, numbers
 from app.persons import is_personal
 from app.texts import same
 
@@ -146,11 +145,8 @@ def _choice(column: Column, comparison: str, value: str) -> Condition | None:
 
 
 def _number(column: Column, comparison: str, value: str) -> Condition | None:
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    if not number.is_finite() or abs(number) >= 10**9:
+    number = numbers.parse(value)
+    if number is None or abs(number) >= 10**9:
         return None
     return {"is": column.value == number, "from": column.value >= number, "to": column.value <= number}[comparison]
 

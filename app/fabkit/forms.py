@@ -4,13 +4,16 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import wtforms
 from flask import render_template
 from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from markupsafe import Markup
 from wtforms import Field, PasswordField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, ValidationError
+from wtforms.validators import DataRequired, Length, StopValidation, ValidationError
+from wtforms.widgets import TextInput
 
+from app import numbers
 from app.telephones import telephone
 from app.texts import entered
 
@@ -47,6 +50,54 @@ def _lines(data: Any) -> Any:
 def trimmed(text: str | None) -> str:
     """A filter of fields: without blanks around it."""
     return (text or "").strip()
+
+
+class _NumberField:
+    """A number, read as sheets read it. What cannot be read is refused and stays on the screen.
+
+    Not an input of type number: browsers drop the comma of 1,6 while it is typed, and full-width digits on sending.
+    """
+
+    widget = TextInput()
+    inputmode = "decimal"
+    data: Any
+    process_errors: Any
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None
+        if valuelist and valuelist[0].strip():
+            self.data = self.read(valuelist[0])
+
+    def read(self, text: str) -> Any:
+        number = numbers.parse(text)
+        if number is None:
+            raise ValueError(
+                _("Please give a number like 1234.5. A comma separates groups of three digits only, as in 1,234.5.")
+            )
+        return number
+
+    def pre_validate(self, form: Any) -> None:
+        if self.process_errors:
+            raise StopValidation  # whether it is large enough cannot be said
+
+    def __call__(self, **kwargs: Any) -> Any:
+        return super().__call__(**{"inputmode": self.inputmode, **kwargs})  # type: ignore[misc]
+
+
+class DecimalField(_NumberField, wtforms.DecimalField):
+    """A number with decimals."""
+
+
+class IntegerField(_NumberField, wtforms.IntegerField):
+    """A whole number."""
+
+    inputmode = "numeric"
+
+    def read(self, text: str) -> int:
+        number = super().read(text)
+        if number != number.to_integral_value():
+            raise ValueError(_("Please give a whole number."))
+        return int(number)
 
 
 class SuggestingTextArea(TextAreaField):

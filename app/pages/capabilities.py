@@ -9,7 +9,7 @@ from flask import abort, g
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from sqlalchemy.orm import aliased
-from wtforms import DateField, DecimalField, HiddenField, IntegerField, RadioField, SelectField, StringField
+from wtforms import DateField, HiddenField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
@@ -30,7 +30,7 @@ from app.fabkit.filters import (
     is_number,
 )
 from app.fabkit.formats import badge, day, due, label
-from app.fabkit.forms import CascadeField, Form, SearchSelectManyField, trimmed
+from app.fabkit.forms import CascadeField, DecimalField, Form, IntegerField, SearchSelectManyField, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import permitted

@@ -9,7 +9,7 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from sqlalchemy import case, func
 from sqlalchemy.orm import aliased
-from wtforms import DateField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms import DateField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
@@ -18,7 +18,7 @@ from app.domain.catalogue_versions import Entry
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, Switch, in_own
 from app.fabkit.formats import badge, day, label, moment
-from app.fabkit.forms import Form, trimmed
+from app.fabkit.forms import Form, IntegerField, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted

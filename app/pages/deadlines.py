@@ -2,14 +2,14 @@
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
-from wtforms import BooleanField, HiddenField, IntegerField, SelectField, StringField
+from wtforms import BooleanField, HiddenField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, NumberRange
 
 from app.domain import deadlines
 from app.fabkit.filters import Choice
 from app.fabkit.formats import label, yes_no
-from app.fabkit.forms import Form
+from app.fabkit.forms import Form, IntegerField
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import EditablePage
 from app.models import Deadline, Region, db

@@ -16,7 +16,6 @@ from wtforms import (
     DateField,
     Field,
     HiddenField,
-    IntegerField,
     RadioField,
     SelectField,
     SelectMultipleField,
@@ -35,7 +34,7 @@ from app.fabkit.actions import Selection, form_action, page_action
 from app.fabkit.downloads import attachment
 from app.fabkit.filters import Begins, Choice, Contains, Dates, Lookup, Search, Switch, in_own
 from app.fabkit.formats import badge, day, due, label, moment
-from app.fabkit.forms import CascadeField, Form, SearchSelectField, reason_field, trimmed
+from app.fabkit.forms import CascadeField, Form, IntegerField, SearchSelectField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import ModelPage, Section, Show, Table
 from app.fabkit.security import permitted

@@ -14,9 +14,7 @@ from sqlalchemy import and_, case
 from wtforms import (
     BooleanField,
     DateField,
-    DecimalField,
     HiddenField,
-    IntegerField,
     RadioField,
     SelectField,
     StringField,
@@ -31,7 +29,7 @@ from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
 from app.errors import RuleError
 from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Switch, is_number
-from app.fabkit.forms import CascadeField, Form, a_telephone, trimmed
+from app.fabkit.forms import CascadeField, DecimalField, Form, IntegerField, a_telephone, trimmed
 from app.fabkit.lists import Source
 from app.fabkit.pages import ModelPage, Show
 from app.fabkit.security import permitted, require

@@ -8,7 +8,7 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy import func, select
-from wtforms import BooleanField, DateField, IntegerField, StringField
+from wtforms import BooleanField, DateField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from app import persons
@@ -19,7 +19,7 @@ from app.domain.local_institutions import LONGEST_REASON, SHORTEST_REASON
 from app.fabkit.actions import Selection, form_action, page_action, show_action
 from app.fabkit.filters import Choice, ContainsChinese, Search, SearchField, Switch, in_own
 from app.fabkit.formats import badge, day, due, label, moment, yes_no
-from app.fabkit.forms import Form, SearchSelectManyField, reason_field, trimmed
+from app.fabkit.forms import Form, IntegerField, SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import DONE_BY, ModelPage, Section, Show, Table
 from app.fabkit.security import permitted

@@ -1,6 +1,6 @@
 """行政监管: how offices and institutions do, region by region, ranked, with what is worse than it may be marked."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,6 +8,7 @@ from flask import flash, g, redirect, request
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 
+from app import numbers
 from app.domain import figures, statistics, thresholds
 from app.domain.statistics import INSTITUTION, KIND, REGION, Row, Statistic
 from app.errors import RuleError
@@ -56,12 +57,9 @@ class OversightPage(StatisticPage):
         """From where on figures are marked, for the own authority and those below it."""
         asked = self.asked(request.form)
         try:
-            value = Decimal(request.form.get("threshold", "").strip())
-            thresholds.put(self.alarm.name, value, g.principal)
+            thresholds.put(self.alarm.name, numbers.parse(request.form.get("threshold", "")), g.principal)
             db.session.commit()
             flash(_("Saved."), "success")
-        except InvalidOperation:
-            flash(_("Please give a number from 0 to %(most)s.", most=thresholds.MOST), "danger")
         except RuleError as refusal:
             flash(str(refusal), "danger")
         return redirect(f"{self.route_base}/?{urlencode(asked.params)}", code=303)

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from wtforms import (
     BooleanField,
     HiddenField,
-    IntegerField,
     PasswordField,
     SelectField,
     SelectMultipleField,
@@ -28,7 +27,7 @@ from app.errors import RuleError, wants_fragment
 from app.fabkit.actions import NoForm
 from app.fabkit.filters import is_number
 from app.fabkit.formats import moment
-from app.fabkit.forms import Form, a_telephone, trimmed
+from app.fabkit.forms import Form, IntegerField, a_telephone, trimmed
 from app.fabkit.pages import ModelPage, Page
 from app.models import db
 from app.pages import analyst_api

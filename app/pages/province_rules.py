@@ -1,12 +1,12 @@
 """省级规则: what each province settles for itself."""
 
 from flask_babel import lazy_gettext as _l
-from wtforms import BooleanField, HiddenField, IntegerField, SelectField
+from wtforms import BooleanField, HiddenField, SelectField
 from wtforms.validators import InputRequired, NumberRange
 
 from app.domain import deadlines
 from app.fabkit.formats import yes_no
-from app.fabkit.forms import Form
+from app.fabkit.forms import Form, IntegerField
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import EditablePage
 from app.models import ProvinceRule, Region

@@ -9,7 +9,6 @@ from flask_babel import gettext as _, lazy_gettext as _l
 from wtforms import (
     DateField,
     Field,
-    IntegerField,
     RadioField,
     SelectField,
     SelectMultipleField,
@@ -26,7 +25,7 @@ from app.domain.results import KINDS, LONGEST_REASON, SHORTEST_REASON, Findings
 from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import Choice, is_number
 from app.fabkit.formats import day
-from app.fabkit.forms import Form, reason_field, trimmed
+from app.fabkit.forms import Form, IntegerField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show
 from app.models import MeasurementStandard, Result, Task, db

@@ -12,7 +12,7 @@ from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf.file import MultipleFileField
 from markupsafe import Markup
 from sqlalchemy import select
-from wtforms import DateField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms import DateField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
@@ -37,7 +37,7 @@ from app.fabkit.actions import Selection, download, form_action, page_action, sh
 from app.fabkit.downloads import attachment
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, due, label, moment
-from app.fabkit.forms import Form, SearchSelectField, SearchSelectManyField, reason_field, trimmed
+from app.fabkit.forms import Form, IntegerField, SearchSelectField, SearchSelectManyField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import DONE_BY, ModelPage, Section, Show, Table
 from app.fabkit.security import permitted

@@ -1,19 +1,37 @@
 """One value of a cell: between what a person typed, what a sheet holds and what Python calculates with."""
 
-import math
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from app import numbers
 from app.texts import entered
 
-Value = str | int | float | bool | date | None
+from . import number_formats
 
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """A number, a date or a time in a number format: a code, or the number of one that all programs have.
+
+    `text` is what the sheet shows, or None if that is not sure. It is None for all dates and times: many of them
+    were typed as a model 3-1 or a number 10:12, which the sheet program has taken for something else.
+    """
+
+    value: int | float | date
+    code: str | int
+    text: str | None = None
+
+
+Value = str | int | float | bool | date | Formatted | None
+
+# Sheet programs keep 15 digits.
+_TOO_LARGE = 10**15
 # As many apostrophes as there are, so that taking one away always undoes adding one.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NEUTRALISED = re.compile(r"'+[=+\-@\t\r\n]")
-_NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _DATE = re.compile(r"(\d{4})([-/.年])(\d{1,2})[-/.月](\d{1,2})日?(\s+\d{1,2}:\d{2}(:\d{2})?)?")
 _DAY = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)")
 
@@ -37,7 +55,9 @@ def plain(text: str) -> str:
 
 
 def as_text(value: Value) -> str:
-    """What the person sees in the cell."""
+    """What the person sees in the cell, as far as it is known."""
+    if isinstance(value, Formatted):
+        return as_text(value.value) if value.text is None else value.text
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -49,23 +69,37 @@ def as_text(value: Value) -> str:
     return "" if value is None else str(value)
 
 
+def shown_text(value: Value) -> str | None:
+    """Return what the person sees in a cell that holds a text; None if that is a date or time, or not sure."""
+    is_unsure = value.text is None if isinstance(value, Formatted) else isinstance(value, date)
+    return None if is_unsure else as_text(value)
+
+
+def is_moment(value: Value) -> bool:
+    """Return whether a cell holds a date, a time or a duration."""
+    if isinstance(value, Formatted):
+        return isinstance(value.value, date) or number_formats.is_moment(value.code)
+    return isinstance(value, date)
+
+
 def as_number(value: Value) -> int | float | None:
-    """A number, or None if it is none."""
+    """A number, or None if it is none, or if the person sees another one: 0.5 as 50%."""
+    if isinstance(value, Formatted):
+        return None if is_moment(value) or number_formats.scales(value.code) else as_number(value.value)
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return value
-    text = plain(value).replace(",", "").strip() if isinstance(value, str) else ""
-    if not _NUMBER.fullmatch(text):
+    number = numbers.parse(value) if isinstance(value, str) else None
+    if number is None or abs(number) >= _TOO_LARGE:
         return None
-    number = float(text)
-    if not math.isfinite(number):
-        return None
-    return int(number) if number.is_integer() and abs(number) < 1e15 else number
+    return float(number) if number % 1 else int(number)
 
 
 def as_date(value: Value) -> date | None:
     """A day, or None if it is none: 2026-01-31, 2026/1/31, 2026.1.31, 2026年1月31日, 20260131."""
+    if isinstance(value, Formatted):
+        value = value.value if isinstance(value.value, date) else value.text
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):

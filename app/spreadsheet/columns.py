@@ -7,9 +7,10 @@ from typing import Literal
 
 from flask_babel import gettext as _
 
+from app.numbers import half_width
 from app.sandbox.messages import Unreadable
 
-from .cells import Value, as_date, as_number, as_text, plain
+from .cells import Value, as_date, as_number, as_text, is_moment, plain, shown_text
 from .reading import Incoming
 
 
@@ -102,12 +103,17 @@ def _meaning(field: Field) -> Callable[[Value], Value]:
         return as_date
     if field.kind == "choice" and field.choices is not None:
         return lru_cache(maxsize=1000, typed=True)(lambda cell: field.known.get(_folded(as_text(cell))))
-    return as_text
+    return shown_text
 
 
 def _refusal(field: Field, cell: Value) -> str:
     value = as_text(cell)[:40]
     match field.kind:
+        case "text":
+            return _no_text(field, cell)
+        case "number" if "," in half_width(value):
+            return _("“%(column)s” must be a number, not “%(value)s”: write a point for the decimals. A comma separates"
+                     " groups of three digits only.", column=field.label, value=value)  # fmt: skip
         case "number":
             return _("“%(column)s” must be a number, not “%(value)s”.", column=field.label, value=value)
         case "date":
@@ -115,6 +121,15 @@ def _refusal(field: Field, cell: Value) -> str:
         case _:
             return _("“%(column)s” must be chosen from the list; “%(value)s” is not on it.",
                      column=field.label, value=value)  # fmt: skip
+
+
+def _no_text(field: Field, cell: Value) -> str:
+    """What to do with a number or a date where a text is asked for."""
+    if is_moment(cell):
+        return _("“%(column)s” has become a date or a time: format the cell as text, and type the value anew.",
+                 column=field.label)  # fmt: skip
+    return _("“%(column)s” is a number in a format whose display is not certain: format the cell as text, and type the"
+             " value anew.", column=field.label)  # fmt: skip
 
 
 def _folded(text: str) -> str:

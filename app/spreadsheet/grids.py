@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import lru_cache
 from io import BytesIO, TextIOWrapper
 from typing import Any, BinaryIO
 
 from app.sandbox.messages import Unreadable, message as _
 
 from . import workbooks
-from .cells import Value, cleaned
+from .cells import Formatted, Value, cleaned
 from .workbooks import Grid
 
 # Cells of all rows together, empty ones before the last column among them.
@@ -58,15 +59,17 @@ def _line(what: Any) -> bytes:
     return json.dumps(what, ensure_ascii=False, default=_written).encode() + b"\n"
 
 
-def _written(moment: date) -> dict[str, str]:
-    return {type(moment).__name__: moment.isoformat()}
+def _written(value: date | Formatted) -> dict[str, Any]:
+    if isinstance(value, Formatted):
+        return {"formatted": [value.value, value.code, value.text]}
+    return {type(value).__name__: value.isoformat()}
 
 
 def read(output: BinaryIO) -> Grid:
     """In the parent: the grid that the child wrote. Texts that come again and again are kept once."""
     whole = json.loads(next(output))
     known: dict[str, str] = {}
-    decode = json.JSONDecoder(object_hook=_moment).decode
+    decode = json.JSONDecoder(object_hook=_value).decode
     rows: list[tuple[int, list[Value]]] = []
     for line in output:
         number, values = decode(line.decode())
@@ -76,9 +79,17 @@ def read(output: BinaryIO) -> Grid:
     return Grid(whole["name"], rows, {row: dict(found) for row, found in whole["marks"]})
 
 
-def _moment(written: dict[str, str]) -> date:
-    [(kind, text)] = written.items()
-    return date.fromisoformat(text) if kind == "date" else datetime.fromisoformat(text)
+def _value(written: dict[str, Any]) -> date | Formatted:
+    [(kind, content)] = written.items()
+    if kind == "formatted":
+        return _formatted(*content)
+    return date.fromisoformat(content) if kind == "date" else datetime.fromisoformat(content)
+
+
+# The same few come again and again. A number and the date of it are equal neither in their type nor in their text.
+@lru_cache(maxsize=10_000, typed=True)
+def _formatted(value: float | date, code: str | int, text: str | None) -> Formatted:
+    return Formatted(value, code, text)
 
 
 # --- CSV -----------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ The file itself is opened in a child process (`app.sandbox`); what it holds is n
 """
 
 from dataclasses import dataclass
+from functools import cache
 from threading import BoundedSemaphore
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from flask_babel import gettext as _
 
@@ -20,6 +21,17 @@ from .workbooks import Grid
 _TASK = Task("sheet", seconds=20, output=48 * 1024 * 1024, places=BoundedSemaphore(2))
 
 
+class Problem(str):
+    """A sentence about a cell that cannot be believed; `mark` tells of what kind the problem is (workbooks.py)."""
+
+    mark: str
+
+    def __new__(cls, sentence: str, mark: str) -> Self:
+        problem = super().__new__(cls, sentence)
+        problem.mark = mark
+        return problem
+
+
 @dataclass(frozen=True)
 class Incoming:
     """A sheet as the person sees it: rows by their numbers in the sheet, empty ones left out, each as wide as the
@@ -29,7 +41,7 @@ class Incoming:
     header_row: int
     headers: list[str]
     rows: list[tuple[int, list[Value]]]
-    problems: dict[int, dict[int, str]]
+    problems: dict[int, dict[int, Problem]]
 
 
 def read(
@@ -75,16 +87,15 @@ def _without_first_column(grid: Grid) -> Grid:
     return Grid(grid.name, rows, {row: found for row, found in marks.items() if found})
 
 
-def _problems(grid: Grid, names: list[str]) -> dict[int, dict[int, str]]:
-    """What is wrong in words: in place, and each sentence once, for a whole column may be wrong."""
-    said: dict[tuple[int, str], str] = {}
-    for marks in grid.marks.values():
-        for column, mark in marks.items():
-            if (column, mark) not in said:
-                name = names[column] if column < len(names) else ""
-                said[column, mark] = _sentence(name[:40] or _("Column %(number)s", number=column + 1), mark)
-            marks[column] = said[column, mark]
-    return grid.marks
+def _problems(grid: Grid, names: list[str]) -> dict[int, dict[int, Problem]]:
+    """What is wrong in words: each sentence once, for a whole column may be wrong."""
+
+    @cache
+    def problem(column: int, mark: str) -> Problem:
+        name = names[column].strip("*") if column < len(names) else ""
+        return Problem(_sentence(name[:40] or _("Column %(number)s", number=column + 1), mark), mark)
+
+    return {row: {column: problem(column, mark) for column, mark in marks.items()} for row, marks in grid.marks.items()}
 
 
 def _sentence(column: str, mark: str) -> str:
@@ -102,6 +113,8 @@ def _sentence(column: str, mark: str) -> str:
             )
         case workbooks.DATE:
             return _("“%(column)s” is no date: write it like 2026-01-31.", column=column)
+        case workbooks.UNREADABLE:
+            return _("“%(column)s” cannot be read: type the value anew.", column=column)
         case _:
             return _("“%(column)s” shows an error of the sheet: write the value itself.", column=column)
 

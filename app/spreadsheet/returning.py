@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, BinaryIO
 
 import xlsxwriter
 from flask_babel import gettext as _
 
-from .cells import Value, neutralised
+from . import workbooks
+from .cells import Formatted, Value, as_text, neutralised
 from .exports import sheet_name
 from .reading import Incoming, problems_header
 from .templates import OPTIONS
@@ -15,6 +17,8 @@ from .workbooks import LONGEST_TEXT
 
 _FILTERED_FROM = 50
 _WIDEST = 40
+# Of a text in a formula Excel takes 255 characters, and quotation marks are doubled.
+_LONGEST_IN_A_FORMULA = 127
 
 
 def with_problems(incoming: Incoming, problems: Mapping[int, Sequence[str]], file: BinaryIO) -> None:
@@ -36,35 +40,73 @@ def with_problems(incoming: Incoming, problems: Mapping[int, Sequence[str]], fil
 
 
 def _rows(book: Any, sheet: Any, incoming: Incoming, problems: Mapping[int, Sequence[str]]) -> None:
-    right, wrong = _formats(book, {}), _formats(book, {"bg_color": "#FDE9E7"})
-    del right[type(None)]  # an empty cell is written only for its colour
+    @cache
+    def shape(code: str | int, is_wrong: bool) -> Any:
+        return book.add_format({"num_format": code, **({"bg_color": "#FDE9E7"} if is_wrong else {})})
+
     told = book.add_format({"bg_color": "#FDE9E7", "font_color": "#B42318", "text_wrap": True, "valign": "top"})
     for number, values in incoming.rows:
         row = number - 1
-        found = problems.get(number)
+        found, marks = problems.get(number), incoming.problems.get(number, {})
         if found:
             sheet.write_string(row, 0, neutralised("\n".join(found)[:LONGEST_TEXT]), told)
-        formats = wrong if found else right
-        for column, value in enumerate(values, 1):
-            _write(sheet, row, column, value, formats)
+        for column, value in enumerate(values):
+            if column in marks:
+                code = value.code if isinstance(value, Formatted) else "General"
+                look = shape(_CODES_OF_MARKS.get(marks[column].mark, code), bool(found))
+                _write_rejected(sheet, row, column + 1, value, marks[column].mark, look)
+            elif value is not None or found:  # an empty cell is written only for its colour
+                _write(sheet, row, column + 1, value, shape(_code(value), bool(found)))
 
 
-def _formats(book: Any, look: dict[str, Any]) -> dict[type, Any]:
-    """By the type of the value, so that what was text stays text, and a long number does not turn into 2.02E+11."""
-    codes = {str: "@", int: "0", float: "General", bool: "General", date: "yyyy-mm-dd",
-             datetime: "yyyy-mm-dd hh:mm:ss", type(None): "General"}  # fmt: skip
-    return {kind: book.add_format({**look, "num_format": code}) for kind, code in codes.items()}
+# So that what was text stays text, and a long number does not turn into 2.02E+11.
+_CODES = {str: "@", int: "0", date: "yyyy-mm-dd", datetime: "yyyy-mm-dd hh:mm:ss"}
+_CODES_OF_MARKS = {workbooks.DIGITS: "0", workbooks.DATE: "yyyy-mm-dd"}
 
 
-def _write(sheet: Any, row: int, column: int, value: Value, formats: dict[type, Any]) -> None:
-    shape = formats.get(type(value))
+def _code(value: Value) -> str | int:
+    return value.code if isinstance(value, Formatted) else _CODES.get(type(value), "General")
+
+
+def _write(sheet: Any, row: int, column: int, value: Value, look: Any) -> None:
+    if isinstance(value, Formatted):
+        value = value.value
     if isinstance(value, str):
-        sheet.write_string(row, column, neutralised(value), shape)
+        sheet.write_string(row, column, neutralised(value), look)
     elif isinstance(value, bool):
-        sheet.write_boolean(row, column, value, shape)
+        sheet.write_boolean(row, column, value, look)
     elif isinstance(value, int | float):
-        sheet.write_number(row, column, value, shape)
+        sheet.write_number(row, column, value, look)
     elif isinstance(value, date):
-        sheet.write_datetime(row, column, value, shape)
-    elif shape:
-        sheet.write_blank(row, column, None, shape)
+        sheet.write_datetime(row, column, value, look)
+    else:
+        sheet.write_blank(row, column, None, look)
+
+
+def _write_rejected(sheet: Any, row: int, column: int, value: Value, mark: str, look: Any) -> None:
+    """Write a cell that was rejected so that it is rejected again if nobody changes it.
+
+    Its value alone would pass the next time. So it becomes a formula that only says this value: the person's own
+    formula could name other cells, which have moved by a column, or other files.
+    """
+    if mark in _CODES_OF_MARKS and _is_number(as_text(value)):
+        sheet.write_number(row, column, float(as_text(value)), look)
+        return
+    if isinstance(value, Formatted) and not isinstance(value.value, date):
+        value = value.value
+    sheet.write_formula(row, column, f"={_literal(value)}", look, as_text(value))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _literal(value: Value) -> str:
+    if isinstance(value, int | float):  # a bool as well
+        return as_text(value)
+    text = as_text(value)[:_LONGEST_IN_A_FORMULA].replace('"', '""')
+    return f'"{text}"'

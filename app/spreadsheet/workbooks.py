@@ -12,7 +12,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -21,10 +21,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from app.sandbox.messages import TooManyRows, Unreadable, message as _
 
-from .cells import Value, cleaned
+from . import number_formats
+from .cells import Formatted, Value, cleaned
 from .plain_rows import Cell, Take, left_over
 
-FORMULA, ERROR, DIGITS, DATE = "formula", "error", "digits", "date"
+FORMULA, ERROR, DIGITS, DATE, UNREADABLE = "formula", "error", "digits", "date", "unreadable"
 
 _MEGABYTE = 1024 * 1024
 _MOST_PARTS = 5_000
@@ -41,6 +42,7 @@ _CHUNK = 64 * 1024
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
 # From here on a sheet program has replaced the last digits by zeros.
 _TOO_LONG = 10**15
+_TOO_FAR = 1e300
 _LAST_DAY = 2_958_466
 _BROKEN = (
     BadZipFile, zlib.error, struct.error, expat.ExpatError, EOFError, OSError, LookupError, NotImplementedError,
@@ -49,15 +51,10 @@ _BROKEN = (
 _CELL_TAGS = frozenset({"c", "v", "t", "f", "is", "row", "si"})
 _RANGE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(50, 59)}
-# Excel's own limits: characters of a number format, and formats of cells.
-_LONGEST_FORMAT, _MOST_FORMATS = 255, 65_490
-_PADDED = re.compile("0{2,15}")
-_DURATION = re.compile(r"\[[hms]+\]", re.IGNORECASE)
-_MOMENT = re.compile("[ymdhs]", re.IGNORECASE)
-# In a number format: texts, what follows a backslash, an underscore or a star, and colours, conditions and languages.
-# What is opened and not closed goes to the end: looking for its end again and again would take quadratic time.
-_NO_PLACE = re.compile(r'"[^"]*(?:"|\Z)|\\.|_.|\*.|\[[^\]]*(?:\]|\Z)')
+# Excel's own limits: characters of a number format, and formats of cells. It has some 250 number formats.
+_LONGEST_FORMAT, _MOST_FORMATS, _MOST_CODES = 255, 65_490, 5_000
+# The formats in which a sheet that is handed back writes dates anyway.
+_USUAL_DATES = {14, 22, "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"}
 
 
 @dataclass
@@ -231,7 +228,7 @@ def _chosen(archive: ZipFile, book: str, title: str) -> tuple[str, str, bool]:
 
     def seen(tag: str, attributes: dict[str, str], within: list[str]) -> None:
         nonlocal from_1904
-        if tag == "workbookPr":
+        if tag == "workbookPr" and within == ["workbook"]:  # there is one among the extensions as well
             from_1904 = attributes.get("date1904") in ("1", "true")
         if tag == "sheet" and within[-1:] == ["sheets"]:
             key = next((value for name, value in attributes.items() if _local(name) == "id"), "")
@@ -251,32 +248,23 @@ def _chosen(archive: ZipFile, book: str, title: str) -> tuple[str, str, bool]:
 
 
 def _styles(archive: ZipFile, name: str) -> list[str | int]:
-    """For each style of a cell: "date", how many digits it shows at least, or 0."""
+    """Return for each style of a cell its number format: a code, or the number of one that all programs have."""
     codes: dict[str, str] = {}
     styles: list[str | int] = []
 
     def seen(tag: str, attributes: dict[str, str], within: list[str]) -> None:
         if tag == "numFmt" and within[-1:] == ["numFmts"]:
             codes[attributes["numFmtId"]] = attributes["formatCode"]
-            if len(attributes["formatCode"]) > _LONGEST_FORMAT:
+            if len(attributes["formatCode"]) > _LONGEST_FORMAT or len(codes) > _MOST_CODES:
                 raise damaged()
         if tag == "xf" and within[-1:] == ["cellXfs"]:
             if len(styles) >= _MOST_FORMATS:
                 raise damaged()
             number = attributes.get("numFmtId", "0")
-            styles.append("date" if int(number) in _DATE_FORMATS else _shown_as(codes.get(number, "")))
+            styles.append(codes[number] if number in codes else int(number))
 
     _elements(archive, name, seen)
     return styles
-
-
-@lru_cache(maxsize=1000)
-def _shown_as(code: str) -> str | int:
-    if _PADDED.fullmatch(code):
-        return len(code)
-    if _DURATION.search(code):
-        return 0  # how long something took, not when it was
-    return "date" if _MOMENT.search(_NO_PLACE.sub("", code)) else 0
 
 
 def _strings(archive: ZipFile, name: str) -> list[str | None]:
@@ -364,7 +352,8 @@ class _Cells(_Text):
     ) -> None:
         super().__init__()
         self.grid, self.strings, self.from_1904 = grid, strings, from_1904
-        self.shown = {str(number): shown for number, shown in enumerate(styles)}
+        # Of most cells the number is shown as it is; then there is no format to be looked at.
+        self.codes = {str(number): code for number, code in enumerate(styles) if not number_formats.is_plain(code)}
         self.most_rows, self.most_columns = rows, columns
         self.row = 0
         self.column = 0
@@ -442,11 +431,11 @@ class _Cells(_Text):
     def take(self, row: int, cells: list[Cell]) -> None:
         """A whole row that did not have to be parsed."""
         self._begin(row)
-        strings, numbers, values = self.strings, self.numbers, self.values
+        numbers, values = self.numbers, self.values
         for letters, style, kind, content in cells:
             self.column = column = _column(letters)
             if kind == "s":
-                value = strings[int(content)] if content.isdecimal() else None
+                value = self._string(content)
             elif kind or (value := numbers.get((style, content))) is None:
                 value = self._of(content, kind, style)
             if value is not None and len(values) + 1 == column <= self.most_columns:
@@ -487,50 +476,80 @@ class _Cells(_Text):
             return self.taken()
         content = self.raw()
         if self.kind == "s":
-            return self.strings[int(content)] if content.isdecimal() else None
+            return self._string(content)
         if self.kind == "n":
             return self._number(content) if content.strip() else None
         if self.kind == "b":
-            return content in ("1", "true")
+            known = {"1": True, "true": True, "0": False, "false": False}
+            return known[content] if content in known else self._unreadable(content)
         if self.kind == "d":
             return self._written(content)
         self.grid.mark(self.row, self.column - 1, ERROR)
         return cleaned(content[:20])
 
+    def _string(self, content: str) -> Value:
+        if content.isdecimal() and int(content) < len(self.strings):
+            return self.strings[int(content)]
+        return self._unreadable(content)
+
+    def _unreadable(self, content: str) -> str | None:
+        """Mark a cell that does not hold what it says; the others can be read all the same."""
+        self.grid.mark(self.row, self.column - 1, UNREADABLE)
+        return cleaned(content[:20])
+
     def _number(self, content: str) -> Value:
-        shown = self.shown.get(self.style, 0)
-        if shown == "date":
-            return self._moment(float(content))
-        number = int(content) if content.isdecimal() and len(content) < 16 else float(content)
+        try:
+            number = int(content) if content.isdecimal() and len(content) < 16 else float(content)
+        except ValueError:
+            return self._unreadable(content)
+        if not -_TOO_FAR < number < _TOO_FAR:  # infinite, or no number
+            return self._unreadable(content)
+        code = self.codes.get(self.style)
+        if code is not None and number_formats.is_moment(code):
+            return self._moment(float(number), code)
         if isinstance(number, float):
             # A sheet shows 15 digits; those behind them are left from calculating.
             number = float(f"{number:.15g}")
-            if not -1e300 < number < 1e300:
-                raise damaged()
             number = int(number) if number.is_integer() else number
         if not -_TOO_LONG < number < _TOO_LONG:
             self.grid.mark(self.row, self.column - 1, DIGITS)
             return f"{number:.15g}" if abs(number) > 10**40 else str(number)
-        return f"{number:0{shown}d}" if shown and isinstance(number, int) else number
+        if code is None or (isinstance(number, int) and code in (1, "0")):
+            return number
+        return Formatted(number, code, number_formats.shown(code, number))
 
-    def _moment(self, days: float) -> Value:
+    def _moment(self, days: float, code: str | int) -> Value:
+        if number_formats.is_duration(code):
+            return Formatted(days, code)
         if not 0 < days < _LAST_DAY:
             self.grid.mark(self.row, self.column - 1, DATE)
             return f"{days:.15g}"
         whole, seconds = divmod(round(days * 86400), 86400)
         if not whole and seconds and not self.from_1904:
-            return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+            return Formatted(days, code)
         # Sheet programs believe that 1900 was a leap year.
         first = date(1904, 1, 1) if self.from_1904 else date(1899, 12, 31 if whole < 60 else 30)
         day = first + timedelta(whole)
-        return datetime(day.year, day.month, day.day) + timedelta(seconds=seconds) if seconds else day
+        moment = datetime(day.year, day.month, day.day) + timedelta(seconds=seconds) if seconds else day
+        return moment if code in _USUAL_DATES else Formatted(moment, code)
 
     def _written(self, content: str) -> Value:
-        moment = datetime.fromisoformat(content).replace(tzinfo=None)
+        """Read a date, a moment or a time of day that is written in words, as strict workbooks do."""
+        try:
+            moment = datetime.fromisoformat(content).replace(tzinfo=None)
+        except ValueError:
+            return self._time_of_day(content)
         if moment.year < 1900:
             self.grid.mark(self.row, self.column - 1, DATE)
             return content
         return moment if moment.time() != datetime.min.time() else moment.date()
+
+    def _time_of_day(self, content: str) -> Value:
+        try:
+            at = time.fromisoformat(content)
+        except ValueError:
+            return self._unreadable(content)
+        return Formatted((at.hour * 3600 + at.minute * 60 + at.second) / 86400, "hh:mm:ss")
 
     def refuse_merged(self) -> None:
         """Only one cell of those merged holds the value, and nobody sees for which rows it was meant."""

@@ -66,7 +66,8 @@ class Builder {
     field.dataset.value = "";
     field.ariaLabel = column.label;
     if (column.kind === "choice") field.append(...Object.entries(column.options).map(([code, word]) => new Option(word, code)));
-    else Object.assign(field, { type: { day: "date", number: "number" }[column.kind] ?? "text", step: "any", maxLength: 100 });
+    // A number is typed as text: browsers drop the comma of 1,6 from an input of type number.
+    else Object.assign(field, { type: column.kind === "day" ? "date" : "text", inputMode: column.kind === "number" ? "decimal" : "", maxLength: 100 });
     if (value) field.value = value;
     return field;
   }
