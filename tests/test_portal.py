@@ -17,6 +17,7 @@ from tests.factories import (
     certificate,
     institution,
     instrument,
+    kind,
     published,
     published_certificate,
     published_kind,
@@ -215,7 +216,8 @@ def test_what_is_shown_of_a_certificate_is_this_and_no_more(hospital, lab):
     one = published_certificate(hospital, lab, meter, no="浙检001")
 
     assert portal.certificate(one.id) == portal.PublishedCertificate(
-        id=one.id, no="浙检001", name="智能远传水表", kind="水表", model="LXS-20E", serial_no="SN***17",
+        id=one.id, no="浙检001", name="智能远传水表", kind_id=kind().id, kind="水表", model="LXS-20E",
+        serial_no="SN***17",
         using_unit="杭州市第一人民医院", region_code="330106", region="浙江省杭州市西湖区", institution_id=lab.id,
         institution="西湖区计量检定所", verified_on=date(2026, 1, 15), valid_until=FAR, passed=True, state="valid",
     )  # fmt: skip

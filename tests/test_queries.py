@@ -119,8 +119,13 @@ def sheet(person, page, kind="csv", **fields):
     if kind == "csv":
         return list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"))))
     book: Any = load_workbook(io.BytesIO(answer.data))
-    rows = book.active.iter_rows(values_only=True)
-    return [["" if cell is None else str(cell).removesuffix(".0") for cell in row] for row in rows]
+    return [[_as_shown(cell) for cell in row] for row in book.active.iter_rows()]
+
+
+def _as_shown(cell):
+    if isinstance(cell.value, datetime):
+        return cell.value.strftime("%Y-%m-%d" if cell.number_format == "yyyy-mm-dd" else "%Y-%m-%d %H:%M")
+    return "" if cell.value is None else str(cell.value).removesuffix(".0")
 
 
 def show_columns(person, page, *names):

@@ -721,7 +721,7 @@ def test_a_sheet_costs_the_same_statements_whatever_its_rows(clerk, lab, stateme
     with statements() as importing:
         assert clerk.act("standards", "import", [], file=new_lines(number)).status_code == 204
 
-    assert (len(taking), len(looking), len(making), len(importing)) == (18, 9, 13, 10)
+    assert (len(taking), len(looking), len(making), len(importing)) == (19, 10, 14, 11)
     assert count() == 4 * number
 
 

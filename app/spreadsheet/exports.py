@@ -60,10 +60,10 @@ class Layout:
 
     title: str
     headers: list[str]
-    for_programs: bool = False
     stamp: Stamp | None = None
     in_a_sheet: int = MOST_IN_A_SHEET
     expected: int = 0
+    for_programs: bool = False
 
 
 class MoreRows(Exception):
