@@ -97,7 +97,7 @@ def test_accepting_costs_the_same_statements_for_one_and_for_many(clerk, lab, st
     with statements() as seen:
         clerk.act("inbox", "accept", ids)
 
-    assert len(seen) == 6  # who, what they may, the step, and three for the audit log
+    assert len(seen) == 7  # who, their organization, what they may, the step, and three for the audit log
 
 
 STEPS = {

@@ -269,3 +269,10 @@ def test_a_date_in_any_text_column_of_the_ledger_is_rejected(clerk, rows):
     assert answer.status_code == 422
     assert columns_with_dates(clerk) == columns
     assert count(rows) == 0
+
+
+def test_a_text_that_csv_guards_from_sheet_programs_is_read_without_the_guard(clerk, unit, rows):
+    answer = send(clerk, case("05"), name="器具.csv")
+
+    assert answer.status_code == 204, answer.text
+    assert [each.serial_no for each in own(rows, unit)] == ["0012345678", "0012345679"]

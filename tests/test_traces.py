@@ -99,7 +99,7 @@ def test_the_parties_of_all_that_match_are_told_once_each_in_the_same_statements
     found = {row.account_id: (row.amount, row.reason) for row in db.session.execute(told)}
     assert found == {each.id: (count, "压力标准器超差，请重新申请检定") for each in heard}
     assert far.id not in found
-    assert len(seen) == 10
+    assert len(seen) == 11
 
 
 def test_telling_needs_words(clerk, lab):

@@ -104,13 +104,22 @@ def _records(data: bytes, most_rows: int, most_columns: int) -> Grid:
         number = 0
         try:
             for number, record in enumerate(records, 1):
-                _add(grid, number, record, most_rows, most_columns)
+                _add(grid, number, list(map(_without_guard, record)), most_rows, most_columns)
         except csv.Error as error:
             raise Unreadable(
                 _("Row %(row)s cannot be divided into columns. Save the sheet as .xlsx, and choose that file.",
                   row=number + 1)
             ) from error  # fmt: skip
     return grid
+
+
+# ="0012" is how a text that looks like a number is written in CSV, so that sheet programs leave it alone.
+_GUARDED = re.compile(r'="([^"]*)"')
+
+
+def _without_guard(cell: str) -> str:
+    found = _GUARDED.fullmatch(cell)
+    return found[1] if found else cell
 
 
 def _again(first: str, rest: Iterator[str]) -> Iterator[str]:

@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app
-from flask.sessions import SecureCookieSessionInterface
 from sqlalchemy import create_engine, select, text
 
 from app import access, create_app
@@ -177,8 +177,8 @@ def database(system: System) -> Iterator[None]:
 def sign_in(system: System, *names: str) -> list[Browser]:
     """Browsers in which demo accounts are signed in."""
     with database(system):
-        serializer = SecureCookieSessionInterface().get_signing_serializer(current_app)
-        assert serializer
+        interface: Any = current_app.session_interface
+        serializer = interface.get_signing_serializer(current_app)
         cookies = []
         for name in names:
             account = db.session.scalars(select(Account).where(Account.username == name)).one()
