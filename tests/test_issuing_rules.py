@@ -192,14 +192,18 @@ def test_a_revision_of_a_rule_that_is_not_there_is_refused(approver, lab, rows):
         "{number:6!r}",
         "长" * 23 + "{number:6}",
         "{year}" * 5 + "{month}{number:9}",
-        "浙\n检{number:6}",
-        "浙\u202e检{number:6}",
     ],
 )
 def test_patterns_that_are_no_rule_are_refused(approver, lab, rows, pattern):
     answer = change(approver, pattern)
 
     assert (answer.status_code, "field-error" in answer.text, rule_of(rows, lab)) == (422, True, None)
+
+
+@pytest.mark.parametrize(("pattern", "kept"), [("浙\n检{number:6}", "浙 检"), ("浙\u202e检{number:6}", "浙检")])
+def test_what_cannot_be_printed_is_not_taken_into_a_rule(approver, lab, rows, pattern, kept):
+    assert change(approver, pattern).status_code == 204
+    assert rule_of(rows, lab).pattern == f"{kept}{{number:6}}"
 
 
 @pytest.mark.parametrize(
