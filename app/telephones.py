@@ -3,11 +3,9 @@
 import re
 import unicodedata
 
-_MOBILE = r"1[3-9]\d{9}"
-# Area codes have three digits where they begin with 01 or 02 (工信部 编号计划), else four.
-_AREA = r"(01\d|02\d|0[3-9]\d{2})(\d{7,8})"
-_SERVICE = r"([48]00)(\d{3})(\d{4})"
-_NUMBER = re.compile(rf"(?:{_MOBILE}|{_AREA}|{_SERVICE})")
+# A mobile number; one with its area code, of three digits where it begins with 01 or 02 and else of four; a number that
+# is free or at a local rate.
+_NUMBER = re.compile(r"1[3-9]\d{9}|(01\d|02\d|0[3-9]\d{2})(\d{7,8})|([48]00)(\d{3})(\d{4})")
 _EXTENSION = re.compile(r"(?:转|分机|ext\.?|x|#|-)\s?(\d{1,6})$", re.IGNORECASE)
 _COUNTRY = re.compile(r"^(?:\+|00)86")
 _BETWEEN = re.compile(r"[\s()\-.·]+")

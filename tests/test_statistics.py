@@ -283,7 +283,7 @@ def test_the_workbook_says_what_it_is_and_holds_the_ticked_lines(sign_in, world)
     assert ["统计月份", "2026-03 - 2026-03"] in lines
     assert any(line[:1] == ["制表人"] and person.account.first_name in line[1] for line in lines)
     (city,) = [line for line in lines if line[:1] == ["杭州市"]]
-    assert city[1:5] == [6, 4, 2, 66.67]
+    assert city[1:5] == [6, 4, 2, 0.6667]
     assert [line for line in lines if line[:1] == ["宁波市"]] == []
     assert len(sheet._charts) == 1  # pyright: ignore[reportAttributeAccessIssue]
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "export")).one()
