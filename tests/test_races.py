@@ -5,7 +5,7 @@ Every verb locks the rows that both are about before it asks. Each test presses 
 
 import pytest
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from app.errors import VIOLATED
 from app.models import Account, Capability, CatalogueItem, Certificate, Instrument, Task, db, held_role
@@ -19,6 +19,7 @@ from app.states import (
     SCRAPPED,
     STOPPED,
     UNASSIGNED,
+    UNPUBLISHED,
     VALID,
     VERIFYING,
 )
@@ -335,7 +336,15 @@ def test_nothing_is_booked_at_an_institution_that_is_being_suspended(clerks, uni
     assert (answer.status_code, open_tasks(id)) == (422, [])
 
 
-def test_no_kind_is_published_while_its_category_is_taken_back(office):
+@pytest.fixture
+def catalogue(office):
+    yield
+    db.session.rollback()
+    db.session.execute(update(CatalogueItem).values(publication=UNPUBLISHED, published_at=None))
+    db.session.commit()
+
+
+def test_no_kind_is_published_while_its_category_is_taken_back(office, catalogue):
     people = [at_work(office, "CatalogueOfficer", authority("")) for _ in range(2)]
     kind_id, category_id = kind().id, kind().parent_id
     for _ in range(ROUNDS):

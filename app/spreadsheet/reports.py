@@ -1,6 +1,7 @@
 """A finished table as a workbook to hand on: title, what was asked, who made it when, the rows, their sum, a chart."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
@@ -64,7 +65,7 @@ def report(
             if cell is None:
                 sheet.write_string(number, column, "--", how)
             else:
-                sheet.write_number(number, column, float(cell) / FORMATS[kinds[column - 1]][1], how)
+                sheet.write_number(number, column, float(Decimal(cell) / FORMATS[kinds[column - 1]][1]), how)
     sheet.set_column(0, 0, 28)
     sheet.set_column(1, len(headers) - 1, 14)
     sheet.freeze_panes(top + 1, 1)

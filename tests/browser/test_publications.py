@@ -79,7 +79,7 @@ def test_the_catalogue_is_changed_from_a_day_to_come_and_by_its_sheet(clerk, cat
     officer, tomorrow = clerk("CatalogueOfficer", catalogue), holidays.today() + timedelta(days=1)
     page, item = officer.page, kind().id
     officer.open("/catalogue/?q=水表&level=2")
-    officer.tick(1)
+    page.check(f"tbody tr[data-id='{item}'] input[name=id]")  # which row it is depends on what is published
     officer.press("edit")
     page.fill("#dialog [name=cycle_months]", "24")
     page.fill("#dialog [name=valid_from]", tomorrow.isoformat())
