@@ -3,6 +3,9 @@
 Every verb locks the rows that both are about before it asks. Each test presses both buttons at once, several times.
 """
 
+import ast
+from pathlib import Path
+
 import pytest
 from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import func, select, text, update
@@ -372,3 +375,44 @@ def test_nothing_is_entered_for_a_unit_that_is_being_merged_or_disabled(clerks, 
     db.session.rollback()
     assert answer.status_code == 422
     assert db.session.scalar(select(func.count()).select_from(Instrument)) == 0
+
+
+OWN_ROW = "reads the row that it moves, which the statement locks"
+BY_PLACE = "fire() keeps the organizations that decide"
+# What lets the condition of a step be asked while nobody changes what it reads.
+CONDITIONS = {
+    **dict.fromkeys(("assign", "assign_best", "escalate", "refuse"), ("assignments", BY_PLACE)),
+    "recall": ("capabilities", OWN_ROW),
+    "reject": ("capabilities", BY_PLACE),
+    "settle": ("certificates", "the instruments are locked by correct() and by the tasks of approve()"),
+    **dict.fromkeys(("receive", "start"), ("inbox", OWN_ROW)),
+    **dict.fromkeys(("_fire_one", "answer", "cancel"), ("inspections", OWN_ROW)),
+    **dict.fromkeys(("_unless_booked",), ("ledger", "locks the instruments, as whoever books them does")),
+    **dict.fromkeys(("edit", "file"), ("ledger", "reads the rules of provinces once, before")),
+    **dict.fromkeys(("publish_institutions", "revoke_institutions"), ("publications", BY_PLACE)),
+    "publish_issued": ("publications", "a rule that changes at this moment holds from the next certificate on"),
+    "undo": ("publications", OWN_ROW),
+    **dict.fromkeys(("_ended", "submit"), ("standards", BY_PLACE)),
+}
+# Names that several modules have.
+MORE = {
+    ("catalogue_versions", "publish"): "locks kinds with their category",
+    ("inspections", "publish"): OWN_ROW,
+    ("inspections", "revoke"): OWN_ROW,
+    ("publications", "publish"): OWN_ROW,
+    ("standards", "recall"): BY_PLACE,
+}
+
+
+def test_every_step_with_a_condition_says_what_holds_it_meanwhile():
+    found = {
+        (path.stem, function.name)
+        for path in (Path(__file__).parent.parent / "app" / "domain").glob("*.py")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "fire"
+        if any(keyword.arg == "only" for keyword in call.keywords)
+    }
+
+    assert found == {(module, name) for name, (module, _why) in CONDITIONS.items()} | set(MORE)
