@@ -7,7 +7,7 @@ or the second factor reset, in the last days: that might be the other one under 
 from datetime import UTC, datetime, timedelta
 
 from flask_babel import gettext as _
-from sqlalchemy import delete, exists, func, or_, select
+from sqlalchemy import Select, delete, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from app import audit
@@ -28,11 +28,19 @@ def auditors(ids: list[int]) -> set[int]:
 
 def beside_an_auditor(ids: list[int]) -> set[int]:
     """Which of these accounts are at an office that has an active auditor."""
-    holder = aliased(Account)
-    held = select(holder.organization_id).join(held_role, held_role.c.user_id == holder.id)
-    audited = held.join(Role, Role.id == held_role.c.role_id).where(Role.name == AUDITOR, holder.active.is_(True))
-    there = select(Account.id).where(Account.id.in_(ids), Account.organization_id.in_(audited))
+    there = select(Account.id).where(Account.id.in_(ids), Account.organization_id.in_(_audited()))
     return set(db.session.scalars(there))
+
+
+def _audited() -> Select[int | None]:
+    """The ids of the organizations that have an active auditor."""
+    holder = aliased(Account)
+    return (
+        select(holder.organization_id)
+        .join(held_role, held_role.c.user_id == holder.id)
+        .join(Role, Role.id == held_role.c.role_id)
+        .where(Role.name == AUDITOR, holder.active.is_(True))
+    )
 
 
 def confirmed(ids: list[int], action: str, by: Principal, careful: set[int] | None = None) -> list[int]:
@@ -42,16 +50,14 @@ def confirmed(ids: list[int], action: str, by: Principal, careful: set[int] | No
     else it is asked for now.
     """
     careful = auditors(ids) if careful is None else careful
+    if careful.isdisjoint(ids):
+        return ids
+    _refuse_new(by)
+    db.session.execute(delete(PendingDeed).where(PendingDeed.asked_at < datetime.now(UTC) - LIFE))
     return [id for id in ids if id not in careful or _is_second(id, action, by)]
 
 
 def _is_second(account_id: int, action: str, by: Principal) -> bool:
-    db.session.execute(delete(PendingDeed).where(PendingDeed.asked_at < datetime.now(UTC) - LIFE))
-    if _is_new(by):
-        raise RuleError(
-            _("You were given a role, or your password or second factor was reset, less than %(days)s days ago: until "
-              "then others must ask for this and confirm it.", days=ESTABLISHED_AFTER.days)
-        )  # fmt: skip
     pending = db.session.scalar(
         select(PendingDeed).where(PendingDeed.subject_id == account_id, PendingDeed.action == action).with_for_update()
     )
@@ -72,14 +78,18 @@ def _ask(account_id: int, action: str, by: Principal) -> None:
     audit.record("ask_for_second", "account", account_id, name, by=by, what=action)
 
 
-def _is_new(person: Principal) -> bool:
-    """Whether somebody gave a person a role, or reset the password or second factor, in the last days."""
+def _refuse_new(person: Principal) -> None:
+    """Refuse a person to whom somebody gave a role, or whose password or second factor was reset, in the last days."""
     lately = datetime.now(UTC) - ESTABLISHED_AFTER
     given = exists().where(
         RoleGrant.account_id == person.account_id, RoleGrant.by_id.is_not(None), RoleGrant.at > lately
     )
     reset = exists().where(Account.id == person.account_id, Account.reset_at > lately)
-    return bool(db.session.scalar(select(or_(given, reset))))
+    if db.session.scalar(select(or_(given, reset))):
+        raise RuleError(
+            _("You were given a role, or your password or second factor was reset, less than %(days)s days ago: until "
+              "then others must ask for this and confirm it.", days=ESTABLISHED_AFTER.days)
+        )  # fmt: skip
 
 
 def waits(action: str, by: Principal, account_id: int | None = None) -> bool:
@@ -92,13 +102,7 @@ def waits(action: str, by: Principal, account_id: int | None = None) -> bool:
 
 def refuse_auditors_of(organization_ids: list[int]) -> None:
     """Refuse to end organizations that have an active auditor: that would silence him without a second person."""
-    audited = (
-        select(Organization.name)
-        .join(Account, Account.organization_id == Organization.id)
-        .join(held_role, held_role.c.user_id == Account.id)
-        .join(Role, Role.id == held_role.c.role_id)
-        .where(Organization.id.in_(organization_ids), Role.name == AUDITOR, Account.active.is_(True))
-    )
+    audited = select(Organization.name).where(Organization.id.in_(organization_ids), Organization.id.in_(_audited()))
     for name in db.session.scalars(audited.order_by(Organization.id).limit(1)):
         raise RuleError(
             _("%(name)s has an auditor. Move that account to another organization first; a second administrator must "
@@ -112,11 +116,5 @@ def keep_one_auditor(before: set[int]) -> None:
         return
     db.session.execute(select(func.pg_advisory_xact_lock(func.hashtext(AUDITOR))))
     offices = select(Account.organization_id).where(Account.id.in_(before), Account.organization_id.is_not(None))
-    active = (
-        select(Account.organization_id)
-        .join(held_role, held_role.c.user_id == Account.id)
-        .join(Role, Role.id == held_role.c.role_id)
-        .where(Role.name == AUDITOR, Account.active.is_(True))
-    )
-    if set(db.session.scalars(offices)) - set(db.session.scalars(active)):
+    if set(db.session.scalars(offices)) - set(db.session.scalars(_audited())):
         raise RuleError(_("One active auditor must remain at each office that has one. Appoint another one first."))
