@@ -64,6 +64,12 @@ OFFICE_PLACES = (
     "C:/Program Files/LibreOffice/program/soffice.exe",
 )
 TESSERACT_PLACES = ("tesseract", "/opt/homebrew/bin/tesseract", "C:/Program Files/Tesseract-OCR/tesseract.exe")
+# What tests need beside Python: the variable that names it, where it may be, its name, its packages, and which tests.
+PROGRAMS = (
+    ("CHROMIUM", CHROMIUM_PLACES, "Chromium", ["chromium", "fonts-noto-cjk"], ("浏览器测试", "The browser tests")),
+    ("SOFFICE", OFFICE_PLACES, "LibreOffice", ["libreoffice-calc-nogui"], ("表格测试", "The tests of sheets")),
+    ("TESSERACT", TESSERACT_PLACES, "Tesseract", ["tesseract-ocr"], ("验证码测试", "The tests of captchas")),
+)
 STATIC_CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
@@ -393,7 +399,7 @@ def answers(url: str) -> bool:
 
 def test(arguments: list[str]) -> int:
     stop_at_first_signal()
-    programs = {"CHROMIUM": chromium(), "SOFFICE": libreoffice(), "TESSERACT": tesseract()}
+    programs = {program[0]: needed(*program) for program in PROGRAMS}
     results: Results = {} if arguments else carry_out_checks(STATIC_CHECKS, os.environ)
     with database("test", CARELESS) as url, scratch_database(url) as scratch:
         env = surroundings(scratch) | {"TEST_DATABASE_URL": scratch} | programs
@@ -436,32 +442,13 @@ def summary(results: Results) -> int:
     return 0 if all(succeeded for succeeded, _ in results.values()) else 1
 
 
-def chromium() -> str:
-    found = installed("CHROMIUM", CHROMIUM_PLACES, "Chromium", ["chromium", "fonts-noto-cjk"])
+def needed(variable: str, places: Sequence[str], name: str, packages: list[str], tests: tuple[str, str]) -> str:
+    """Where a program is that tests need, or a Refusal that says for which: in Chinese and in English."""
+    found = installed(variable, places, name, packages)
     if not found:
         raise Refusal(
-            "浏览器测试需要 Chromium：请安装，或用环境变量 CHROMIUM 指出其位置。\n"
-            "The browser tests need Chromium: install it, or say where it is in the variable CHROMIUM."
-        )
-    return found
-
-
-def libreoffice() -> str:
-    found = installed("SOFFICE", OFFICE_PLACES, "LibreOffice", ["libreoffice-calc-nogui"])
-    if not found:
-        raise Refusal(
-            "表格测试需要 LibreOffice：请安装，或用环境变量 SOFFICE 指出其位置。\n"
-            "The tests of sheets need LibreOffice: install it, or say where it is in the variable SOFFICE."
-        )
-    return found
-
-
-def tesseract() -> str:
-    found = installed("TESSERACT", TESSERACT_PLACES, "Tesseract", ["tesseract-ocr"])
-    if not found:
-        raise Refusal(
-            "验证码测试需要 Tesseract：请安装，或用环境变量 TESSERACT 指出其位置。\n"
-            "The tests of captchas need Tesseract: install it, or say where it is in the variable TESSERACT."
+            f"{tests[0]}需要 {name}：请安装，或用环境变量 {variable} 指出其位置。\n"
+            f"{tests[1]} need {name}: install it, or say where it is in the variable {variable}."
         )
     return found
 
