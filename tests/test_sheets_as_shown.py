@@ -20,22 +20,12 @@ from app import spreadsheet
 from app.models import Job, db
 from app.spreadsheet import number_formats
 from app.spreadsheet.cells import Formatted, as_date, as_number, as_text, shown_text
-from tests.factories import authority, using_unit
-from tests.test_imports import count, filled, opened, own, saved, scale, send
+from tests.test_imports import clerk, count, filled, opened, own, saved, scale, send, unit
+
+__all__ = ["clerk", "unit"]
 
 DATA = Path(__file__).parent / "data"
 BECAME_A_DATE = "已被表格软件变成日期或时间：请将单元格格式设为“文本”，再重新输入。"
-
-
-@pytest.fixture
-def unit(rows):
-    return using_unit()
-
-
-@pytest.fixture
-def clerk(sign_in, unit):
-    authority("330106")
-    return sign_in("UsingUnitClerk", unit)
 
 
 def case(name: str) -> bytes:
