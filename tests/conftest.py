@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from flask import Flask, g, has_request_context, request
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, delete, event, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
 from app import access, create_app
 from app.domain import sessions
-from app.models import Account, Organization, db
+from app.models import Account, CatalogueItem, Organization, db
 from config import Config
 
 
@@ -131,8 +132,20 @@ def rows(app: Flask, anchor: Any) -> Iterator[Any]:
 
 WRITTEN = (
     "task, appointment, instrument, event, tally, month_end, capability, institution, using_unit, organization, "
-    "ab_user, attempt, captcha, clock_run, dump, audit_entry, audit_chain"
+    "ab_user, attempt, captcha, clock_run, dump, audit_entry, audit_chain, announced_change"
 )
+
+
+@contextmanager
+def catalogue_put_back() -> Iterator[None]:
+    """Whatever a test makes of the catalogue, the next one finds it as it was."""
+    table = CatalogueItem.__table__
+    before = [dict(row) for row in db.session.execute(select(table)).mappings()]
+    yield
+    db.session.execute(delete(table).where(table.c.id.not_in([row["id"] for row in before])))
+    back = insert(table).values(before)
+    columns = {column.name: column for column in back.excluded if column.name != "id"}
+    db.session.execute(back.on_conflict_do_update(index_elements=["id"], set_=columns))
 
 
 @contextmanager
@@ -151,10 +164,11 @@ def office(settings: Config, app: Flask) -> Iterator[Flask]:
     office = create_app(settings)
     watch_writes(office)
     with office.app_context(), access.seeing(access.EVERYTHING):
-        yield office
-        db.session.rollback()
-        with audit_log_unguarded():
-            db.session.execute(text(f"TRUNCATE {WRITTEN} CASCADE"))
+        with catalogue_put_back():
+            yield office
+            db.session.rollback()
+            with audit_log_unguarded():
+                db.session.execute(text(f"TRUNCATE {WRITTEN} CASCADE"))
         db.session.commit()
         db.engine.dispose()
 

@@ -167,6 +167,18 @@ def test_a_change_of_a_day_to_come_is_announced_and_made_by_the_clock_when_the_d
     assert (then.number, then.cycle_months, then.valid_from) == (item.number, None, began)
 
 
+@pytest.mark.parametrize("ahead", [0, 1], ids=["today", "tomorrow"])
+def test_what_changes_nothing_is_not_called_saved_or_announced(officer, rows, ahead):
+    item = kind()
+    same = {"range_units": ";".join(item.range_units), "accuracy_classes": ";".join(item.accuracy_classes)}
+    same |= {"scope": item.scope, "verification_mode": item.verification_mode, "cycle_months": "", "cycle_note": item.cycle_note}
+
+    announce(officer, item, TODAY + timedelta(days=ahead), **same)
+
+    assert officer.messages() == ["与现行版本没有差异，未作修改。"]
+    assert rows.scalars(select(AnnouncedChange)).all() == []
+
+
 def test_what_is_announced_changes_only_what_was_said(officer, rows, monkeypatch):
     item, tomorrow = kind(), TODAY + timedelta(days=1)
     same = {"range_units": ";".join(item.range_units), "accuracy_classes": ";".join(item.accuracy_classes)}

@@ -199,8 +199,10 @@ class Catalogue(ModelPage):
     def edit(self, selection: Selection, form: ItemForm) -> str:
         before = catalogue_versions.find(selection.only_id()) or abort(404)
         entry, from_day = form.entry(is_kind=before.level == 2), form.valid_from.data or holidays.today()
-        if catalogue_versions.edit(before.id, entry, from_day, form.revision.data or "", g.principal) is None:
-            abort(404)
+        revision = form.revision.data or ""
+        found = catalogue_versions.edit(before.id, entry, from_day, revision, g.principal) or abort(404)
+        if str(found.revision) == revision:
+            return _("Nothing differs from the version in force, so nothing was changed.")
         return _("Saved.") if from_day <= holidays.today() else _announced(from_day)
 
     @form_action(

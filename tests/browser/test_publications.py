@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 
 from app.domain import holidays
-from app.models import AnnouncedChange, CatalogueItem, Certificate, db
+from app.models import AnnouncedChange, Certificate, db
 from app.states import CERTIFIED, PUBLISHED, UNPUBLISHED
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.factories import authority, certificate, kind, task, unit_of
@@ -66,17 +66,8 @@ def test_what_is_published_is_seen_by_everybody_and_gone_when_it_is_taken_back(c
     everybody.context.close()
 
 
-@pytest.fixture
-def catalogue(office):
-    yield authority("")
-    db.session.execute(delete(AnnouncedChange))
-    db.session.execute(update(CatalogueItem).values(revision=1))
-    db.session.commit()
-
-
-def test_the_catalogue_is_changed_from_a_day_to_come_and_by_its_sheet(clerk, catalogue):
-    db.session.commit()
-    officer, tomorrow = clerk("CatalogueOfficer", catalogue), holidays.today() + timedelta(days=1)
+def test_the_catalogue_is_changed_from_a_day_to_come_and_by_its_sheet(clerk):
+    officer, tomorrow = clerk("CatalogueOfficer", authority("")), holidays.today() + timedelta(days=1)
     page, item = officer.page, kind().id
     officer.open("/catalogue/?q=水表&level=2")
     page.check(f"tbody tr[data-id='{item}'] input[name=id]")  # which row it is depends on what is published
