@@ -283,7 +283,7 @@ def outcome(xml: str) -> Any:
 
 def read_here(data: bytes) -> Any:
     try:
-        return grids.grid(data, kind="xlsx", title="", most_rows=1000, most_columns=200)
+        return grids.grid(data, kind="xlsx", most_rows=1000, most_columns=200)
     except Unreadable as refused:
         return refused.args[0]
 
@@ -828,7 +828,7 @@ def test_entities_are_refused_wherever_they_are(part, entities):
 def test_headers_in_another_order_with_blanks_stars_and_wide_forms():
     headers = ["备注", " 购置　日期", "量程(ＭＰａ) ", "*类别", "", "出厂\n编号*", "备注"]
 
-    matched = spreadsheet.match(headers, FIELDS)
+    matched = spreadsheet.match(spreadsheet.Incoming("", 1, headers, [], {}), FIELDS)
 
     assert {column: field.name for column, field in matched.columns.items()} == {
         1: "bought_on", 2: "range", 3: "category", 5: "serial_no",
@@ -840,20 +840,19 @@ def test_headers_in_another_order_with_blanks_stars_and_wide_forms():
     ("headers", "words"),
     [
         (["出厂编号", "类别", "＊出厂 编号"], "The column “出厂编号” is there twice. Delete one of them."),
-        (["种别"], "These columns are missing: 出厂编号, 类别. Use the template, with the names of the columns in the"
-         " first filled row."),
+        (["种别"], "These columns are missing: 出厂编号, 类别. Row 1 was taken for the names of the columns."),
     ],
 )  # fmt: skip
 def test_headers_that_do_not_do(headers, words):
     with pytest.raises(Unreadable) as refused:
-        spreadsheet.match(headers, FIELDS)
+        spreadsheet.match(spreadsheet.Incoming("", 1, headers, [], {}), FIELDS)
 
     assert str(refused.value) == words
 
 
 def rows_of(data, filename="sheet.xlsx"):
     incoming = read(data, filename)
-    return list(spreadsheet.taken(incoming, spreadsheet.match(incoming.headers, FIELDS)))
+    return list(spreadsheet.taken(incoming, spreadsheet.match(incoming, FIELDS)))
 
 
 def test_values_become_what_their_column_asks_for():
@@ -992,7 +991,7 @@ def test_a_template_is_read_as_headers_only():
     incoming = read(data, title="计量器具")
 
     assert (incoming.headers, incoming.rows) == (["*出厂编号", "*类别", "种别", "购置日期", "量程（MPa）"], [])
-    assert len(spreadsheet.match(incoming.headers, FIELDS).columns) == 5
+    assert len(spreadsheet.match(incoming, FIELDS).columns) == 5
 
 
 def test_a_template_keeps_from_mistakes():
@@ -1068,7 +1067,8 @@ VALUES = ["=1+1", "'=1+1", "''=1", "'", "'甲", "-", "+86", "@a", "00123", "一\
 
 
 def test_what_is_handed_back_reads_as_it_came_however_often():
-    incoming = spreadsheet.Incoming("器具", 2, [f"列{n}" for n in range(len(VALUES))], [(4, VALUES), (9, VALUES)], {})
+    headers = [f"列{n}" for n in range(len(VALUES))]
+    incoming = spreadsheet.Incoming("器具", 2, headers, [(4, VALUES), (9, VALUES)], {}, ["器具"])
 
     once = read(handed_back(incoming, {9: ["“列0”…"]}))
     twice = read(handed_back(once, {4: ["=1"]}))

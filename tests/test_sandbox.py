@@ -23,6 +23,7 @@ from tests.test_incoming_sheets import GOOD, MAIN, OFFICE, PACKAGE, package
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows limits only the time")
 CHILD = Path(child.__file__)
 OPTIONS = {"kind": "xlsx", "title": "", "most_rows": 1000, "most_columns": 200}
+FIRST_LINE = {"marks": [], "hidden": [], "above": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +73,7 @@ def strings(megabytes: int) -> bytes:
 def test_what_a_sheet_holds_comes_back():
     lines = [json.loads(line) for line in opened(package(GOOD), task()).splitlines()]
 
-    assert lines == [{"name": "表", "marks": []}, [1, ["编号"]], [2, [7]]]
+    assert lines == [{**FIRST_LINE, "name": "表", "sheets": ["表"]}, [1, ["编号"]], [2, [7]]]
 
 
 def test_a_sheet_that_computes_for_too_long_is_refused_by_its_name():
@@ -111,7 +112,7 @@ def test_an_unforeseen_error_is_logged_by_its_place_and_not_by_what_it_says(capl
     with pytest.raises(Unreadable, match="cannot be opened"):
         opened(package(GOOD), task(), options={**OPTIONS, "most_rows": "secret of the file"})
 
-    assert "TypeError in workbooks.py" in caplog.text
+    assert "TypeError in grids.py" in caplog.text
     assert "secret" not in caplog.text
 
 

@@ -23,7 +23,7 @@ def read(file: BinaryIO, name: str, *, most_rows: int, most_bytes: int, title: s
 def match(incoming: Incoming, asked: Sequence[Field]) -> Matched:
     """Which column holds which field; refused if one is missing or there twice."""
     try:
-        return spreadsheet.match(incoming.headers, asked)
+        return spreadsheet.match(incoming, asked)
     except Unreadable as reason:
         raise RuleError(str(reason), field="file") from reason
 

@@ -163,13 +163,17 @@ def _refusal(status: int, notes: list[Any], uploads: Sequence[Upload]) -> Unread
     if status == child.REFUSED:
         kind, text, values = notes[-1]
         refusal = TooManyRows if kind == "TooManyRows" else Unreadable
-        return refusal(_(text, **values))
+        return refusal(_(text, **{name: _listed(value) for name, value in values.items()}))
     log.warning("A file could not be opened: status %s, %s", status, notes[-1:])
     if status == -_TIME:
         return Unreadable(_("“%(file)s” takes too long to read. Save it anew or make it smaller.", file=name))
     if status in (child.OUT_OF_MEMORY, child.TOO_MUCH_OUTPUT):
         return Unreadable(_("“%(file)s” holds too much to be opened. Make it smaller.", file=name))
     return Unreadable(_("“%(file)s” cannot be opened. Save it anew with another program.", file=name))
+
+
+def _listed(value: Any) -> Any:
+    return _(", ").join(value) if isinstance(value, list) else value
 
 
 def _name(upload: Upload) -> str:

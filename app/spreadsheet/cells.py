@@ -54,6 +54,16 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
+def folded(text: str) -> str:
+    """The name of a column as it is compared: without blanks, stars, case and full-width forms."""
+    return "".join(plain(text).split()).strip("*").casefold()
+
+
+def column_name(header: str) -> str:
+    """The name of a column without the star of the mandatory ones."""
+    return header.strip("*＊ \u3000")
+
+
 def as_text(value: Value) -> str:
     """What the person sees in the cell, as far as it is known."""
     if isinstance(value, Formatted):

@@ -10,8 +10,11 @@ from flask_babel import gettext as _
 from app.numbers import half_width
 from app.sandbox.messages import Unreadable
 
-from .cells import Value, as_date, as_number, as_text, is_moment, plain, shown_text
+from .cells import Value, as_date, as_number, as_text, column_name, folded, is_moment, shown_text
 from .reading import Incoming
+
+# Of headers that are not understood so many are named, each shortened.
+_MOST_NAMED, _LONGEST_NAMED = 10, 30
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Field:
     @cached_property
     def known(self) -> dict[str, str]:
         """The choices by how they compare."""
-        return {_folded(choice): choice for choice in self.choices or ()}
+        return {folded(choice): choice for choice in self.choices or ()}
 
 
 @dataclass(frozen=True)
@@ -54,24 +57,41 @@ class Matched:
     unknown: list[str]
 
 
-def match(headers: Sequence[str], fields: Sequence[Field]) -> Matched:
+def match(incoming: Incoming, fields: Sequence[Field]) -> Matched:
     """Find the fields among the headers, in any order, whatever blanks, stars and full-width forms are in them."""
-    wanted = {_folded(field.label): field for field in fields}
+    wanted = {folded(field.label): field for field in fields}
     columns: dict[int, Field] = {}
-    for number, header in enumerate(headers):
-        field = wanted.get(_folded(header))
+    for number, header in enumerate(incoming.headers):
+        field = wanted.get(folded(header))
         if not field:
             continue
         if field in columns.values():
             raise Unreadable(_("The column “%(column)s” is there twice. Delete one of them.", column=field.label))
         columns[number] = field
     missing = [field.label for field in fields if field.mandatory and field not in columns.values()]
+    unknown = [header for number, header in enumerate(incoming.headers) if header and number not in columns]
     if missing:
-        raise Unreadable(
-            _("These columns are missing: %(columns)s. Use the template, with the names of the columns in the first"
-              " filled row.", columns=_(", ").join(missing))
-        )  # fmt: skip
-    return Matched(columns, [header for number, header in enumerate(headers) if header and number not in columns])
+        text = _("These columns are missing: %(columns)s.", columns=_(", ").join(missing))
+        raise Unreadable(_beside(text, _where_sought(incoming, unknown)))
+    return Matched(columns, unknown)
+
+
+def _where_sought(incoming: Incoming, unknown: Sequence[str]) -> str:
+    """Say which row was taken for the headers, and which of them are not known, for those may be the missing ones."""
+    place = _("Row %(row)s of “%(sheet)s”", row=incoming.header_row, sheet=incoming.sheet)
+    if not incoming.sheet:
+        place = _("Row %(row)s", row=incoming.header_row)
+    if not unknown:
+        return _("%(place)s was taken for the names of the columns.", place=place)
+    names = [column_name(header)[:_LONGEST_NAMED] for header in unknown[:_MOST_NAMED]]
+    text = _(", ").join(names) + ("…" if len(unknown) > _MOST_NAMED else "")
+    return _("%(place)s was taken for the names of the columns; not understood there: %(headers)s.",
+             place=place, headers=text)  # fmt: skip
+
+
+def _beside(sentence: str, next_sentence: str) -> str:
+    """Two sentences one after the other; Chinese ones have no blank between them."""
+    return sentence + ("" if sentence.endswith("。") else " ") + next_sentence
 
 
 def taken(incoming: Incoming, matched: Matched) -> Iterator[tuple[int, dict[str, Value], list[str]]]:
@@ -102,7 +122,7 @@ def _meaning(field: Field) -> Callable[[Value], Value]:
     if field.kind == "date":
         return as_date
     if field.kind == "choice" and field.choices is not None:
-        return lru_cache(maxsize=1000, typed=True)(lambda cell: field.known.get(_folded(as_text(cell))))
+        return lru_cache(maxsize=1000, typed=True)(lambda cell: field.known.get(folded(as_text(cell))))
     return shown_text
 
 
@@ -130,7 +150,3 @@ def _no_text(field: Field, cell: Value) -> str:
                  column=field.label)  # fmt: skip
     return _("“%(column)s” is a number in a format whose display is not certain: format the cell as text, and type the"
              " value anew.", column=field.label)  # fmt: skip
-
-
-def _folded(text: str) -> str:
-    return "".join(plain(text).split()).strip("*").casefold()

@@ -4,16 +4,18 @@ import codecs
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from io import BytesIO, TextIOWrapper
+from itertools import chain
 from typing import Any, BinaryIO
 
 from app.sandbox.messages import Unreadable, message as _
 
 from . import workbooks
 from .cells import Formatted, Value, cleaned
+from .choosing import Wanted, header_index
 from .workbooks import Grid
 
 # Cells of all rows together, empty ones before the last column among them.
@@ -29,14 +31,40 @@ def open_file(data: bytes, options: dict[str, Any], output: BinaryIO) -> None:
     write(grid(data, **options), output)
 
 
-def grid(data: bytes, kind: str, title: str, most_rows: int, most_columns: int) -> Grid:
-    """The sheet named `title`, or else the first that is shown. What the file is, its content says, not its name."""
+def grid(
+    data: bytes,
+    kind: str,
+    most_rows: int,
+    most_columns: int,
+    title: str = "",
+    words: Sequence[str] = (),
+    sheet: str | None = None,
+    header_row: int | None = None,
+) -> Grid:
+    """The sheet that is wanted, the names of the columns first; what stands above them apart."""
+    wanted = Wanted(title, frozenset(words), sheet, header_row)
+    grid = _whole(data, kind, wanted, most_rows + wanted.most_above, most_columns)
+    if not grid.rows:
+        return grid
+    head = header_index(grid.rows, wanted)
+    if len(grid.rows) - head - 1 > most_rows:
+        raise workbooks.too_many_rows(most_rows)
+    grid.above, grid.rows = grid.rows[:head], grid.rows[head:]
+    grid.hidden = {row for row in grid.hidden if row > grid.rows[0][0]}
+    workbooks.refuse_merged(grid)
+    for row, _values in grid.above:
+        grid.marks.pop(row, None)
+    return grid
+
+
+def _whole(data: bytes, kind: str, wanted: Wanted, most_rows: int, most_columns: int) -> Grid:
+    """All rows of the sheet. What the file is, its content says, not its name."""
     if not data.strip(b"\0 \t\r\n"):
         raise Unreadable(_("The file is empty. Fill in the template, save it, and choose it again."))
     if data[:4] == b"\xd0\xcf\x11\xe0":
         raise workbooks.encrypted() if "EncryptedPackage".encode("utf-16-le") in data else workbooks.other_kind()
     if data[:2] == b"PK":
-        return workbooks.grid(data, title=title, most_rows=most_rows, most_columns=most_columns)
+        return workbooks.grid(data, wanted=wanted, most_rows=most_rows, most_columns=most_columns)
     if kind in ("csv", "txt"):
         return _records(data, most_rows, most_columns)
     raise workbooks.damaged() if kind == "xlsx" else workbooks.other_kind()
@@ -50,8 +78,10 @@ def write(grid: Grid, output: BinaryIO) -> None:
     if len(grid.rows) * max((len(values) for _row, values in grid.rows), default=0) > MOST_CELLS:
         raise workbooks.too_big()
     marks = [[row, list(found.items())] for row, found in grid.marks.items()]
-    output.write(_line({"name": grid.name, "marks": marks}))
-    for row in grid.rows:
+    whole = {"name": grid.name, "marks": marks, "sheets": grid.sheets, "hidden": sorted(grid.hidden),
+             "above": len(grid.above)}  # fmt: skip
+    output.write(_line(whole))
+    for row in chain(grid.above, grid.rows):
         output.write(_line(row))
 
 
@@ -76,7 +106,9 @@ def read(output: BinaryIO) -> Grid:
         rows.append((number, [known.setdefault(each, each) if type(each) is str else each for each in values]))
         if len(known) > _MOST_KNOWN:
             known.clear()
-    return Grid(whole["name"], rows, {row: dict(found) for row, found in whole["marks"]})
+    marks = {row: dict(found) for row, found in whole["marks"]}
+    above = whole["above"]
+    return Grid(whole["name"], rows[above:], marks, rows[:above], set(whole["hidden"]), whole["sheets"])
 
 
 def _value(written: dict[str, Any]) -> date | Formatted:

@@ -6,6 +6,7 @@ comments, other encodings.
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import chain
 
 # The letters of the column, the style, the type and the content of a cell.
@@ -16,7 +17,9 @@ _LONGEST = 1024 * 1024
 _FIRST_ROW, _END = b"<sheetData>", b"</row>"
 # The declaration stands at the very beginning; sought anywhere, it would take quadratic time.
 _DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([^"']{0,40})""")
-_ROW = re.compile(r'\s*<row r="([1-9]\d{0,6})"[^<>&]*(?<!/)>')
+_ROW = re.compile(r'\s*<row r="([1-9]\d{0,6})"([^<>&]{0,300})(?<!/)>')
+# A height that begins with 0 may be none at all; the parser knows.
+_HIDDEN = re.compile(r"""hidden\s*=\s*["'](?!0|false)|\bht\s*=\s*["'][0.]""")
 _CELL = re.compile(
     r'<c r="([A-Z]{1,3})\d{1,7}"(?: s="(\d{1,5})")?(?: t="(\w{1,9})")?><v>([^<&\x00-\x1f]{1,300})</v></c>'
 )
@@ -67,10 +70,16 @@ def _without_plain_rows(rows: str, take: Take) -> Iterator[bytes]:
 def _row(row: str) -> tuple[int, list[Cell]]:
     """The number and the cells of a row; 0 if it is not plain. Then there is a tag that none of the cells has."""
     head = _ROW.match(row)
-    if head is None or "&" in row:
+    if head is None or "&" in row or _may_be_hidden(head[2]):
         return 0, []
     cells = _CELL.findall(row, head.end())
     others = row.count("<", head.end()) - 4 * len(cells)
     if others and others != len(_EMPTY_CELL.findall(row, head.end())):
         return 0, []
     return int(head[1]), cells
+
+
+# Most rows of a sheet have the same attributes, apart from where their cells begin and end.
+@lru_cache(maxsize=1000)
+def _may_be_hidden(attributes: str) -> bool:
+    return bool(_HIDDEN.search(attributes))

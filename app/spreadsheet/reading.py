@@ -3,7 +3,8 @@
 The file itself is opened in a child process (`app.sandbox`); what it holds is named here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cache
 from threading import BoundedSemaphore
 from typing import BinaryIO, Self
@@ -14,7 +15,7 @@ from app.sandbox.children import Named, Task, open_files
 from app.sandbox.messages import Unreadable
 
 from . import grids, workbooks
-from .cells import Value, as_text
+from .cells import Value, as_text, column_name, folded
 from .workbooks import Grid
 
 # CPU seconds and bytes of what was read. A long sheet is a job, which may take longer.
@@ -42,6 +43,10 @@ class Incoming:
     headers: list[str]
     rows: list[tuple[int, list[Value]]]
     problems: dict[int, dict[int, Problem]]
+    # The sheets of the workbook that are shown; the rows above the headers; the numbers of hidden rows below them.
+    sheets: list[str] = field(default_factory=list)
+    above: list[tuple[int, list[Value]]] = field(default_factory=list)
+    hidden: frozenset[int] = frozenset()
 
 
 def read(
@@ -52,11 +57,20 @@ def read(
     most_columns: int = 200,
     most_bytes: int = 20 * 1024 * 1024,
     title: str = "",
+    words: Iterable[str] = (),
+    sheet: str | None = None,
+    header_row: int | None = None,
     seconds: int | None = None,
 ) -> Incoming:
-    """The sheet named `title`, or else the first that is shown. What the file is, its content says, not its name."""
+    """Read a sheet. What the file is, its content says, not its name.
+
+    `words` are names of columns that the caller would understand. They tell the row of headers from what stands above
+    it, and the sheet with the rows from a cover sheet; without them the first filled row has the headers. The sheet
+    named `title` goes before that. `sheet` and `header_row` are what a person has chosen instead.
+    """
     options = {"kind": filename.lower().rpartition(".")[2], "title": title, "most_rows": most_rows,
-               "most_columns": most_columns}  # fmt: skip
+               "most_columns": most_columns, "words": sorted({folded(word) for word in words} - {""}), "sheet": sheet,
+               "header_row": header_row}  # fmt: skip
     upload = Named(filename, file)
     with open_files(_TASK, [upload], options, most_bytes=most_bytes, seconds=seconds) as output:
         return _incoming(grids.read(output))
@@ -71,20 +85,28 @@ def _incoming(grid: Grid) -> Incoming:
     if not grid.rows:
         raise _empty()
     if grid.rows[0][1][0] in (problems_header(), "Problems found"):
-        grid = _without_first_column(grid)
+        _remove_first_column(grid)
+        if not grid.rows:
+            raise _empty()
     header_row, headers = grid.rows.pop(0)
     grid.marks.pop(header_row, None)
     width = max([len(headers), *(len(values) for _row, values in grid.rows)])
     for _row, values in grid.rows:
         values.extend([None] * (width - len(values)))
     names = [as_text(header) for header in headers] + [""] * (width - len(headers))
-    return Incoming(grid.name, header_row, names, grid.rows, _problems(grid, names))
+    problems, hidden = _problems(grid, names), frozenset(grid.hidden)
+    return Incoming(grid.name, header_row, names, grid.rows, problems, grid.sheets, grid.above, hidden)
 
 
-def _without_first_column(grid: Grid) -> Grid:
-    rows = [(row, values[1:]) for row, values in grid.rows if any(value is not None for value in values[1:])]
+def _remove_first_column(grid: Grid) -> None:
+    grid.rows, grid.above = _rows_without_first(grid.rows), _rows_without_first(grid.above)
     marks = {row: {column - 1: mark for column, mark in found.items() if column} for row, found in grid.marks.items()}
-    return Grid(grid.name, rows, {row: found for row, found in marks.items() if found})
+    grid.marks = {row: found for row, found in marks.items() if found}
+    grid.hidden &= {row for row, _values in grid.rows}
+
+
+def _rows_without_first(rows: list[tuple[int, list[Value]]]) -> list[tuple[int, list[Value]]]:
+    return [(row, values[1:]) for row, values in rows if any(value is not None for value in values[1:])]
 
 
 def _problems(grid: Grid, names: list[str]) -> dict[int, dict[int, Problem]]:
@@ -92,7 +114,7 @@ def _problems(grid: Grid, names: list[str]) -> dict[int, dict[int, Problem]]:
 
     @cache
     def problem(column: int, mark: str) -> Problem:
-        name = names[column].strip("*") if column < len(names) else ""
+        name = column_name(names[column]) if column < len(names) else ""
         return Problem(_sentence(name[:40] or _("Column %(number)s", number=column + 1), mark), mark)
 
     return {row: {column: problem(column, mark) for column, mark in marks.items()} for row, marks in grid.marks.items()}

@@ -17,12 +17,17 @@ from .workbooks import LONGEST_TEXT
 
 _FILTERED_FROM = 50
 _WIDEST = 40
+# More rows than that would leave no room on a small screen.
+_MOST_FROZEN = 10
 # Of a text in a formula Excel takes 255 characters, and quotation marks are doubled.
 _LONGEST_IN_A_FORMULA = 127
 
 
 def with_problems(incoming: Incoming, problems: Mapping[int, Sequence[str]], file: BinaryIO) -> None:
-    """Write the sheet as it came, each row where it was, so that the person mends it there and sends it again."""
+    """Write the sheet as it came, each row where it was, so that the person mends it there and sends it again.
+
+    What stands above the headers is there again, and hidden rows are hidden unless there is something to mend in them.
+    """
     with xlsxwriter.Workbook(file, {**OPTIONS, "constant_memory": True}) as book:
         sheet = book.add_worksheet(sheet_name(incoming.sheet) or sheet_name(_("Sheet")))
         sheet.set_column(0, 0, 60)
@@ -30,10 +35,14 @@ def with_problems(incoming: Incoming, problems: Mapping[int, Sequence[str]], fil
             sheet.set_column(column, column, min(max(len(header) * 2.2, 12), _WIDEST))
         top = incoming.header_row - 1
         head = book.add_format({"bold": True, "bg_color": "#E9EEF5", "bottom": 1, "num_format": "@"})
+        for number, values in incoming.above:
+            for column, value in enumerate(values, 1):
+                if value is not None:
+                    _write(sheet, number - 1, column, value, book.add_format({"num_format": _code(value)}))
         sheet.write_string(top, 0, problems_header(), head)
         for column, header in enumerate(incoming.headers, 1):
             sheet.write_string(top, column, neutralised(header), head)
-        sheet.freeze_panes(top + 1, 1)
+        sheet.freeze_panes(top + 1 if top < _MOST_FROZEN else 0, 1)
         _rows(book, sheet, incoming, problems)
         if len(problems) > _FILTERED_FROM:
             sheet.autofilter(top, 0, incoming.rows[-1][0] - 1, len(incoming.headers))
@@ -48,6 +57,8 @@ def _rows(book: Any, sheet: Any, incoming: Incoming, problems: Mapping[int, Sequ
     for number, values in incoming.rows:
         row = number - 1
         found, marks = problems.get(number), incoming.problems.get(number, {})
+        if number in incoming.hidden and not found:
+            sheet.set_row(row, None, None, {"hidden": True})
         if found:
             sheet.write_string(row, 0, neutralised("\n".join(found)[:LONGEST_TEXT]), told)
         for column, value in enumerate(values):

@@ -23,6 +23,7 @@ from app.sandbox.messages import TooManyRows, Unreadable, message as _
 
 from . import number_formats
 from .cells import Formatted, Value, cleaned
+from .choosing import Listed, Wanted, sheet_to_read
 from .plain_rows import Cell, Take, left_over
 
 FORMULA, ERROR, DIGITS, DATE, UNREADABLE = "formula", "error", "digits", "date", "unreadable"
@@ -38,6 +39,8 @@ LONGEST_TEXT = 32_000
 _LONGEST_TAG = _MEGABYTE
 _DEEPEST = 64
 _MOST_NAMES = 10_000
+# So many places of merged cells are told at once.
+_MOST_NAMED = 5
 _CHUNK = 64 * 1024
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
 # From here on a sheet program has replaced the last digits by zeros.
@@ -64,28 +67,42 @@ class Grid:
     name: str
     rows: list[tuple[int, list[Value]]] = field(default_factory=list)
     marks: dict[int, dict[int, str]] = field(default_factory=dict)
+    # The rows above the names of the columns; until these are known, all are among `rows`.
+    above: list[tuple[int, list[Value]]] = field(default_factory=list)
+    hidden: set[int] = field(default_factory=set)
+    # The names of all sheets that are shown, and the places of merged cells.
+    sheets: list[str] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
 
     def mark(self, row: int, column: int, trouble: str) -> None:
         self.marks.setdefault(row, {})[column] = trouble
 
 
-def grid(data: bytes, *, title: str, most_rows: int, most_columns: int) -> Grid:
-    """The sheet named as the title, or else the first that is not hidden."""
+def grid(data: bytes, *, wanted: Wanted, most_rows: int, most_columns: int) -> Grid:
+    """The sheet that is wanted, of at most so many rows, with the rows above the names of its columns."""
     try:
         archive = _opened(data)
         book = _relations(archive, "")["officeDocument"][0]
         parts = _relations(archive, book)
         if "worksheet" not in parts:
             raise other_kind()
-        name, part, from_1904 = _chosen(archive, book, title)
+        sheets, from_1904 = _sheets(archive, book)
         strings = _strings(archive, parts["sharedStrings"][0]) if "sharedStrings" in parts else []
         styles = _styles(archive, parts["styles"][0]) if "styles" in parts else []
-        cells = _Cells(Grid(name), strings, styles, from_1904, most_rows, most_columns)
-        _parse(archive, part, _MOST_XML, cells.start, cells.end, cells.add, plain_rows=cells.take)
     except _BROKEN as error:
         raise damaged() from error
-    cells.refuse_merged()
-    return cells.grid
+
+    def fill(grid: Grid, sheet: Listed, most_rows: int) -> None:
+        cells = _Cells(grid, strings, styles, from_1904, most_rows, most_columns)
+        try:
+            _parse(archive, str(sheet.key), _MOST_XML, cells.start, cells.end, cells.add, plain_rows=cells.take)
+        except _BROKEN as error:
+            raise damaged() from error
+
+    sheet = sheet_to_read(sheets, wanted, lambda sheet, rows, most: fill(Grid(sheet.name, rows), sheet, most))
+    grid = Grid(sheet.name, sheets=[sheet.name for sheet in sheets if sheet.is_shown])
+    fill(grid, sheet, most_rows)
+    return grid
 
 
 def damaged() -> Unreadable:
@@ -221,8 +238,8 @@ def _relations(archive: ZipFile, part: str) -> dict[str, list[str]]:
     return found
 
 
-def _chosen(archive: ZipFile, book: str, title: str) -> tuple[str, str, bool]:
-    """The name and part of the sheet to read, and whether days are counted from 1904."""
+def _sheets(archive: ZipFile, book: str) -> tuple[list[Listed], bool]:
+    """The sheets with cells, by their parts, and whether days are counted from 1904."""
     sheets: list[tuple[str, str, bool]] = []
     from_1904 = False
 
@@ -237,14 +254,11 @@ def _chosen(archive: ZipFile, book: str, title: str) -> tuple[str, str, bool]:
     _elements(archive, book, seen)
     parts = _relations(archive, book)
     tables = [
-        (name, parts["#" + key][0], visible)
-        for name, key, visible in sheets
+        Listed(name, is_shown, parts["#" + key][0])
+        for name, key, is_shown in sheets
         if parts.get("#" + key, [""])[0] in parts.get("worksheet", [])
     ]
-    named = [sheet for sheet in tables if title and sheet[0].strip() == title]
-    for name, part, _visible in named or [sheet for sheet in tables if sheet[2]]:
-        return name, part, from_1904
-    raise Unreadable(_("The file has no sheet that is shown. Show the sheet to read, save, and choose the file again."))
+    return tables, from_1904
 
 
 def _styles(archive: ZipFile, name: str) -> list[str | int]:
@@ -360,7 +374,7 @@ class _Cells(_Text):
         self.kind, self.style, self.formula = "n", "0", False
         self.values: list[Value] = []
         self.numbers: dict[tuple[str, str], Value] = {}
-        self.merged: list[str] = []
+        self.is_hidden = False
 
     # Called five times for each cell: what comes most often stands first, and little is handed on.
 
@@ -393,6 +407,7 @@ class _Cells(_Text):
         tag = self.enter(name)
         if tag == "row":
             self._begin(int(attributes.get("r", self.row + 1)))
+            self.is_hidden = _is_hidden(attributes)
         elif tag == "f":
             self.formula = True
             if attributes.get("t") in ("array", "dataTable") and ":" in attributes.get("ref", ""):
@@ -400,8 +415,8 @@ class _Cells(_Text):
                     _("The cells %(cells)s share a formula. Paste them as values, and choose the file again.",
                       cells=attributes["ref"])
                 )  # fmt: skip
-        elif tag == "mergeCell" and len(self.merged) < _MOST_NAMES:
-            self.merged.append(attributes.get("ref", ""))
+        elif tag == "mergeCell" and len(self.grid.merged) < _MOST_NAMES:
+            self.grid.merged.append(attributes.get("ref", ""))
         elif tag != name and tag in ("c", "v"):
             self.depth -= 1
             self.start(tag, attributes)
@@ -418,7 +433,7 @@ class _Cells(_Text):
     def _begin(self, row: int) -> None:
         if not self.row < row <= _LAST_ROW:
             raise damaged()
-        self.row, self.column, self.values = row, 0, []
+        self.row, self.column, self.values, self.is_hidden = row, 0, [], False
 
     def _finish(self) -> None:
         if not self.values:
@@ -427,6 +442,8 @@ class _Cells(_Text):
         if len(self.grid.rows) > self.most_rows:
             raise too_many_rows(self.most_rows)
         self.grid.rows.append((self.row, self.values))
+        if self.is_hidden:
+            self.grid.hidden.add(self.row)
 
     def take(self, row: int, cells: list[Cell]) -> None:
         """A whole row that did not have to be parsed."""
@@ -551,22 +568,41 @@ class _Cells(_Text):
             return self._unreadable(content)
         return Formatted((at.hour * 3600 + at.minute * 60 + at.second) / 86400, "hh:mm:ss")
 
-    def refuse_merged(self) -> None:
-        """Only one cell of those merged holds the value, and nobody sees for which rows it was meant."""
-        if not self.grid.rows:
-            return
-        first, last = self.grid.rows[0][0], self.grid.rows[-1][0]
-        width = max(len(values) for _row, values in self.grid.rows)
-        for cells in self.merged:
-            found = _RANGE.fullmatch(cells)
-            if not found:
-                raise damaged()
-            left, top, bottom = _column(found[1]), int(found[2]), int(found[4] or found[2])
-            if left <= width and top <= last and bottom >= first:
-                raise Unreadable(
-                    _("The cells %(cells)s are merged. Take them apart, write the names of the columns in one row and"
-                      " every value in its own cell, and choose the file again.", cells=cells)
-                )  # fmt: skip
+
+def _is_hidden(attributes: dict[str, str]) -> bool:
+    """Whether a row is hidden, filtered out, or so low that nobody sees it."""
+    return attributes.get("hidden") in ("1", "true") or attributes.get("ht", "15").strip("0.") == ""
+
+
+def refuse_merged(grid: Grid) -> None:
+    """Only one cell of those merged holds the value, and nobody sees for which rows it was meant.
+
+    Merged cells above the names of the columns are a title, and do no harm.
+    """
+    if not grid.merged:
+        return
+    first, last = grid.rows[0][0], grid.rows[-1][0]
+    width = max(len(values) for _row, values in grid.rows)
+    touching = [cells for cells in grid.merged if _touches(cells, first, last, width)]
+    shown, more = touching[:_MOST_NAMED], len(touching) - _MOST_NAMED
+    if more > 0:
+        raise Unreadable(
+            _("The cells %(cells)s and %(more)s more are merged. Take them apart, write the names of the columns in one"
+              " row and every value in its own cell, and choose the file again.", cells=shown, more=more)
+        )  # fmt: skip
+    if shown:
+        raise Unreadable(
+            _("The cells %(cells)s are merged. Take them apart, write the names of the columns in one row and every"
+              " value in its own cell, and choose the file again.", cells=shown)
+        )  # fmt: skip
+
+
+def _touches(cells: str, first: int, last: int, width: int) -> bool:
+    found = _RANGE.fullmatch(cells)
+    if not found:
+        raise damaged()
+    left, top, bottom = _column(found[1]), int(found[2]), int(found[4] or found[2])
+    return left <= width and top <= last and bottom >= first
 
 
 def too_long() -> Unreadable:
