@@ -1,10 +1,13 @@
-"""How people write numbers: one reader for forms, sheets and filters.
+"""How people write numbers, ranges and units: one reader for forms, sheets and filters.
 
 It also runs in the child process that opens sheets, so it imports nothing of the application.
 """
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 # Full-width characters as Chinese keyboards write them, and the minus signs of typesetting. Superscripts and circled
 # digits are left alone: normalizing them would turn 10² into 102.
@@ -26,3 +29,125 @@ def parse(text: str) -> Decimal | None:
 def half_width(text: str) -> str:
     """Return the text with half-width digits, signs, points and commas."""
     return text.translate(_HALF_WIDTH)
+
+
+# --- Ranges --------------------------------------------------------------------------------------
+
+
+class Range(NamedTuple):
+    """A measuring range in one unit; of a single value both ends are this value."""
+
+    low: Decimal
+    high: Decimal
+    unit: str
+
+
+_LONGEST_RANGE = 80
+_RANGE_SIGNS = str.maketrans("（）～〜∼∽–‒―─／％", "()~~~~————/%")
+_FIGURE = r"[+-]?[0-9][0-9.,]{0,40}"
+# A digit stands in a unit only as an exponent or in a formula: m3/h, m/s2, mmH2O, %CH4.
+_UNIT = r"(?:[^\s0-9()\[\]~—,;:<>=+*.-]|(?<=[msHO^])[2-4](?=$|[/·)~—-]|O)){1,20}"
+# A hyphen between two numbers is no minus sign: what follows it has no sign of its own.
+_TO = r"\s*(?:~|—{1,2}|至|到|-(?!\s*[+-]))\s*"
+_IN_BRACKETS = re.compile(rf"\(\s*(?P<low>{_FIGURE}){_TO}(?P<high>{_FIGURE})\s*\)\s*(?P<unit>{_UNIT}|m\^?-1|)")
+_BARE = re.compile(rf"(?P<low>{_FIGURE}){_TO}(?P<high>{_FIGURE})\s*(?P<unit>{_UNIT}|)")
+_UNIT_TWICE = re.compile(rf"(?P<low>{_FIGURE})\s*(?P<unit>{_UNIT}){_TO}(?P<high>{_FIGURE})\s*(?P<again>{_UNIT})")
+_SINGLE = re.compile(rf"(?P<low>{_FIGURE})\s*(?P<unit>{_UNIT}|)")
+_WITHOUT_UNIT = re.compile(rf"{_FIGURE}\s*(?:-|—)\s*{_FIGURE}")
+# Multiples; and words and signs that say "about", "up to" or "or". 级 is a class of accuracy.
+_MULTIPLE = re.compile("[xX十百万亿]|[eE][0-9]")
+_NO_PART_OF_A_UNIT = frozenset("以至到和或及约左右上下内外大小最于多余不级×≤≥≈±≦≧∞")
+
+
+def range_in(text: str) -> Range | None:
+    """Return the range that a text like (0～1.6)MPa is; None if it is none, or could be another one.
+
+    A single value like 100mm is a range, too. Read are also 0-2.5MPa, -40℃～+60℃ and (0～1.6MPa). Not read are several
+    ranges, two units, limits like ≤300kg, and 0～-0.1, for nobody knows whether that is a slip.
+    """
+    text = half_width(text).translate(_RANGE_SIGNS).strip()
+    if len(text) > _LONGEST_RANGE or _WITHOUT_UNIT.fullmatch(text):
+        return None  # without a unit, 1-2 could as well be a number or a date
+    inner = text[1:-1].strip() if text.startswith("(") and text.endswith(")") else text
+    found = (
+        _IN_BRACKETS.fullmatch(text)
+        or _BARE.fullmatch(inner)
+        or _UNIT_TWICE.fullmatch(inner)
+        or _SINGLE.fullmatch(text)
+    )
+    return _range(**found.groupdict()) if found else None
+
+
+def _range(low: str, unit: str, high: str | None = None, again: str | None = None) -> Range | None:
+    first, last = parse(low), parse(low if high is None else high)
+    if first is None or last is None or first > last or not _may_be_unit(unit):
+        return None
+    if again is not None and _unit_form(again) != _unit_form(unit):
+        return None
+    return Range(first, last, unit)
+
+
+def _may_be_unit(unit: str) -> bool:
+    if not unit:
+        return True
+    first = unicodedata.normalize("NFKC", unit[0])[0]  # no ² after a number: that is 10², not a unit
+    return (first.isalpha() or first in "%‰°′″") and not (
+        _MULTIPLE.match(unit) or _NO_PART_OF_A_UNIT.intersection(unit)
+    )
+
+
+# --- Units ---------------------------------------------------------------------------------------
+
+# What stands for a degree, a minus sign, a middle dot or a slash besides the characters that NFKC makes alike.
+_UNIT_SIGNS = str.maketrans("º˚∘⋅•∙・*∕", "°°°·····/", "^")
+_MINUS = str.maketrans("−–", "--")
+# The prefixes whose capital letter is another prefix, and the units that begin with one of these letters.
+_TWO_SIZES = "mpzy"
+_NO_PREFIX = frozenset({"m", "min", "mol", "pa", "psi", "ph", "ppm", "ppb"})
+
+
+def unit_in(text: str, known: Sequence[str]) -> str | None:
+    """Return which of the known units a text is, as it is written there; None if it is none, or could be two.
+
+    Other characters for the same are accepted (㎫, m3/h, ºC, uSv/h), and another case if exactly one known unit fits:
+    Mpa, MPA and mpa are MPa if mPa is not known. Not accepted is mPa for MPa, even if only that is known: rightly
+    spelled it is another unit, a thousand million times smaller, and to ask costs less than a wrong certificate.
+    """
+    if text in known:
+        return text
+    for form in (_unit_form, _micro_form):
+        fitting = [unit for unit in known if form(unit) == form(text)]
+        if fitting:
+            return fitting[0] if len(fitting) == 1 else None
+    folded = _caseless_form(text)
+    fitting = [unit for unit in known if _caseless_form(unit) == folded]
+    if len(fitting) != 1 or _is_another_size(_micro_form(text), _micro_form(fitting[0])):
+        return None
+    return fitting[0]
+
+
+def _unit_form(unit: str) -> str:
+    """A unit as it is compared; its case makes a difference."""
+    return "".join(unicodedata.normalize("NFKC", unit.translate(_UNIT_SIGNS)).split()).translate(_MINUS)
+
+
+_BETWEEN_PARTS = re.compile("[/·]")
+_MICRO = re.compile("(?:(?<=[/·])|^)[uU](?=[A-Za-zΩω])")
+
+
+def _caseless_form(unit: str) -> str:
+    return _micro_form(_unit_form(unit).casefold())
+
+
+def _micro_form(unit: str) -> str:
+    return _MICRO.sub("μ", _unit_form(unit))
+
+
+def _is_another_size(one: str, other: str) -> bool:
+    """Return whether two units that differ in case alone are rightly spelled units with different prefixes."""
+    pairs = zip(_BETWEEN_PARTS.split(one), _BETWEEN_PARTS.split(other), strict=False)
+    return any(
+        a[:1] != b[:1] and a[:1].lower() in _TWO_SIZES and a[1:] == b[1:] and a[1:2].isalpha()
+        for a, b in pairs
+        if a.lower() not in _NO_PREFIX
+    )

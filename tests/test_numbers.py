@@ -1,8 +1,11 @@
 """How numbers are read, in forms, sheets and filters alike: 1,6 is no number, and never 16."""
 
+import csv
 import importlib
 import pkgutil
+import unicodedata
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +23,13 @@ from app.models import AlarmThreshold, Instrument, db
 from app.spreadsheet import cells
 from tests.factories import authority, using_unit
 from tests.test_ledger import add
+
+
+def catalogue_units() -> list[list[str]]:
+    """The units of the kinds of the catalogue as delivered."""
+    with (Path(ledger.__file__).parents[1] / "data" / "catalogue.csv").open(encoding="utf-8", newline="") as file:
+        return [row["range_units"].split(";") for row in csv.DictReader(file) if row["range_units"]]
+
 
 FULL_WIDTH = str.maketrans("0123456789+-.,", "０１２３４５６７８９＋－．，")
 
@@ -60,6 +70,116 @@ def test_a_decimal_comma_never_makes_a_bigger_number(whole, decimals):
     read = numbers.parse(f"{whole},{decimals}")
 
     assert read is None or (len(decimals) == 3 and read == Decimal(f"{whole}{decimals}"))
+
+
+# --- Ranges --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high", "unit"),
+    [
+        ("(0～1.6)MPa", "0", "1.6", "MPa"), ("0-2.5MPa", "0", "2.5", "MPa"), ("0~1.6 MPa", "0", "1.6", "MPa"),
+        ("（-0.1～1.6）MPa", "-0.1", "1.6", "MPa"), ("-40℃～+60℃", "-40", "60", "℃"), ("100mm", "100", "100", "mm"),
+        ("(0~1.6MPa)", "0", "1.6", "MPa"), ("（0—25）kg", "0", "25", "kg"), ("0——25 kg", "0", "25", "kg"),
+        ("０～１．６MPa", "0", "1.6", "MPa"), ("0至3kg", "0", "3", "kg"), ("0到3kg", "0", "3", "kg"),
+        ("−0.1~0MPa", "-0.1", "0", "MPa"), ("-10--5℃", None, None, None), ("(-10～-5)℃", "-10", "-5", "℃"),
+        ("(0～1,000)kg", "0", "1000", "kg"), ("0-5m3/h", "0", "5", "m3/h"), ("(0~5)m-1", "0", "5", "m-1"),
+        ("(0～10)m⁻¹", "0", "10", "m⁻¹"), ("0～100%", "0", "100", "%"), ("0～40mmH2O", "0", "40", "mmH2O"),
+        ("5-10次/min", "5", "10", "次/min"), ("0～50", "0", "50", ""), ("(0～1.6)㎫", "0", "1.6", "㎫"),
+        ("0 ～ 300 mmHg", "0", "300", "mmHg"), ("-5℃", "-5", "-5", "℃"), ("50", "50", "50", ""),
+    ],
+)  # fmt: skip
+def test_a_range_in_one_cell_is_read(text, low, high, unit):
+    expected = None if low is None else (Decimal(low), Decimal(high), unit)
+
+    assert numbers.range_in(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DN15～DN50", "0.1g～5kg", "≤300kg", "Max 30kg", "30kg以下", "±5A", "5(60)A", "100/5A", "220V/380V", "1.5×6A",
+        "10²Pa", "1e3Pa", "1E3～2E3Pa", "1×10³Pa", "1x10Pa", "5万kg", "3百kg", "1.6级", "0～-0.1MPa", "1-2", "3-1",
+        "2024-03-01", "2024.3.1", "0,5～1kg", "0～1 000kg", "1 0kg", "0～1.6MPa(表压)", "0～1.6MPa，0～25MPa",
+        "(0～25)MPa;(0～60)MPa", "0～40kPa（0～300mmHg）", "0～1～2kg", "0to3kg", "0℃～100", "0MPa～1.6", "约5kg", "5约kg",
+        "", "MPa", "～", "()", "(～)kg", "十六kg", "(0～1.6", "0～1.6)MPa", "①kg", "½kg", "1½kg", "9" * 16 + "kg",
+        "0～" + "9" * 90,
+    ],
+)  # fmt: skip
+def test_a_range_that_could_be_another_one_is_not_read(text):
+    assert numbers.range_in(text) is None
+
+
+FIGURES = st.decimals(-(10**9), 10**9, places=4)
+UNITS = st.sampled_from(sorted({unit for units in catalogue_units() for unit in units} | {""}))
+
+
+@given(FIGURES, FIGURES, UNITS, st.sampled_from("～~〜-—至"), st.booleans())
+def test_a_range_is_read_as_it_is_written(one, other, unit, sign, is_wide):
+    low, high = sorted((one, other))
+    text = ledger.range_text(low, high, unit)
+    assert numbers.range_in(text) == (low, high, unit)
+
+    spelled = text.replace("～", sign)
+    read = numbers.range_in(spelled.translate(FULL_WIDTH) if is_wide else spelled)
+    assert read is None or read[:2] == (low, high)
+    assert read is not None or sign == "-"
+
+
+@given(st.text("0123456789.,-+~～—()（） kgMPaE℃xX×²m/", max_size=20))
+def test_every_number_of_a_range_stands_in_its_text(text):
+    read = numbers.range_in(text)
+
+    if read is not None:
+        assert read.low <= read.high
+        digits = "".join(character for character in text.replace(",", " ") if character in "0123456789. ")
+        for number in read[:2]:
+            assert format(abs(number).normalize(), "f").strip("0.") in digits.replace(" ", "")
+
+
+# --- Units ---------------------------------------------------------------------------------------
+
+
+def everything_known() -> list[str]:
+    return sorted({unit for units in catalogue_units() for unit in units})
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "unit"),
+    [
+        ("㎫", ["MPa"], "MPa"), ("Mpa", ["MPa"], "MPa"), ("MPA", ["kPa", "MPa"], "MPa"), ("mpa", ["MPa"], "MPa"),
+        ("ＭＰａ", ["MPa"], "MPa"), (" M Pa ", ["MPa"], "MPa"), ("KPa", ["kPa", "MPa"], "kPa"),
+        ("m3/h", ["m³", "m³/h"], "m³/h"), ("㎥/h", ["m³/h"], "m³/h"), ("M3/H", ["m³/h"], "m³/h"),
+        ("m^3/h", ["m³/h"], "m³/h"), ("m-1", ["m⁻¹"], "m⁻¹"), ("°C", ["℃"], "℃"), ("ºC", ["℃"], "℃"),
+        ("°c", ["℃"], "℃"), ("℃", ["°C"], "°C"), ("\N{OHM SIGN}", ["Ω"], "Ω"),
+        ("Ω", ["\N{OHM SIGN}"], "\N{OHM SIGN}"),
+        ("M\N{OHM SIGN}", ["MΩ", "Ω"], "MΩ"), ("\N{MICRO SIGN}Sv/h", ["μSv/h"], "μSv/h"),
+        ("uSv/h", ["μSv/h"], "μSv/h"),
+        ("umol/mol", ["nmol/mol", "μmol/mol"], "μmol/mol"), ("KG", ["kg", "g"], "kg"), ("㎏", ["kg"], "kg"),
+        ("MM", ["mm"], "mm"), ("db", ["dB"], "dB"), ("l/Min", ["L/min"], "L/min"), ("％lel", ["%", "%LEL"], "%LEL"),
+        ("MG/L", ["mg/L"], "mg/L"), ("pa", ["Pa"], "Pa"), ("mw", ["MW"], "MW"),
+        # Two sizes of one unit: what is rightly spelled is not taken for the other, even if that is not known.
+        ("mPa", ["MPa"], None), ("MPa", ["mPa"], None), ("mPa", ["mPa", "MPa"], "mPa"), ("MPa", ["mPa", "MPa"], "MPa"),
+        ("mpa", ["mPa", "MPa"], None), ("MPA", ["mPa", "MPa"], None), ("mW", ["MW"], None), ("mw", ["mW", "MW"], None),
+        ("mΩ", ["MΩ"], None), ("Mm", ["mm"], None), ("Mg/L", ["mg/L"], None), ("mBq", ["MBq"], None),
+        ("kPa", ["MPa"], None), ("bar", ["MPa"], None), ("", ["MPa"], None), ("MPa", [], None), ("/", ["m³/h"], None),
+        ("\N{OHM SIGN}", ["Ω", "\N{GREEK SMALL LETTER OMEGA}"], "Ω"),
+    ],
+)  # fmt: skip
+def test_a_unit_is_known_however_it_is_spelled_but_never_taken_for_another(text, known, unit):
+    assert numbers.unit_in(text, known) == unit
+
+
+def test_every_unit_of_the_catalogue_is_itself_among_all():
+    known = everything_known()
+
+    assert [numbers.unit_in(unit, known) for unit in known] == known
+    assert [numbers.unit_in(unicodedata.normalize("NFKC", unit), known) for unit in known] == known
+
+
+@given(st.text(max_size=8))
+def test_any_text_is_a_unit_or_is_none(text):
+    assert numbers.unit_in(text, everything_known()) in {None, *everything_known()}
 
 
 # --- Forms ---------------------------------------------------------------------------------------

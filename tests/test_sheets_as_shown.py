@@ -115,6 +115,37 @@ def test_what_a_cell_is_in_a_column_of_texts_of_numbers_and_of_days(value, text,
     assert isinstance(as_text(value), str)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-03-01", "2024-3-1", "2024/3/1", "2024.3.1", "2024。3。1", "2024．3．1", "2024年3月1日", "2024年 3月 1号",
+        "2024. 3. 1", "２０２４年３月１日", "20240301", 20240301, "2024/3/1 08:30", "2024-03-01 00:00:00",
+    ],
+)  # fmt: skip
+def test_a_day_is_read_however_it_is_spelled(text):
+    assert as_date(text) == date(2024, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3/1/2024",
+        "1.3.2024",
+        "24.3.1",
+        "24-03-01",
+        "2024-13-01",
+        "2024-02-30",
+        "2024年3月",
+        "202431",
+        "45352",
+        45352,
+        "2024,3,1",
+    ],
+)
+def test_a_day_that_others_would_read_differently_is_none(text):
+    assert as_date(text) is None
+
+
 # --- The cases, as a using unit sends them -------------------------------------------------------
 
 
@@ -125,6 +156,7 @@ def test_what_a_cell_is_in_a_column_of_texts_of_numbers_and_of_days(value, text,
         ("04", {"model": "1.50", "accuracy_class": "1.0级"}),
         ("08", {"started_on": date(2024, 2, 29)}),
         ("81", {"started_on": date(2024, 2, 29)}),
+        ("22", {"started_on": date(2024, 3, 1)}),
         ("87", {"serial_no": "B87-1", "started_on": date(2024, 3, 1)}),
         ("88", {"serial_no": "B88-1"}),
     ],

@@ -32,7 +32,7 @@ _TOO_LARGE = 10**15
 # As many apostrophes as there are, so that taking one away always undoes adding one.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NEUTRALISED = re.compile(r"'+[=+\-@\t\r\n]")
-_DATE = re.compile(r"(\d{4})([-/.年])(\d{1,2})[-/.月](\d{1,2})日?(\s+\d{1,2}:\d{2}(:\d{2})?)?")
+_DATE = re.compile(r"(\d{4})\s*[-/.。年]\s*(\d{1,2})\s*[-/.。月]\s*(\d{1,2})\s*[日号]?(?:\s+\d{1,2}:\d{2}(?::\d{2})?)?")
 _DAY = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)")
 
 
@@ -107,7 +107,10 @@ def as_number(value: Value) -> int | float | None:
 
 
 def as_date(value: Value) -> date | None:
-    """A day, or None if it is none: 2026-01-31, 2026/1/31, 2026.1.31, 2026年1月31日, 20260131."""
+    """A day, or None if it is none: 2026-01-31, 2026/1/31, 2026.1.31, 2026。1。31, 2026年1月31日, 20260131.
+
+    The year comes first, in four digits: 3/1/2026 and 26.3.1 are other days to other people.
+    """
     if isinstance(value, Formatted):
         value = value.value if isinstance(value.value, date) else value.text
     if isinstance(value, datetime):
@@ -118,7 +121,7 @@ def as_date(value: Value) -> date | None:
         return None
     text = plain(str(value)).strip()
     if written := _DATE.fullmatch(text):
-        digits = written.group(1, 3, 4)
+        digits = written.group(1, 2, 3)
     elif written := _DAY.fullmatch(text):
         digits = written.groups()
     else:
