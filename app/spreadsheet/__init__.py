@@ -6,7 +6,8 @@ Out: `write` streams a query. In: `template` is handed out for filling in, `read
 
 from app.sandbox.messages import TooManyRows, Unreadable
 
-from .columns import Dependent, Field, Matched, match, taken
+from .cells import as_text
+from .columns import Dependent, Field, Matched, match, recognised, taken
 from .exports import KINDS, Layout, MoreRows, Sheet, write
 from .reading import Incoming, read
 from .reports import report
@@ -26,8 +27,10 @@ __all__ = [
     "Stamp",
     "TooManyRows",
     "Unreadable",
+    "as_text",
     "match",
     "read",
+    "recognised",
     "report",
     "taken",
     "template",

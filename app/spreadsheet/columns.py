@@ -21,7 +21,8 @@ _MOST_NAMED, _LONGEST_NAMED = 10, 30
 class Field:
     """A column of a sheet to fill in. `name` is for the program, `label` for the person.
 
-    The choices of a text are suggestions: anything else may be written too. A locked column is not typed into.
+    The choices of a text are suggestions: anything else may be written too. A locked column is not typed into. `also`
+    are other headers under which people have the column in sheets of their own.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Field:
     example: str = ""
     width: int = 16
     locked: bool = False
+    also: tuple[str, ...] = ()
 
     @cached_property
     def known(self) -> dict[str, str]:
@@ -92,6 +94,21 @@ def _where_sought(incoming: Incoming, unknown: Sequence[str]) -> str:
 def _beside(sentence: str, next_sentence: str) -> str:
     """Two sentences one after the other; Chinese ones have no blank between them."""
     return sentence + ("" if sentence.endswith("。") else " ") + next_sentence
+
+
+def recognised(headers: Sequence[str], fields: Sequence[Field]) -> dict[int, Field]:
+    """The fields that headers name, by the number of their column; first those by their own label, then by others."""
+    found: dict[int, Field] = {}
+    for names in ({folded(field.label): field for field in fields}, _by_other_names(fields)):
+        for number, header in enumerate(headers):
+            field = names.get(folded(header))
+            if field and number not in found and field not in found.values():
+                found[number] = field
+    return found
+
+
+def _by_other_names(fields: Sequence[Field]) -> dict[str, Field]:
+    return {folded(name): field for field in fields for name in field.also}
 
 
 def taken(incoming: Incoming, matched: Matched) -> Iterator[tuple[int, dict[str, Value], list[str]]]:

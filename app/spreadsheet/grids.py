@@ -11,7 +11,7 @@ from io import BytesIO, TextIOWrapper
 from itertools import chain
 from typing import Any, BinaryIO
 
-from app.sandbox.messages import Unreadable, message as _
+from app.sandbox.messages import TooManyRows, Unreadable, message as _
 
 from . import workbooks
 from .cells import Formatted, Value, cleaned
@@ -40,13 +40,23 @@ def grid(
     words: Sequence[str] = (),
     sheet: str | None = None,
     header_row: int | None = None,
+    first: int | None = None,
 ) -> Grid:
-    """The sheet that is wanted, the names of the columns first; what stands above them apart."""
+    """The sheet that is wanted, the names of the columns first; what stands above them apart.
+
+    If `first` is given, only so many rows below the names, however many more there are.
+    """
     wanted = Wanted(title, frozenset(words), sheet, header_row)
-    grid = _whole(data, kind, wanted, most_rows + wanted.most_above, most_columns)
+    most = (most_rows if first is None else first) + wanted.most_above
+    try:
+        grid = _rows(data, kind, wanted, most, most_columns, is_beginning=first is not None)
+    except TooManyRows as more:
+        raise workbooks.too_many_rows(most_rows) from more
     if not grid.rows:
         return grid
     head = header_index(grid.rows, wanted)
+    if first is not None:
+        del grid.rows[head + 1 + first :]
     if len(grid.rows) - head - 1 > most_rows:
         raise workbooks.too_many_rows(most_rows)
     grid.above, grid.rows = grid.rows[:head], grid.rows[head:]
@@ -57,16 +67,18 @@ def grid(
     return grid
 
 
-def _whole(data: bytes, kind: str, wanted: Wanted, most_rows: int, most_columns: int) -> Grid:
-    """All rows of the sheet. What the file is, its content says, not its name."""
+def _rows(data: bytes, kind: str, wanted: Wanted, most_rows: int, most_columns: int, *, is_beginning: bool) -> Grid:
+    """The rows of the sheet. What the file is, its content says, not its name."""
     if not data.strip(b"\0 \t\r\n"):
         raise Unreadable(_("The file is empty. Fill in the template, save it, and choose it again."))
     if data[:4] == b"\xd0\xcf\x11\xe0":
         raise workbooks.encrypted() if "EncryptedPackage".encode("utf-16-le") in data else workbooks.other_kind()
     if data[:2] == b"PK":
-        return workbooks.grid(data, wanted=wanted, most_rows=most_rows, most_columns=most_columns)
+        return workbooks.grid(
+            data, wanted=wanted, most_rows=most_rows, most_columns=most_columns, is_beginning=is_beginning
+        )
     if kind in ("csv", "txt"):
-        return _records(data, most_rows, most_columns)
+        return _records(data, most_rows, most_columns, is_beginning=is_beginning)
     raise workbooks.damaged() if kind == "xlsx" else workbooks.other_kind()
 
 
@@ -127,7 +139,7 @@ def _formatted(value: float | date, code: str | int, text: str | None) -> Format
 # --- CSV -----------------------------------------------------------------------------------------
 
 
-def _records(data: bytes, most_rows: int, most_columns: int) -> Grid:
+def _records(data: bytes, most_rows: int, most_columns: int, *, is_beginning: bool) -> Grid:
     grid = Grid("")
     with TextIOWrapper(BytesIO(data), _encoding(data), newline="") as stream:
         lines = _lines(stream)
@@ -135,8 +147,9 @@ def _records(data: bytes, most_rows: int, most_columns: int) -> Grid:
         records = csv.reader(_again(first, lines), delimiter=max(_SEPARATORS, key=first.count), strict=True)
         number = 0
         try:
-            for number, record in enumerate(records, 1):
-                _add(grid, number, list(map(_without_guard, record)), most_rows, most_columns)
+            with workbooks.ending_early(is_beginning):
+                for number, record in enumerate(records, 1):
+                    _add(grid, number, list(map(_without_guard, record)), most_rows, most_columns)
         except csv.Error as error:
             raise Unreadable(
                 _("Row %(row)s cannot be divided into columns. Save the sheet as .xlsx, and choose that file.",

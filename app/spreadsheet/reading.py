@@ -60,17 +60,19 @@ def read(
     words: Iterable[str] = (),
     sheet: str | None = None,
     header_row: int | None = None,
+    first: int | None = None,
     seconds: int | None = None,
 ) -> Incoming:
     """Read a sheet. What the file is, its content says, not its name.
 
     `words` are names of columns that the caller would understand. They tell the row of headers from what stands above
     it, and the sheet with the rows from a cover sheet; without them the first filled row has the headers. The sheet
-    named `title` goes before that. `sheet` and `header_row` are what a person has chosen instead.
+    named `title` goes before that. `sheet` and `header_row` are what a person has chosen instead. If `first` is given,
+    only so many rows are read, however many there are.
     """
     options = {"kind": filename.lower().rpartition(".")[2], "title": title, "most_rows": most_rows,
                "most_columns": most_columns, "words": sorted({folded(word) for word in words} - {""}), "sheet": sheet,
-               "header_row": header_row}  # fmt: skip
+               "header_row": header_row, "first": first}  # fmt: skip
     upload = Named(filename, file)
     with open_files(_TASK, [upload], options, most_bytes=most_bytes, seconds=seconds) as output:
         return _incoming(grids.read(output))

@@ -11,6 +11,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -78,7 +79,7 @@ class Grid:
         self.marks.setdefault(row, {})[column] = trouble
 
 
-def grid(data: bytes, *, wanted: Wanted, most_rows: int, most_columns: int) -> Grid:
+def grid(data: bytes, *, wanted: Wanted, most_rows: int, most_columns: int, is_beginning: bool = False) -> Grid:
     """The sheet that is wanted, of at most so many rows, with the rows above the names of its columns."""
     try:
         archive = _opened(data)
@@ -101,8 +102,14 @@ def grid(data: bytes, *, wanted: Wanted, most_rows: int, most_columns: int) -> G
 
     sheet = sheet_to_read(sheets, wanted, lambda sheet, rows, most: fill(Grid(sheet.name, rows), sheet, most))
     grid = Grid(sheet.name, sheets=[sheet.name for sheet in sheets if sheet.is_shown])
-    fill(grid, sheet, most_rows)
+    with ending_early(is_beginning):
+        fill(grid, sheet, most_rows)
     return grid
+
+
+def ending_early(is_beginning: bool) -> AbstractContextManager[None]:
+    """Whether a sheet with more rows than are read is one of which only the beginning is wanted."""
+    return suppress(TooManyRows) if is_beginning else nullcontext()
 
 
 def damaged() -> Unreadable:
