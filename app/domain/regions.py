@@ -86,6 +86,24 @@ def without_parts() -> dict[str, str]:
     return {row.code: row.full_name for row in db.session.execute(smallest)}
 
 
+def short_names(home: str) -> dict[str, str]:
+    """Names shorter than the full one by which a county is told apart from home: code by name.
+
+    Within the own city its own name (西湖区) does, within the own province that of its city with it (杭州市西湖区), and
+    its own name if no other county of the province has it.
+    """
+    province = home[:2] + "0000"
+    near = select(Region.code, Region.name, Region.full_name).where(Region.code.startswith(home[:2]))
+    rows = db.session.execute(near.order_by(Region.code)).all()
+    whole = next((row.full_name for row in rows if row.code == province), "")
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        for name in {row.name, row.full_name.removeprefix(whole)}:
+            names.setdefault(name, []).append(row.code)
+    own = {row.name: row.code for row in rows if row.code[:4] == home[:4]}
+    return {name: codes[0] for name, codes in names.items() if len(codes) == 1} | own
+
+
 def part_of(code: Any, whole: str, parts: Sequence[str]) -> Any:
     """SQL: the region directly within `whole`, one of `parts`, in which a region lies."""
     width = 0 if whole == NATION else len(prefix(whole))
