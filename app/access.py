@@ -709,7 +709,9 @@ ROLES = {
         "using_unit",
         BUSINESS,
         _permissions(
-            Ledger="can_list can_show can_export can_add can_edit copy file stop resume scrap add_photos import book",
+            Ledger="can_list can_show can_export can_add can_edit copy file stop resume scrap add_photos import book "
+            "export_for_changes",
+            LedgerImports="can_list can_show can_see_persons can_import undo",
             Progress="can_list can_show can_export can_see_telephones submit resubmit withdraw remove",
             Appointments="can_list can_show can_export can_see_telephones can_print",
             Certificates=_TAKES_AWAY,

@@ -37,6 +37,7 @@ from app.pages.instrument_queries import InstrumentQueries
 from app.pages.issuing_rules import IssuingRules
 from app.pages.jobs import Jobs
 from app.pages.ledger import Ledger
+from app.pages.ledger_imports import LedgerImports
 from app.pages.local_institutions import LocalInstitutions
 from app.pages.login import LoginView
 from app.pages.monthly_reports import MonthlyReports
@@ -160,6 +161,7 @@ MENU = (
     MenuPage(_l("Tasks offered to us"), Inbox, "inbox"),
     MenuPage(_l("Results"), Results, "writing"),
     MenuPage(_l("Ledger of instruments"), Ledger, "notebook"),
+    MenuPage(_l("Imports into the ledger"), LedgerImports, "upload"),
     MenuPage(_l("Progress of our tasks"), Progress, "gauge"),
     MenuPage(_l("Appointments"), Appointments, "calendar"),
     MenuPage(_l("Certificates"), Certificates, "certificate"),

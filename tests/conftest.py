@@ -71,7 +71,7 @@ WRITES = re.compile(r"(?:INSERT INTO|(?<!FOR )(?<!KEY )(?<!DO )\bUPDATE|DELETE F
 # What is written beside every deed, or of which nobody would ask who did it.
 BESIDE = {
     "tally", "event", "audit_entry", "audit_chain", "account_session", "attempt", "captcha", "notification",
-    "number_list", "workday", "job", "dump", "month_end", "service_region",
+    "number_list", "workday", "job", "dump", "month_end", "service_region", "ledger_import",
 }  # fmt: skip
 # Where a person only changes how the system looks to himself.
 LOOKS = ("/columns", "/views/default", "/notifications/")

@@ -171,7 +171,12 @@ def test_a_change_of_a_day_to_come_is_announced_and_made_by_the_clock_when_the_d
 def test_what_changes_nothing_is_not_called_saved_or_announced(officer, rows, ahead):
     item = kind()
     same = {"range_units": ";".join(item.range_units), "accuracy_classes": ";".join(item.accuracy_classes)}
-    same |= {"scope": item.scope, "verification_mode": item.verification_mode, "cycle_months": "", "cycle_note": item.cycle_note}
+    same |= {
+        "scope": item.scope,
+        "verification_mode": item.verification_mode,
+        "cycle_months": "",
+        "cycle_note": item.cycle_note,
+    }
 
     announce(officer, item, TODAY + timedelta(days=ahead), **same)
 

@@ -1,26 +1,32 @@
 """器具批量导入: what a sheet brings into the ledger, what is refused of it and how, and that it comes in whole."""
 
+import json
+import re
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import Context
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from html import unescape
 from io import BytesIO
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import openpyxl
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
-from app import access, jobs
+from app import access, files, jobs
 from app.access import ROLES
 from app.domain import imports, sessions
-from app.models import AuditEntry, Event, Instrument, Job, ProvinceRule, db
-from app.states import BROKEN, CANCELLED, DONE, DRAFT, FILED, IN_USE, PENDING
+from app.domain.ledger_sheets import Settings
+from app.models import AuditEntry, Event, Instrument, Job, LedgerImport, Organization, ProvinceRule, db
+from app.states import BROKEN, CANCELLED, DONE, DRAFT, FILED, IN_USE, PENDING, VERIFYING
 from tests.conftest import Person, from_outside
-from tests.factories import account, authority, institution, instrument, kind, using_unit
+from tests.factories import account, authority, institution, instrument, kind, task, using_unit
 
 HEADERS = [
     "器具名称", "项别", "种别", "型号规格", "测量范围下限", "测量范围上限", "单位", "准确度等级", "型式批准证书编号",
@@ -72,9 +78,52 @@ def filled(clerk, *rows):
     return saved(book)
 
 
-def send(clerk, content, name="器具.xlsx", **fields):
-    fields = {"file_now": "y", **fields, "file": (BytesIO(content), name)}
-    return clerk.post("/ledger/act/import", fields, headers={"HX-Request": "true"})
+def upload(clerk, content, name="器具.xlsx"):
+    """Upload a sheet; gives the answer, which leads to its preview."""
+    return clerk.post("/ledger/act/import", {"file": (BytesIO(content), name)}, headers={"HX-Request": "true"})
+
+
+def uploaded(clerk, content, name="器具.xlsx"):
+    """The id of an uploaded sheet."""
+    return int(upload(clerk, content, name).headers["HX-Redirect"].rsplit("/", 1)[1])
+
+
+def preview(clerk, sheet, **shown):
+    return clerk.get(f"/ledger-imports/sheet/{sheet}", query_string=shown).text
+
+
+def settings_of(sheet):
+    """The fields of the form that says how a sheet is read, as the page has them."""
+    kept = db.session.get_one(LedgerImport, sheet)
+    settings = Settings.of(kept.settings)
+    columns = {f"column_{number}": name for number, name in settings.columns.items()}
+    for_all = {f"for_all_{name}": text for name, text in settings.for_all.items()}
+    filed = {"file_now": "y"} if settings.file_now else {}
+    return {"sheet": settings.sheet, "header_row": str(settings.header_row), **columns, **for_all, **filed}
+
+
+def read_as(clerk, import_id, /, **changed):
+    """Read an uploaded sheet in another way."""
+    fields = {name: value for name, value in {**settings_of(import_id), **changed}.items() if value is not None}
+    return clerk.post(f"/ledger-imports/settings/{import_id}", fields, headers={"HX-Request": "true"})
+
+
+def apply(clerk, sheet):
+    return clerk.post(f"/ledger-imports/apply/{sheet}")
+
+
+def send(clerk, content, name="器具.xlsx", *, file_now=True):
+    """Upload a sheet and import it: 303 if that was done; else 422 with the page or the dialog that says why not."""
+    answer = upload(clerk, content, name)
+    if answer.status_code != 204:
+        return answer
+    sheet = int(answer.headers["HX-Redirect"].rsplit("/", 1)[1])
+    if not file_now:
+        assert read_as(clerk, sheet, file_now=None).status_code == 200
+    answer = apply(clerk, sheet)
+    if answer.status_code == 422 and "import-rows" not in answer.text:
+        return clerk.get(f"/ledger-imports/sheet/{sheet}")
+    return answer
 
 
 def bring(clerk, *rows, **fields):
@@ -92,10 +141,6 @@ def own(rows, unit):
 
 def count(rows, what=Instrument):
     return rows.scalar(select(func.count()).select_from(what))
-
-
-def job_of(rows):
-    return rows.scalars(select(Job)).one()
 
 
 # --- The template --------------------------------------------------------------------------------
@@ -140,7 +185,7 @@ def test_the_example_of_the_template_is_taken_as_it_stands(clerk, unit, rows):
     explanation = opened(clerk.get("/ledger/template").data).worksheets[1]
     values = [cell.value for cell in list(explanation.iter_rows())[-1]]
 
-    assert bring(clerk, dict(zip(HEADERS, values, strict=False))).status_code == 204
+    assert bring(clerk, dict(zip(HEADERS, values, strict=False))).status_code == 303
 
     assert [(each.name, each.region_code) for each in own(rows, unit)] == [("体温计", "330106")]
 
@@ -162,7 +207,7 @@ def test_a_sheet_with_several_kinds_stands_in_the_ledger_and_is_filed(clerk, uni
 
     answer = bring(clerk, scale(), meter, tester)
 
-    assert (answer.status_code, clerk.messages()) == (204, ["已导入 3 台器具。"])
+    assert (answer.status_code, clerk.messages()) == (303, ["已导入 3 台器具。"])
     first, second, third = own(rows, unit)
     assert (first.name, first.model, first.measuring_range, first.range_low, first.range_high, first.range_unit) == (
         "电子计价秤", "ACS-30", "(0～30)kg", 0, 30, "kg",
@@ -186,10 +231,10 @@ def test_a_sheet_with_several_kinds_stands_in_the_ledger_and_is_filed(clerk, uni
 
 
 def test_it_stays_a_draft_is_filed_or_waits_for_review_as_asked_and_as_the_province_says(clerk, unit, rows):
-    assert bring(clerk, scale(), file_now="").status_code == 204
+    assert bring(clerk, scale(), file_now=False).status_code == 303
     rows.add(ProvinceRule(province_code="330000", filing_reviewed=True, answer_days=3))
     rows.flush()
-    assert bring(clerk, *scales(2)).status_code == 204
+    assert bring(clerk, *scales(2)).status_code == 303
 
     assert [each.filing_state for each in own(rows, unit)] == [DRAFT, PENDING, PENDING]
     steps = select(Event.step, Event.to_state, func.count()).group_by(Event.step, Event.to_state)
@@ -200,21 +245,21 @@ def test_it_is_audited_once_with_the_number_of_rows(clerk, rows):
     bring(clerk, *scales(3))
 
     entries = select(AuditEntry.action, AuditEntry.subject_name, AuditEntry.detail)
-    told = [tuple(row) for row in rows.execute(entries.where(AuditEntry.action.in_(("add", "import"))))]
-    assert told == [("import", "器具.xlsx", {"rows": 3})]
+    told = [tuple(row) for row in rows.execute(entries.where(AuditEntry.action.in_(("add", "edit", "import"))))]
+    assert told == [("import", "器具.xlsx", {"rows": 3, "changed": 0})]
 
 
 def test_the_same_file_twice_changes_nothing(clerk, unit, rows):
     content = filled(clerk, *scales(3), scale(测量范围上限=30.123456))
-    assert send(clerk, content, file_now="").status_code == 204
+    assert send(clerk, content, file_now=False).status_code == 303
     before = [(each.id, each.filing_state, each.revision) for each in own(rows, unit)]
     clerk.messages()
 
-    assert send(clerk, content).status_code == 204
+    again = send(clerk, content)
 
+    assert (again.status_code, "表中没有新增或变更的内容" in again.text) == (422, True)
     assert [(each.id, each.filing_state, each.revision) for each in own(rows, unit)] == before
-    assert clerk.messages() == ["已导入 0 台器具。 4 台已在台账中，未作改动。"]
-    assert bring(clerk, *scales(5)).status_code == 204
+    assert bring(clerk, *scales(5)).status_code == 303
     assert clerk.messages() == ["已导入 2 台器具。 3 台已在台账中，未作改动。"]
 
 
@@ -222,10 +267,10 @@ def test_csv_as_a_chinese_excel_saves_it(clerk, unit, rows):
     row = {**SCALE, "启用日期": "2025/3/1", "备注": "自己的列"}
     content = "\r\n".join([",".join(row), ",".join(str(value) for value in row.values())]).encode("gb18030")
 
-    assert send(clerk, content, "器具.csv").status_code == 204
+    assert send(clerk, content, "器具.csv").status_code == 303
 
     assert [(each.name, each.started_on) for each in own(rows, unit)] == [("电子计价秤", date(2025, 3, 1))]
-    assert clerk.messages() == ["已导入 1 台器具。 以下列不在模板中，未导入：备注。"]
+    assert clerk.messages() == ["已导入 1 台器具。"]
 
 
 # --- What is refused -----------------------------------------------------------------------------
@@ -246,7 +291,6 @@ def test_csv_as_a_chinese_excel_saves_it(clerk, unit, rows):
         ({"测量范围上限": 10**14}, "“测量范围上限”：数值过大"),
         ({"测量范围上限": 30.1234567}, "“测量范围上限”：小数点后最多 6 位。"),
         ({"单位": "m"}, "“单位”：该种别的测量范围以 kg 表示"),
-        ({"单位": "KG"}, "“单位”：该种别的测量范围以 kg 表示"),
         ({"准确度等级": "好"}, "“准确度等级”：准确度等级应含数字，如 2级、Ⅲ级、±0.5%。"),
         ({"准确度等级": "123456789级"}, "“准确度等级”：准确度等级应含数字"),
         ({"出厂编号": None}, "“出厂编号”未填写。"),
@@ -267,8 +311,18 @@ def test_csv_as_a_chinese_excel_saves_it(clerk, unit, rows):
 def test_what_does_not_fit_is_told_with_its_row_and_column_and_nothing_is_written(clerk, rows, changed, problem):
     answer = bring(clerk, scale(), scale(**{"出厂编号": "S2", **changed}))
 
-    assert (answer.status_code, f"<b>第 3 行</b> {problem}" in answer.text) == (422, True), answer.text
-    assert ("第 2 行" in answer.text, "1 行有问题，整表未导入" in answer.text, count(rows)) == (False, True, 0)
+    assert (answer.status_code, count(rows)) == (422, 0), answer.text
+    assert [(row, text.startswith(problem)) for row, text in rejected(answer.text)] == [(3, True)], answer.text
+    assert ("1 行有问题，暂不能导入" in answer.text, "部分行有问题" in answer.text) == (True, True)
+
+
+def rejected(text):
+    """The rows of a preview that have problems, with these."""
+    rows = re.findall(
+        r'data-label="行号">(\d+)</td>|<tr class="import-problems"><td></td><td colspan="\d+">(.*?)</td>', text
+    )
+    numbers = [int(number) for number, _problems in rows if number]
+    return list(zip(numbers, [unescape(problems) for number, problems in rows if not number], strict=True))
 
 
 def test_all_problems_of_a_row_are_told_at_once(clerk):
@@ -286,17 +340,29 @@ def test_one_instrument_twice_in_a_sheet_names_the_other_row(clerk, rows):
 
     answer = bring(clerk, scale(), scale(出厂编号="X"), scale(出厂编号="２０２６００１７"), other_maker)
 
-    assert "<b>第 4 行</b> “出厂编号”：与第 2 行是同一台器具。" in answer.text
-    assert ("1 行有问题" in answer.text, count(rows)) == (True, 0)
+    assert rejected(answer.text) == [(4, "“出厂编号”：与第 2 行是同一台器具。")]
+    assert count(rows) == 0
 
 
-def test_an_own_instrument_with_other_particulars_is_to_be_edited_there(clerk, unit, rows):
+def test_an_own_instrument_with_other_particulars_is_changed_after_a_preview_of_each_cell(clerk, unit, rows):
     bring(clerk, scale())
+    sheet = uploaded(clerk, filled(clerk, scale(型号规格="ACS-15", 使用地点="别处"), scale(出厂编号="X")))
 
-    answer = bring(clerk, scale(型号规格="ACS-15", 使用地点="别处"), scale(出厂编号="X"))
+    page = preview(clerk, sheet, show="changed")
+    assert changed_cells(page) == [("型号规格", "ACS-30", "ACS-15"), ("使用地点", "文三路菜场12号", "别处")]
+    assert apply(clerk, sheet).status_code == 303
 
-    assert "本单位台账中已有该器具，但型号规格、使用地点不一致，请在台账中修改。" in answer.text
-    assert [(each.model, each.use_place) for each in own(rows, unit)] == [("ACS-30", "文三路菜场12号")]
+    assert [(each.serial_no, each.model, each.use_place, each.revision) for each in own(rows, unit)] == [
+        ("2026 00-17", "ACS-15", "别处", 2),
+        ("X", "ACS-30", "文三路菜场12号", 1),
+    ]
+    assert clerk.messages()[-1] == "已导入 1 台器具。 已变更 1 台器具。"
+
+
+def changed_cells(page):
+    """The changed cells of a preview: column, earlier value, new value."""
+    found = re.findall(r'<td data-label="([^"]+)" class="is-changed"><del>(.*?)</del> <ins>(.*?)</ins></td>', page)
+    return [tuple(map(unescape, each)) for each in found]
 
 
 def test_a_neighbours_instrument_says_where_it_is_but_not_whose(clerk, unit, rows):
@@ -306,20 +372,18 @@ def test_a_neighbours_instrument_says_where_it_is_but_not_whose(clerk, unit, row
 
     assert ("浙江省杭州市拱墅区" in answer.text, "秘密单位" in answer.text) == (True, False)
     assert own(rows, unit) == []
-    assert bring(clerk, scale(使用地点行政区划="浙江省宁波市海曙区")).status_code == 204
+    assert bring(clerk, scale(使用地点行政区划="浙江省宁波市海曙区")).status_code == 303
 
 
 def test_the_sheet_comes_back_as_it_was_with_the_problems_beside_it(clerk, rows, sign_in):
-    answer = bring(clerk, scale(), scale(出厂编号="S2", 单位="m", 型号规格="=1+1"), name="东区 器具.xlsx")
+    sheet = uploaded(clerk, filled(clerk, scale(), scale(出厂编号="S2", 单位="m", 型号规格="=1+1")), "东区 器具.xlsx")
 
-    job = job_of(rows)
-    assert (job.kind, job.state, job.account_id, job.file_name) == (
-        "import_instruments", BROKEN, clerk.account.id, "东区 器具（问题清单）.xlsx",
-    )  # fmt: skip
-    assert f'href="/jobs/file/{job.id}"' in answer.text
-    book = opened(clerk.get(f"/jobs/file/{job.id}").data)
-    sheet = book.worksheets[0]
-    head, right, wrong = [[cell.value for cell in row] for row in sheet.iter_rows()]
+    assert f'href="/ledger-imports/problems/{sheet}"' in preview(clerk, sheet)
+    answer = clerk.get(f"/ledger-imports/problems/{sheet}")
+    assert quote("东区 器具（问题清单）.xlsx") in answer.headers["Content-Disposition"]
+    book = opened(answer.data)
+    page = book.worksheets[0]
+    head, right, wrong = [[cell.value for cell in row] for row in page.iter_rows()]
     assert head[1:] == [f"*{name}" if name in MANDATORY else name for name in HEADERS]
     assert (right[0], right[10]) == (None, "2026 00-17")
     assert wrong[0].split("\n") == [
@@ -327,18 +391,24 @@ def test_the_sheet_comes_back_as_it_was_with_the_problems_beside_it(clerk, rows,
         "“单位”：该种别的测量范围以 kg 表示。",
     ]
     assert wrong[10] == "S2"
-    assert sign_in("UsingUnitClerk", using_unit()).get(f"/jobs/file/{job.id}").status_code == 404
+    stranger = sign_in("UsingUnitClerk", using_unit())
+    for place in ("problems", "sheet", "show"):
+        assert stranger.get(f"/ledger-imports/{place}/{sheet}").status_code == 404
+    for place in ("settings", "check", "apply", "discard"):
+        assert stranger.post(f"/ledger-imports/{place}/{sheet}").status_code == 404
 
-    sheet["E3"], sheet["H3"] = "ACS-15", "kg"
-    assert send(clerk, saved(book)).status_code == 204
+    page["E3"], page["H3"] = "ACS-15", "kg"
+    assert send(clerk, saved(book)).status_code == 303
     assert count(rows) == 2
 
 
-def test_only_the_first_problems_are_shown(clerk):
-    text = bring(clerk, *scales(15, 单位="m")).text
+def test_the_first_hundred_rows_of_each_verdict_are_shown(clerk, monkeypatch):
+    monkeypatch.setattr(imports, "MOST_SHOWN", 10)
+    sheet = uploaded(clerk, filled(clerk, *scales(15, 单位="m"), scale()))
 
-    shown = [words in text for words in ("15 行有问题", "第 11 行", "第 12 行", "另有 5 行")]
-    assert shown == [True, True, False, True]
+    page = preview(clerk, sheet)
+    assert [row for row, _text in rejected(page)] == list(range(2, 12))
+    assert ("另有 5 行" in page, 'data-label="行号">17</td>' in preview(clerk, sheet, show="new")) == (True, True)
 
 
 def archive(**parts):
@@ -359,7 +429,6 @@ TYPES = {"[Content_Types].xml": "<Types/>"}
         (lambda: archive(**TYPES, **{"xl/vbaProject.bin": "x"}), "器具.xlsx", "宏"),
         (lambda: b"\xd0\xcf\x11\xe0rest", "器具.xls", "不支持该文件类型"),
         (lambda: b"", "器具.xlsx", "文件是空的"),
-        (lambda: "编号\n1\n".encode(), "器具.csv", "缺少列：器具名称、"),
         (lambda: ",".join(HEADERS).encode(), "器具.csv", "表格中没有填写器具"),
     ],
 )
@@ -367,7 +436,7 @@ def test_what_is_no_sheet_for_us_is_refused_in_the_dialog(clerk, rows, content, 
     answer = send(clerk, content(), name)
 
     assert (answer.status_code, problem in answer.text) == (422, True), answer.text
-    assert (count(rows), count(rows, Job)) == (0, 0)
+    assert (count(rows), count(rows, LedgerImport)) == (0, 0)
 
 
 def test_no_file_is_refused_and_one_too_large_is_not_even_read(clerk):
@@ -401,71 +470,99 @@ def test_it_is_for_clerks_of_using_units(sign_in, role, home):
 
 def test_five_rows_and_a_hundred_and_fifty_cost_the_same_statements(clerk, statements):
     few, many = filled(clerk, *scales(5)), filled(clerk, *scales(150, 生产厂家="宁波衡器厂"))
-    wrong = filled(clerk, *scales(150, 单位="m"))
+    changed = filled(clerk, *scales(150, 生产厂家="宁波衡器厂", 使用地点="别处"))
 
-    def cost(content, status=204):
+    def cost(do, *arguments):
         with statements() as seen:
-            assert send(clerk, content).status_code == status
+            answer = do(clerk, *arguments)
+        assert answer.status_code in (204, 303)
         return len(seen)
 
-    cost(filled(clerk, scale()))  # what is asked once is known
-    assert cost(few) == cost(many) == 14
-    assert (cost(many), cost(wrong, 422)) == (8, 10)  # there already; refused
+    send(clerk, filled(clerk, scale()))  # what is asked once is known
+    assert cost(upload, few) == cost(upload, many)
+    few, many, changed = uploaded(clerk, few), uploaded(clerk, many), uploaded(clerk, changed)
+    assert cost(apply, few) == cost(apply, many)
+    db.session.expire_all()
+    read_as(clerk, changed)
+    assert cost(apply, changed) < 40
 
 
 # --- As a job ------------------------------------------------------------------------------------
 
 
-def test_a_long_sheet_is_a_job_whose_result_is_told(clerk, unit, rows):
-    answer = bring(clerk, *scales(300))
+def check_whole(clerk, sheet):
+    """Let the worker check a long sheet; gives its job."""
+    assert clerk.post(f"/ledger-imports/check/{sheet}").status_code == 303
+    return done_job(sheet)
 
-    job = job_of(rows)
-    assert (answer.status_code, answer.headers["HX-Redirect"], count(rows)) == (204, "/jobs/", 0)
-    assert (job.kind, job.state) == ("import_instruments", "waiting")
-    jobs.do(job.id)
-    rows.expire_all()
-    assert (job.state, job.message, job.done, job.total) == (DONE, "已导入 300 台器具。", 300, 300)
+
+def done_job(sheet):
+    job_id = db.session.get_one(LedgerImport, sheet).job_id
+    jobs.do(job_id)
+    db.session.expire_all()
+    return db.session.get_one(Job, job_id)
+
+
+def test_a_long_sheet_is_checked_and_imported_by_the_worker(clerk, unit, rows):
+    sheet = uploaded(clerk, filled(clerk, *scales(300)))
+    page = preview(clerk, sheet)
+    assert ("检查整张表" in page, page.count("verdict-new")) == (True, 20)
+    assert (apply(clerk, sheet).status_code, count(rows)) == (422, 0)
+
+    job = check_whole(clerk, sheet)
+    assert (job.state, job.message, job.done, job.total, count(rows)) == (
+        DONE,
+        "已检查 300 行，尚未导入。",
+        300,
+        300,
+        0,
+    )
+    assert '<a href="/ledger-imports/sheet/' in preview(clerk, sheet)
+    assert apply(clerk, sheet).headers["Location"] == f"/ledger-imports/sheet/{sheet}"
+    assert "正在导入" in preview(clerk, sheet)
+    job = done_job(sheet)
+
+    assert (job.kind, job.state, job.message) == ("import_instruments", DONE, "已导入 300 台器具。")
+    assert (job.done, job.total) == (300, 300)
     assert [(each.serial_no, each.filing_state) for each in own(rows, unit)] == [
         (f"S{row:05}", FILED) for row in range(300)
     ]
+    assert "新增 300 台，变更 0 台" in preview(clerk, sheet)
 
 
-def test_a_refused_job_hands_the_sheet_back_and_writes_nothing(clerk, rows):
-    bring(clerk, *scales(300), scale(出厂编号="X", 单位="m"))
+def test_a_long_sheet_with_a_problem_comes_back_and_nothing_is_written(clerk, rows):
+    sheet = uploaded(clerk, filled(clerk, *scales(300), scale(出厂编号="X", 单位="m")))
 
-    job = job_of(rows)
-    jobs.do(job.id)
+    job = check_whole(clerk, sheet)
 
-    rows.expire_all()
     assert (job.state, job.message, count(rows)) == (BROKEN, "1 行有问题，整表未导入。", 0)
-    sheet = opened(clerk.get(f"/jobs/file/{job.id}").data).worksheets[0]
-    assert (sheet["A302"].value, sheet.max_row) == ("“单位”：该种别的测量范围以 kg 表示。", 302)
+    assert f'href="/jobs/file/{job.id}"' in preview(clerk, sheet)
+    page = opened(clerk.get(f"/jobs/file/{job.id}").data).worksheets[0]
+    assert (page["A302"].value, page.max_row) == ("“单位”：该种别的测量范围以 kg 表示。", 302)
+    assert apply(clerk, sheet).status_code == 422
 
 
-def test_a_job_is_done_in_the_language_in_which_it_was_asked_for(clerk, rows):
+def test_a_job_is_done_in_the_language_in_which_the_sheet_was_filled_in(clerk, rows):
     clerk.get("/session/language/en")
     book = opened(clerk.get("/ledger/template").data)
     words = {"贸易结算": "Trade settlement", "国产": "Domestic", "现场检定": "On site"}
     for row in scales(201):
         book.worksheets[0].append([words.get(row[header], row[header]) for header in HEADERS])
-    send(clerk, saved(book))
+    sheet = uploaded(clerk, saved(book))
 
-    job = job_of(rows)
-    jobs.do(job.id)
+    assert check_whole(clerk, sheet).state == DONE
+    apply(clerk, sheet)
 
-    rows.expire_all()
-    assert (job.state, job.message) == (DONE, "Imported 201 instruments.")
+    assert (done_job(sheet).state, count(rows)) == (DONE, 201)
 
 
 def test_more_rows_than_are_taken_at_all(clerk, rows, monkeypatch):
     monkeypatch.setattr(imports, "MOST_ROWS", 250)
-    bring(clerk, *scales(300))
+    sheet = uploaded(clerk, filled(clerk, *scales(300)))
 
-    job = job_of(rows)
-    jobs.do(job.id)
+    job = check_whole(clerk, sheet)
 
-    rows.expire_all()
-    assert (job.state, "超过 250 行" in job.message, count(rows)) == (BROKEN, True, 0)
+    assert (job.state, job.message, count(rows)) == (BROKEN, "工作表超过 250 行，请拆分成多个文件。", 0)
 
 
 # --- At once, on committed rows and connections of their own -------------------------------------
@@ -489,10 +586,9 @@ def signed_in(office, person, session_token):
     return Person(client, person, Context().run(lambda: client.get("/session/token").json["token"]))
 
 
-def send_beside(clerk, content):
-    """As `send`, but from a thread: the session of the test stays out of it."""
-    fields = {"csrf_token": clerk.token, "file_now": "y", "file": (BytesIO(content), "器具.xlsx")}
-    return clerk.client.post("/ledger/act/import", data=fields, headers={"HX-Request": "true"}, buffered=True)
+def apply_beside(clerk, sheet):
+    """As `apply`, but from a thread: the session of the test stays out of it."""
+    return clerk.client.post(f"/ledger-imports/apply/{sheet}", data={"csrf_token": clerk.token}, buffered=True)
 
 
 @contextmanager
@@ -516,23 +612,24 @@ def wait_until_blocked():
 
 
 def test_what_somebody_else_enters_at_the_same_moment_is_refused(clerks):
-    content = filled(clerks[0], scale(), scale(出厂编号="X"))
+    sheet = uploaded(clerks[0], filled(clerks[0], scale(), scale(出厂编号="X")))
     same_instrument(using_unit())
 
-    with waiting(send_beside, clerks[0], content) as sent:
+    with waiting(apply_beside, clerks[0], sheet) as sent:
         db.session.commit()
 
     assert (sent.result().status_code, "有人同时录入了其中的器具" in sent.result().text) == (422, True)
     assert count(db.session) == 1
 
 
-def test_the_same_sheet_sent_by_two_at_once_is_in_the_ledger_once(clerks):
+def test_the_same_sheet_applied_by_two_at_once_is_in_the_ledger_once(clerks):
     content = filled(clerks[0], *scales(150))
+    sheets = [uploaded(clerk, content) for clerk in clerks]
 
-    with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda clerk: send_beside(clerk, content).status_code, clerks))
-
-    assert (204 in answers, set(answers) <= {204, 422}, count(db.session)) == (True, True, 150)
+    for pairs in (zip(clerks, sheets, strict=True), zip(clerks, sheets[:1] * 2, strict=True)):
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda pair: apply_beside(*pair).status_code, pairs))
+        assert (set(answers) <= {303, 422}, count(db.session)) == (True, 150)
 
 
 @pytest.mark.parametrize(
@@ -546,8 +643,10 @@ def test_the_same_sheet_sent_by_two_at_once_is_in_the_ledger_once(clerks):
 )
 def test_a_cancelled_job_leaves_nothing(clerks, office, hold):
     clerk = clerks[0]
-    bring(clerk, *scales(300), scale())
-    job_id = job_of(db.session).id
+    sheet = uploaded(clerk, filled(clerk, *scales(300), scale()))
+    check_whole(clerk, sheet)
+    apply(clerk, sheet)
+    job_id = db.session.get_one(LedgerImport, sheet).job_id
     chosen = {"csrf_token": clerk.token, "selection": "ids", "id": str(job_id)}
     db.session.commit()
     hold()
@@ -556,9 +655,357 @@ def test_a_cancelled_job_leaves_nothing(clerks, office, hold):
         answer = Context().run(lambda: clerk.client.post("/jobs/act/cancel", data=chosen))
 
     assert (done.exception(), answer.status_code) == (None, 303)
-    assert (job_of(db.session).state, count(db.session)) == (CANCELLED, 0)
+    assert (db.session.get_one(Job, job_id).state, count(db.session)) == (CANCELLED, 0)
 
 
 def do(office, job_id):
     with office.app_context(), access.seeing(access.EVERYTHING):
         jobs.do(job_id)
+
+
+# --- A unit's own ledger -------------------------------------------------------------------------
+
+CASES = Path(__file__).parent / "data"
+OWN = {
+    "17": "17-typical-ledger-merged-title-range-in-one-cell.xlsx",
+    "17b": "17b-typical-ledger-title-row-not-merged.xlsx",
+    "17c": "17c-typical-ledger-headers-first.xlsx",
+}
+
+
+def case(name):
+    return (CASES / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", OWN.values(), ids=list(OWN))
+def test_a_ledger_of_a_units_own_is_understood(clerk, unit, rows, name):
+    sheet = uploaded(clerk, case(name), name)
+    page = preview(clerk, sheet)
+
+    assert "不导入：序号、检定周期" in page
+    assert "填表人：张三 审核人：李四" in preview(clerk, sheet, show="left_out")
+    assert apply(clerk, sheet).status_code == 303
+    assert [
+        (each.serial_no, each.measuring_range, each.range_unit, each.manufacturer, each.use_place, each.region_code,
+         each.delivery, each.purpose)
+        for each in own(rows, unit)
+    ] == [
+        ("B17-1", "(0～1.6)MPa", "MPa", "测试仪表厂", "一号锅炉房", "330106", "sent", "safety"),
+        ("B17-2", "(0～2.5)MPa", "MPa", "测试仪表厂", "二号锅炉房", "330106", "sent", "safety"),
+    ]  # fmt: skip
+
+
+def test_the_sheet_with_the_ledger_is_found_behind_a_cover_and_another_can_be_chosen(clerk, unit, rows):
+    sheet = uploaded(clerk, case("66-ledger-on-second-sheet.xlsx"))
+    assert ("<option selected>强检台账</option>" in preview(clerk, sheet), settings_of(sheet)["header_row"]) == (
+        True,
+        "1",
+    )
+
+    answer = read_as(clerk, sheet, sheet="封面")
+    assert (answer.status_code, "表中没有" in answer.text or "表格中没有" in answer.text) == (200, True)
+    read_as(clerk, sheet, sheet="强检台账")
+
+    assert apply(clerk, sheet).status_code == 303
+    assert [each.serial_no for each in own(rows, unit)] == ["B66-1"]
+
+
+def test_a_signature_below_the_last_instrument_is_left_out_and_named(clerk, unit, rows):
+    sheet = uploaded(clerk, case("18-template-with-signature-line-below.xlsx"))
+
+    page = preview(clerk, sheet, show="left_out")
+
+    assert ('data-label="行号">5</td>' in page, "填表人：张三 审核人：李四" in page) == (True, True)
+    assert apply(clerk, sheet).status_code == 303
+    assert [each.serial_no for each in own(rows, unit)] == ["B18-1", "B18-2"]
+
+
+@pytest.mark.parametrize(
+    ("last", "is_left_out"),
+    [
+        ({"器具名称": "合计：2台"}, True),
+        ({"器具名称": "制表：张三", "生产厂家": "日期：2026-11-30"}, True),
+        ({"出厂编号": "单位负责人：李四"}, True),
+        ({"器具名称": "注射泵", "出厂编号": "B9"}, False),
+        ({"器具名称": "总计量表", "出厂编号": "B9"}, False),
+        ({**SCALE, "使用地点": "日期：见标签", "出厂编号": "B9"}, False),
+    ],
+    ids=str,
+)
+def test_only_a_signature_is_left_out_never_an_instrument_that_lacks_something(clerk, last, is_left_out):
+    sheet = uploaded(clerk, filled(clerk, scale(), last))
+
+    page = preview(clerk, sheet, show="left_out" if is_left_out else "rejected")
+    assert re.findall(r'<tr class="verdict-(\w+)">\s*<td data-label="行号">3<', page) == [
+        "left_out" if is_left_out else "new" if last.get("项别") else "rejected"
+    ]
+
+
+def test_hidden_rows_are_asked_for_before_anything_is_imported(clerk, unit, rows):
+    content = case("11-filtered-out-row.xlsx")
+    sheet = uploaded(clerk, content)
+    assert ("有 1 行被隐藏或筛选掉" in preview(clerk, sheet), apply(clerk, sheet).status_code, count(rows)) == (
+        True,
+        422,
+        0,
+    )
+
+    assert "请选择被隐藏的行是否导入" not in read_as(clerk, sheet, hidden="leave_out").text
+    assert apply(clerk, sheet).status_code == 303
+    assert [each.serial_no for each in own(rows, unit)] == ["B11-1", "B11-3"]
+
+    again = uploaded(clerk, content)
+    read_as(clerk, again, hidden="take")
+    assert apply(clerk, again).status_code == 303
+    assert sorted(each.serial_no for each in own(rows, unit)) == ["B11-1", "B11-2", "B11-3"]
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("330106 ", "330106"), ("浙江省杭州市西湖区", "330106"), ("杭州市西湖区", "330106"), ("西湖区", "330106"),
+        ("西湖 区", "330106"), ("宁波市海曙区", "330203"), ("海曙区", "330203"), ("浙江省 宁波市 海曙区", "330203"),
+    ],
+)  # fmt: skip
+def test_a_county_may_be_named_in_short_as_far_as_it_is_clear(clerk, unit, rows, written, code):
+    assert bring(clerk, scale(使用地点行政区划=written)).status_code == 303
+
+    assert [each.region_code for each in own(rows, unit)] == [code]
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [
+        ("19-unit-spelling.xlsx", ("(0～1.6)MPa", "MPa", "330106")),
+        ("21-county-spelling.xlsx", ("(0～1.6)MPa", "MPa", "330106")),
+    ],
+)
+def test_units_and_counties_in_other_spellings_are_understood(clerk, unit, rows, name, fact):
+    assert send(clerk, case(name)).status_code == 303
+
+    assert [(each.measuring_range, each.range_unit, each.region_code) for each in own(rows, unit)] == [fact]
+
+
+@pytest.mark.parametrize("written", ["鼓楼区", "杭州市", "西湖", "江西省南昌市", "330199"])
+def test_a_county_that_is_not_clear_is_not_guessed(clerk, rows, written):
+    answer = bring(clerk, scale(使用地点行政区划=written))
+
+    assert [text.split("：")[0] for _row, text in rejected(answer.text)] == ["“使用地点行政区划”"]
+
+
+def test_what_a_sheet_has_no_column_for_is_said_once_for_all_rows_and_remembered(clerk, unit, rows):
+    book = openpyxl.Workbook()
+    page = book.active
+    page.append(["仪器", "种别", "型号", "量程", "精度", "机身编码", "厂家"])
+    page.append(["压力表", "指示类压力表、显示类压力表", "YB-150", "0～1.6MPa", "1.6级", "K1", "测试仪表厂"])
+    sheet = uploaded(clerk, saved(book))
+    page = preview(clerk, sheet)
+    assert "缺少列：器具名称、出厂编号、使用地点、器具用途。" in page
+    assert "不导入：仪器、机身编码" in page
+
+    answer = read_as(clerk, sheet, column_0="name", column_5="serial_no", for_all_use_place="锅炉房",
+                     for_all_purpose="安全防护")  # fmt: skip
+    assert (answer.status_code, "缺少列" in answer.text, apply(clerk, sheet).status_code) == (200, False, 303)
+
+    book.active["F2"] = "K2"
+    again = uploaded(clerk, saved(book))
+    assert "缺少列" not in preview(clerk, again)
+    assert apply(clerk, again).status_code == 303
+    assert [(each.serial_no, each.use_place, each.purpose, each.measuring_range) for each in own(rows, unit)] == [
+        ("K1", "锅炉房", "safety", "(0～1.6)MPa"),
+        ("K2", "锅炉房", "safety", "(0～1.6)MPa"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"column_1": "name"}, "有两列都对应“器具名称”"),
+        ({"header_row": "0"}, "请填写表头所在的行号"),
+        ({"header_row": "9"}, "第9行为空"),
+        ({"header_row": "x"}, "请填写表头所在的行号"),
+        ({"sheet": "没有"}, "没有可见的工作表“没有”"),
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_fit_are_refused_and_the_former_ones_stay(clerk, changed, words):
+    sheet = uploaded(clerk, filled(clerk, scale()))
+    before = settings_of(sheet)
+
+    answer = read_as(clerk, sheet, **changed)
+
+    assert (answer.status_code, words in answer.text) == (422, True), answer.text
+    db.session.expire_all()
+    assert settings_of(sheet) == before
+
+
+def test_a_range_that_is_not_one_range_is_rejected(clerk):
+    book = openpyxl.load_workbook(CASES / OWN["17c"])
+    book.active["F2"] = "0～1.6MPa / 0～16bar"
+
+    page = preview(clerk, uploaded(clerk, saved(book)))
+
+    assert [text.split("：")[0] for _row, text in rejected(page)] == ["“测量范围”"]
+
+
+# --- Changes by sheet ----------------------------------------------------------------------------
+
+
+def export(clerk, ids):
+    """The sheet in which instruments are changed."""
+    answer = clerk.act("ledger", "export_for_changes", ids)
+    return opened(clerk.get(json.loads(answer.headers["HX-Trigger"])["app:download"]["url"]).data)
+
+
+def test_an_exported_sheet_changes_just_the_cells_that_were_changed(clerk, unit, rows):
+    bring(clerk, *scales(3))
+    ids = [each.id for each in own(rows, unit)]
+    book = export(clerk, ids)
+    page = book.worksheets[0]
+    assert [cell.value.strip("*") for cell in page[1]] == ["器具编号", "版本", *HEADERS]
+    assert "没有新增或变更" in preview(clerk, uploaded(clerk, saved(book)))
+
+    place = [cell.value.strip("*") for cell in page[1]].index("使用地点") + 1
+    serial = [cell.value.strip("*") for cell in page[1]].index("出厂编号") + 1
+    page.cell(2, place).value, page.cell(3, serial).value = "新楼一层", "S-新号"
+    sheet = uploaded(clerk, saved(book))
+    assert changed_cells(preview(clerk, sheet)) == [
+        ("使用地点", "文三路菜场12号", "新楼一层"), ("出厂编号", "S00001", "S-新号"),
+    ]  # fmt: skip
+    assert apply(clerk, sheet).status_code == 303
+
+    assert [(each.serial_no, each.use_place, each.revision) for each in own(rows, unit)] == [
+        ("S00000", "文三路菜场12号", 1), ("S-新号", "文三路菜场12号", 2), ("S00002", "新楼一层", 2),
+    ]  # fmt: skip
+
+
+def test_a_row_that_somebody_changed_meanwhile_is_rejected(clerk, unit, rows):
+    bring(clerk, *scales(2))
+    first, second = own(rows, unit)
+    book = export(clerk, [first.id, second.id])
+    rows.execute(update(Instrument).where(Instrument.id == first.id).values(use_place="门卫", revision=2))
+    for row in (2, 3):
+        book.worksheets[0].cell(row, 16).value = "改了"
+
+    page = preview(clerk, uploaded(clerk, saved(book)))
+
+    assert rejected(page) == [(3, "导出之后该器具已被他人修改，请重新导出。")]
+
+
+def test_only_columns_that_are_there_are_changed_and_only_own_instruments(clerk, unit, rows):
+    bring(clerk, scale())
+    (one,) = own(rows, unit)
+    neighbour = instrument("330105", using_unit("330105"))
+    content = f"器具编号,使用地点\n{one.instrument_no},三楼\n{neighbour.instrument_no},三楼\n".encode()
+
+    page = preview(clerk, uploaded(clerk, content, "改.csv"))
+
+    assert rejected(page) == [(3, f"本单位台账中没有器具编号为 {neighbour.instrument_no} 的器具。")]
+    assert send(clerk, content.rsplit(b"\n", 2)[0], "改.csv").status_code == 303
+    rows.expire_all()
+    assert (one.use_place, one.model, one.delivery, one.revision) == ("三楼", "ACS-30", "on_site", 2)
+
+
+def test_what_may_not_be_changed_one_by_one_is_not_changed_by_sheet(clerk, unit, rows):
+    bring(clerk, *scales(2))
+    scrapped, booked = own(rows, unit)
+    scrapped.use_state = "scrapped"
+    task(VERIFYING, what=booked, unit=unit, to=institution())
+    rows.flush()
+
+    answer = bring(clerk, *scales(2, 使用地点="别处"))
+
+    assert [text for _row, text in rejected(answer.text)] == [
+        "已报废的器具不能修改。", "检定机构正在办理，检定完成后方可修改。",
+    ]  # fmt: skip
+
+
+def test_filed_instruments_are_reviewed_anew_where_filings_are_reviewed(clerk, unit, rows):
+    bring(clerk, *scales(2))
+    rows.add(ProvinceRule(province_code="330000", filing_reviewed=True, answer_days=3))
+    rows.flush()
+
+    assert bring(clerk, *scales(2, 使用地点="别处")[:1]).status_code == 303
+
+    assert [each.filing_state for each in own(rows, unit)] == [PENDING, FILED]
+
+
+# --- Undo ----------------------------------------------------------------------------------------
+
+
+def last_import():
+    return db.session.scalars(select(LedgerImport).order_by(LedgerImport.id.desc()).limit(1)).one()
+
+
+def undo(clerk, kept):
+    return clerk.act("ledger-imports", "undo", [kept.id])
+
+
+def test_an_import_is_undone_whole(clerk, unit, rows):
+    bring(clerk, scale())
+    before = {name: getattr(own(rows, unit)[0], name) for name in ("model", "use_place", "started_on", "range_high")}
+    tallies = sorted(rows.execute(text("SELECT subject, state, sum(amount) FROM tally GROUP BY 1, 2")).all())
+    bring(clerk, scale(型号规格="ACS-15", 使用地点="别处", 启用日期=date(2026, 1, 1), 测量范围上限=15), *scales(3))
+    clerk.messages()
+
+    assert undo(clerk, last_import()).status_code == 204
+
+    assert clerk.messages() == ["已撤销导入：3 台器具已移出台账，1 台恢复原样。"]
+    (one,) = own(rows, unit)
+    assert {name: getattr(one, name) for name in before} == before
+    assert sorted(
+        row for row in rows.execute(text("SELECT subject, state, sum(amount) FROM tally GROUP BY 1, 2")) if row[2]
+    ) == [row for row in tallies if row[2]]
+    assert "已撤销，台账已恢复原样" in preview(clerk, last_import().id)
+    assert undo(clerk, last_import()).status_code == 422
+    assert bring(clerk, *scales(3)).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("touch", "words"),
+    [
+        (lambda one: setattr(one, "revision", 2), "1 台器具此后已变更或办理过业务（电子计价秤 S00000"),
+        (lambda one: setattr(one, "use_state", "stopped"), "1 台器具此后已变更或办理过业务"),
+        (lambda one: setattr(one, "filing_state", DRAFT), "1 台器具此后已变更或办理过业务"),
+        (
+            lambda one: task(
+                VERIFYING, what=one, unit=db.session.get(Organization, one.using_unit_id), to=institution()
+            ),
+            "1 台器具此后已变更或办理过业务",
+        ),
+        (lambda _one: setattr(last_import(), "applied_at", datetime.now(UTC) - timedelta(hours=25)), "24 小时内"),
+    ],
+    ids=["edited", "stopped", "withdrawn", "booked", "late"],
+)
+def test_nothing_is_undone_once_something_was_done(clerk, unit, rows, touch, words):
+    bring(clerk, *scales(3))
+    touch(own(rows, unit)[0])
+    rows.flush()
+
+    answer = undo(clerk, last_import())
+
+    assert (answer.status_code, words in answer.text, count(rows)) == (422, True, 3), answer.text
+
+
+def test_an_import_of_a_neighbour_cannot_be_undone(clerk, rows, sign_in):
+    bring(clerk, *scales(1))
+
+    assert undo(sign_in("UsingUnitClerk", using_unit()), last_import()).status_code == 404
+    assert count(rows) == 1
+
+
+def test_a_sheet_is_discarded_and_an_old_one_forgotten(clerk, unit, rows):
+    thrown, old, done = (uploaded(clerk, filled(clerk, *scales(number + 1))) for number in range(3))
+    apply(clerk, done)
+    assert clerk.post(f"/ledger-imports/discard/{thrown}").status_code == 303
+    assert clerk.get(f"/ledger-imports/sheet/{thrown}").status_code == 404
+    kept = {id: files.path(rows.get_one(LedgerImport, id).file) for id in (old, done)}
+    assert imports.drop_old() == 0
+    rows.execute(update(LedgerImport).values(created_at=datetime.now(UTC) - timedelta(days=8)))
+
+    assert imports.drop_old() == 2
+
+    rows.expire_all()
+    assert rows.scalars(select(LedgerImport.id)).all() == [done]
+    assert [path.exists() for path in kept.values()] == [False, False]
+    assert clerk.get(f"/ledger-imports/sheet/{done}").status_code == 200

@@ -1,34 +1,55 @@
-"""器具批量导入: a sheet of instruments taken into the ledger of a using unit, whole or not at all (办法 Art 5)."""
+"""器具批量导入: a sheet of instruments taken into the ledger of a using unit, whole or not at all (办法 Art 5).
 
-import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, field
+A sheet is kept (`upload`), read as its settings say (`read_as`), checked without changing anything (`preview`), taken
+into the ledger (`apply`), and can be taken back for a day (`undo`). The worker checks and applies a long sheet.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property, lru_cache, partial
+from functools import partial
+from hashlib import sha256
 from itertools import islice
 from operator import itemgetter
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
-from flask_babel import force_locale, get_locale, gettext as _, ngettext  # pyright: ignore[reportAttributeAccessIssue]  # not in __all__
+from flask_babel import (
+    force_locale,  # pyright: ignore[reportAttributeAccessIssue]  # not in __all__
+    get_locale,
+    gettext as _,
+    ngettext,
+)
+from sqlalchemy import delete, func, select
 
 from app import audit, files, spreadsheet
 from app.access import Principal, principal
-from app.domain import catalogue, jobs, ledger, numbering, regions, sheets, uploads
+from app.domain import jobs, ledger, ledger_sheets, numbering, sheets, uploads
 from app.domain.jobs import Finished
-from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES, TOLD, Entry, Key
+from app.domain.ledger import TOLD, Change, Entry, Key
+from app.domain.ledger_sheets import MOST_ROWS, Choices, Reader, Row, Settings, with_usual
 from app.errors import RuleError
-from app.models import CatalogueItem, Job
+from app.models import Instrument, Job, LedgerImport, db
 from app.sandbox.children import Named
-from app.spreadsheet import Dependent, Field, Incoming, TooManyRows, Unreadable
-from app.states import BROKEN
+from app.spreadsheet import Incoming, TooManyRows, Unreadable
+from app.states import BROKEN, IN_USE
 from app.texts import same
+from app.workflow import is_chosen, lock
 
 KIND = "import_instruments"
 AT_ONCE = 200  # rows for which somebody waits; more become a job
-MOST_ROWS = 50_000
 MOST_BYTES = 20 * 1024 * 1024
 CHUNK = 5_000
 JOB_SECONDS = 60  # that reading a long sheet may compute
+FIRST = 10  # rows that are shown as they are read
+MOST_SHOWN = 100  # rows of each verdict that are shown
+UNDONE_WITHIN = timedelta(hours=24)
+FILES_KEPT = timedelta(days=7)
+_REMEMBERED = 20  # imports whose columns are remembered
+
+NEW, CHANGED, UNCHANGED, REJECTED, LEFT_OUT = "new", "changed", "unchanged", "rejected", "left_out"
+VERDICTS = (NEW, CHANGED, UNCHANGED, REJECTED, LEFT_OUT)
 
 # Hears how many more rows are done.
 Tell = Callable[[int], None]
@@ -38,157 +59,113 @@ def _to_nobody(_more: int) -> None:
     """For a sheet that is done before anybody asks how far it is."""
 
 
-# --- What is asked -------------------------------------------------------------------------------
+# --- Uploading a sheet ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Choices:
-    """What a sheet may name, by the words that name it: kinds with their category, places, and the short lists."""
-
-    kinds: dict[tuple[str, str], CatalogueItem]
-    counties: dict[str, str]
-    purposes: dict[str, str]
-    origins: dict[str, str]
-    deliveries: dict[str, str]
-
-    def county(self, written: str) -> str:
-        """The code of a county, by its full name or the code itself; what is neither stays as it is written."""
-        return self.counties.get(written) or self.counties_by_name.get(same(written), written)
-
-    @cached_property
-    def counties_by_name(self) -> dict[str, str]:
-        return {same(name): code for name, code in self.counties.items()}
-
-
-def _choices() -> Choices:
-    counties = regions.without_parts()
-    return Choices(
-        kinds={(category, kind.name): kind for category, kind in catalogue.kinds()},
-        counties={name: code for code, name in counties.items()} | {code: code for code in counties},
-        purposes=_by_word(PURPOSES),
-        origins=_by_word(ORIGINS),
-        deliveries=_by_word(DELIVERIES),
-    )
-
-
-def _by_word(labels: dict[str, Any]) -> dict[str, str]:
-    return {str(word): value for value, word in labels.items()}
-
-
-def _fields(choices: Choices, by: Principal) -> list[Field]:
-    """The columns of the sheet, named as the form for a single instrument names them."""
-    return [*_what_it_is(choices), *_which_one_it_is(choices), *_where_and_what_for(choices, by)]
-
-
-def _what_it_is(choices: Choices) -> list[Field]:
-    (category, kind), item = next(pair for pair in choices.kinds.items() if _can_be_chosen(pair[1]))
-    units, classes = [*item.range_units, ""], [*item.accuracy_classes, ""]
-    asked = partial(Field, mandatory=True)
-    return [
-        asked("name", _("Instrument"), example=kind, width=20),
-        asked("category", _("Category"), kind="choice", example=category, width=18,
-              choices=tuple(dict.fromkeys(category for category, _kind in choices.kinds))),
-        asked("catalogue_item_id", _("Kind"), kind="choice", example=kind, width=24,
-              choices=tuple(dict.fromkeys(kind for _category, kind in choices.kinds)),
-              note=_("Choose the category first. Kinds that are not verified are not offered.")),
-        asked("model", _("Model"), example="TM-20"),
-        asked("range_low", _("Range from"), kind="number", example="0",
-              note=_("If it is one value, write it in both columns.")),
-        asked("range_high", _("Range to"), kind="number", example="50"),
-        asked("range_unit", _("Unit"), kind="choice", example=units[0], width=10,
-              note=_("Choose the kind first: each has units of its own.")),
-        asked("accuracy_class", _("Accuracy class"), example=classes[0], width=14,
-              note=_("With its number, such as 2级, Ⅲ级 or 0.5S级.")),
-        Field("type_approval_no", _("Type approval no."), example="2026F123-33", width=20,
-              note=_("Of kinds that need a type approval.")),
-    ]  # fmt: skip
-
-
-def _which_one_it_is(choices: Choices) -> list[Field]:
-    return [
-        Field("serial_no", _("Serial no."), mandatory=True, example="20260017", width=20,
-              note=_("As on the name plate. A manufacturer gives each number once.")),
-        Field("manufacturer", _("Manufacturer"), mandatory=True, example=_("Hangzhou Instruments Ltd."), width=28),
-        Field("origin", _("Origin"), kind="choice", choices=tuple(choices.origins), width=12,
-              note=_("If left empty: %(word)s.", word=ORIGINS["domestic"]), example=str(ORIGINS["domestic"])),
-    ]  # fmt: skip
-
-
-def _where_and_what_for(choices: Choices, by: Principal) -> list[Field]:
-    near = _near(choices, by.region_code)
-    return [
-        Field("region_code", _("Region of use"), mandatory=True, choices=tuple(near), example=[*near, ""][0], width=30,
-              note=_("The full name of the county, or its code of six digits. It decides which institution is found.")),
-        Field("use_place", _("Place of use"), mandatory=True, example=_("Second floor, laboratory"), width=30),
-        Field("purpose", _("Purpose"), mandatory=True, kind="choice", choices=tuple(choices.purposes),
-              example=str(PURPOSES["medical"])),
-        Field("delivery", _("Delivery"), kind="choice", choices=tuple(choices.deliveries), width=12,
-              note=_("If left empty: %(word)s.", word=DELIVERIES["sent"]), example=str(DELIVERIES["sent"])),
-        Field("started_on", _("In use since"), kind="date", example="2026-01-31", width=14),
-    ]  # fmt: skip
-
-
-def _near(choices: Choices, home: str) -> list[str]:
-    """The full names of the counties of a province: first the own, then those of the own city."""
-    names = {code: name for name, code in choices.counties.items() if name != code and code[:2] == home[:2]}
-    return [names[code] for code in sorted(names, key=lambda code: (code != home, code[:4] != home[:4], code))]
-
-
-def _can_be_chosen(item: CatalogueItem) -> bool:
-    return "V" in (item.supervision or "")
-
-
-def _lists(choices: Choices) -> list[Dependent]:
-    """What is offered once the category or the kind is chosen."""
-    offered = {names: item for names, item in choices.kinds.items() if _can_be_chosen(item)}
-    kinds: dict[str, list[str]] = {}
-    for category, kind in offered:
-        kinds.setdefault(category, []).append(kind)
-    units = {kind: item.range_units for (_category, kind), item in offered.items()}
-    classes = {kind: item.accuracy_classes for (_category, kind), item in offered.items()}
-    on_kind = "catalogue_item_id"
-    return [
-        Dependent(on_kind, "category", kinds),
-        Dependent("range_unit", on_kind, units),
-        Dependent("accuracy_class", on_kind, classes),
-    ]
-
-
-def template(by: Principal) -> bytes:
-    """The sheet to fill in, with the catalogue of today and the counties around."""
-    choices = _choices()
-    notes = [
-        _("Write one instrument in each row. Leave the names of the columns as they are."),
-        _("Columns with a star must be filled in. At most %(most)s instruments.", most=MOST_ROWS),
-        _("If a row has a problem, nothing is imported: you get your sheet back with the problems written beside it."),
-        _("What is in your ledger already, just as in the sheet, is left as it is: a sheet may be sent again."),
-    ]
-    return spreadsheet.template(
-        _("Ledger of instruments"), _fields(choices, by), notes, lists=_lists(choices), rows=MOST_ROWS
-    )
-
-
-# --- Reading -------------------------------------------------------------------------------------
-
-
-def read_at_once(file: BinaryIO, name: str) -> Incoming | None:
-    """A sheet so small that somebody may wait for it; None if it has more rows."""
+def upload(file: BinaryIO, name: str, by: Principal) -> LedgerImport:
+    """Keep a sheet that somebody uploads, and guess how it is to be read. Nothing is entered yet."""
     uploads.check([Named(name, file)], "file")
+    choices = ledger_sheets.choices_for(by)
+    settings = Settings(language=str(get_locale()))
+    incoming, rows = _first_look(file, name, settings, choices)
+    if not incoming.rows:
+        raise RuleError(_("There is no instrument in the sheet yet."), field="file")
+    kept = LedgerImport(
+        using_unit_id=by.organization_id, city_code=by.region_code[:4] + "00", region_code=by.region_code,
+        account_id=by.account_id, by_name=by.name, name=name[:200], file=files.keep_stream(file), rows=rows,
+        settings=_guessed(incoming, settings, choices, by).kept(),
+    )  # fmt: skip
+    db.session.add(kept)
+    db.session.flush()
+    audit.record("upload", "ledger_import", kept.id, kept.name, by=by)
+    return kept
+
+
+def _first_look(file: BinaryIO, name: str, settings: Settings, choices: Choices) -> tuple[Incoming, int | None]:
+    """The sheet and its number of rows; of one that is too long to wait for only the first rows, and None."""
+    words = ledger_sheets.words(choices)
     try:
-        return _read(file, name, AT_ONCE, None)
+        incoming = _read(file, name, settings, most_rows=AT_ONCE, words=words)
     except TooManyRows:
-        return None
+        file.seek(0)
+        return _read(file, name, settings, most_rows=MOST_ROWS, words=words, first=FIRST), None
+    return incoming, len(incoming.rows)
 
 
-def _read(file: BinaryIO, name: str, most_rows: int, seconds: int | None) -> Incoming:
+def _read(file: BinaryIO, name: str, settings: Settings, **how: Any) -> Incoming:
+    """The sheet as the settings say; what they leave open is found by the words of its headers."""
+    place = {"sheet": settings.sheet or None, "header_row": settings.header_row or None}
     try:
-        return spreadsheet.read(
-            file, name, most_rows=most_rows, most_bytes=MOST_BYTES, title=_("Ledger of instruments"), seconds=seconds
-        )
+        return spreadsheet.read(file, name, most_bytes=MOST_BYTES, title=ledger_sheets.title(), **place, **how)
     except TooManyRows:
         raise
     except Unreadable as reason:
         raise RuleError(str(reason), field="file") from reason
+
+
+def _guessed(incoming: Incoming, settings: Settings, choices: Choices, by: Principal) -> Settings:
+    before = _remembered(by)
+    columns = ledger_sheets.guessed(incoming, choices, before.columns)
+    county = choices.county_names.get(by.region_code)
+    usual = before.for_all | ({"region_code": county} if county and "region_code" not in before.for_all else {})
+    return replace(
+        settings, sheet=incoming.sheet, header_row=incoming.header_row, headers=incoming.headers, columns=columns,
+        for_all={name: value for name, value in usual.items() if name not in columns.values()},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    columns: dict[str, str]
+    for_all: dict[str, str]
+
+
+def _remembered(by: Principal) -> _Remembered:
+    """What this unit said before of its columns, by their headers as they compare, and once for all rows."""
+    last = (
+        select(LedgerImport.settings)
+        .where(LedgerImport.using_unit_id == by.organization_id, LedgerImport.applied_at.is_not(None))
+        .order_by(LedgerImport.id.desc())
+        .limit(_REMEMBERED)
+    )
+    said = [Settings.of(kept) for kept in reversed(db.session.scalars(last).all())]
+    columns = {
+        same(header): settings.columns.get(number, "")
+        for settings in said
+        for number, header in enumerate(settings.headers)
+        if header
+    }
+    return _Remembered(columns, said[-1].for_all if said else {})
+
+
+def find(import_id: int, *, hold: bool = False) -> LedgerImport | None:
+    """A sheet that the own unit has uploaded, locked until the transaction ends if asked; None if there is none."""
+    asked = select(LedgerImport).where(LedgerImport.id == import_id)
+    found: LedgerImport | None = db.session.scalar(asked.with_for_update() if hold else asked)
+    return found
+
+
+def read_as(kept: LedgerImport, changed: Settings) -> None:
+    """Read the sheet in another way from now on: another sheet or row of headers begins anew with what seems meant."""
+    before = Settings.of(kept.settings)
+    if (changed.sheet, changed.header_row) != (before.sheet, before.header_row):
+        by = principal()
+        choices = ledger_sheets.choices_for(by)
+        begun = replace(changed, header_row=changed.header_row if changed.sheet == before.sheet else 0)
+        with force_locale(changed.language), files.path(kept.file or "").open("rb") as file:
+            incoming, kept.rows = _first_look(file, kept.name, begun, choices)
+        changed = _guessed(incoming, begun, choices, by)
+    kept.settings, kept.preview, kept.job_id = changed.kept(), None, None
+
+
+def discard(kept: LedgerImport) -> None:
+    """Forget a sheet that is not to be imported."""
+    if kept.applied_at:
+        raise RuleError(_("This sheet has been imported already."))
+    name = kept.file
+    db.session.delete(kept)
+    db.session.flush()
+    jobs.drop_files({name} if name else set())
 
 
 # --- Checking ------------------------------------------------------------------------------------
@@ -196,147 +173,217 @@ def _read(file: BinaryIO, name: str, most_rows: int, seconds: int | None) -> Inc
 
 @dataclass
 class Checked:
-    """What a sheet holds: the instruments to be entered, how many are there already, and what is wrong, by row."""
+    """What a sheet holds: what is new and what changes, how many rows change nothing, and what is wrong, by row.
 
-    items: dict[int, CatalogueItem]
-    left_out: list[str]
-    new: list[tuple[Key, Entry, str]] = field(default_factory=list)
-    unchanged: int = 0
+    `shown` holds the first rows of each verdict as a person reads them, `first` the first of all.
+    """
+
+    new: list[tuple[Key, Entry, str, int]] = field(default_factory=list)
+    changes: list[tuple[int, Change, list[str]]] = field(default_factory=list)
     problems: dict[int, list[str]] = field(default_factory=dict)
-    rows: dict[Key, int] = field(default_factory=dict)
+    numbers: Counter[str] = field(default_factory=Counter)
+    shown: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    first: list[dict[str, Any]] = field(default_factory=list)
+    keys: dict[Key, int] = field(default_factory=dict)
+    ids: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """What tells whether two checks of a sheet found the same."""
+        told = [
+            [row for _key, _entry, _serial, row in self.new],
+            [(row, change.id, change.revision, names) for row, change, names in self.changes],
+            [*self.problems],
+        ]
+        return sha256(repr(told).encode()).hexdigest()
 
 
-@dataclass(slots=True)
-class Row:
-    """A row of the sheet: what it tells of its instrument, as the ledger keeps it, and what is wrong with it."""
+def preview(kept: LedgerImport, by: Principal) -> None:
+    """See what a sheet would do: of a long one only its first rows, until the worker has gone through it."""
+    settings = Settings.of(kept.settings)
+    with force_locale(settings.language), files.path(kept.file or "").open("rb") as file:
+        choices = ledger_sheets.choices_for(by)
+        incoming, rows = _first_look(file, kept.name, settings, choices)
+        checked = check(incoming, settings, choices)
+        kept.preview = _preview(incoming, checked, settings, is_whole=rows is not None)
 
-    number: int
-    told: dict[str, Any]
-    problems: list[str]
-    key: Key | None
+
+def _preview(incoming: Incoming, checked: Checked, settings: Settings, *, is_whole: bool) -> dict[str, Any]:
+    """What a person sees of a check."""
+    return {
+        "whole": is_whole,
+        "mark": checked.mark,
+        "numbers": {verdict: checked.numbers[verdict] for verdict in VERDICTS},
+        "shown": dict(checked.shown) if is_whole else {},
+        "first": checked.first,
+        "sheets": incoming.sheets,
+        "samples": _samples(incoming),
+        "hidden": len(incoming.hidden),
+        "hidden_rows": sorted(incoming.hidden)[:FIRST],
+        "above": [" ".join(spreadsheet.as_text(value) for value in values if value) for _row, values in incoming.above],
+    }
 
 
-def check(incoming: Incoming, by: Principal, tell: Tell = _to_nobody) -> Checked:
+def _samples(incoming: Incoming) -> list[str]:
+    """The first value of each column."""
+    firsts = (
+        next((values[column] for _row, values in incoming.rows[:FIRST] if values[column] is not None), None)
+        for column in range(len(incoming.headers))
+    )
+    return [spreadsheet.as_text(value)[:40] for value in firsts]
+
+
+def check(incoming: Incoming, settings: Settings, choices: Choices, tell: Tell = _to_nobody) -> Checked:
     """Check every row by the rules for a single instrument, and against the ledgers. Changes nothing."""
-    choices = _choices()
-    asked = _fields(choices, by)
-    matched = sheets.match(incoming, asked)
-    if not incoming.rows:
-        raise RuleError(_("There is no instrument in the sheet yet."), field="file")
-    labels = {field.name: field.label for field in asked}
-    checked = Checked({item.id: item for item in choices.kinds.values()}, matched.unknown)
-    rows = (_row(*row, choices, labels) for row in spreadsheet.taken(incoming, matched))
+    checked, reader = Checked(), Reader(incoming, settings, choices)
+    left_out = _left_out(incoming, settings, checked)
+    rows = reader.rows(left_out)
     while chunk := list(islice(rows, CHUNK)):
-        _compare(chunk, checked, labels)
+        _compare(chunk, checked, reader)
         tell(len(chunk))
     return checked
 
 
-def _row(number: int, values: dict[str, Any], problems: list[str], choices: Choices, labels: dict[str, str]) -> Row:
-    kind = (values["category"], values["catalogue_item_id"])
-    item = choices.kinds.get(kind)
-    if item is None and None not in kind:
-        text = _("“%(kind)s” does not belong to the category “%(category)s”.", kind=kind[1], category=kind[0])
-        problems.append(_beside(labels["catalogue_item_id"], text))
-    told = _told(values, item, choices)
-    refusals = ledger.refusals(told, item, is_county=told["region_code"] in choices.counties)
-    problems += [_beside(labels[refusal.field or ""], str(refusal)) for refusal in refusals]
-    return Row(number, told, problems, _key(told, refusals))
+def _left_out(incoming: Incoming, settings: Settings, checked: Checked) -> set[int]:
+    """The rows that are not taken: signatures below the last instrument, and hidden ones if that was said."""
+    signed = ledger_sheets.signatures(incoming, settings)
+    hidden = incoming.hidden if settings.hidden == "leave_out" else frozenset()
+    values = dict(incoming.rows)
+    for number in sorted(signed | (hidden & values.keys())):
+        text = " ".join(spreadsheet.as_text(value) for value in values[number] if value is not None)
+        _show(checked, LEFT_OUT, partial(dict, row=number, cells={"name": text[:100]}))
+    return signed | hidden
 
 
-def _told(values: dict[str, Any], item: CatalogueItem | None, choices: Choices) -> dict[str, Any]:
-    county = values["region_code"]
-    return {
-        "name": values["name"],
-        "catalogue_item_id": item.id if item else None,
-        "model": values["model"],
-        "range_low": _decimal(values["range_low"]),
-        "range_high": _decimal(values["range_high"]),
-        "range_unit": _unit(values["range_unit"], item),
-        "accuracy_class": values["accuracy_class"],
-        "serial_no": values["serial_no"],
-        "manufacturer": values["manufacturer"],
-        "region_code": county and choices.county(county),
-        "use_place": values["use_place"],
-        "purpose": choices.purposes.get(values["purpose"]),
-        "delivery": choices.deliveries.get(values.get("delivery", ""), "sent"),
-        "origin": choices.origins.get(values.get("origin", ""), "domestic"),
-        "started_on": values.get("started_on"),
-        "type_approval_no": values.get("type_approval_no"),
-    }
+def _show(checked: Checked, verdict: str, shown: Callable[[], dict[str, Any]]) -> None:
+    """Count a row, and keep it to be looked at if it is among the first."""
+    checked.numbers[verdict] += 1
+    is_early = len(checked.first) < FIRST and verdict != LEFT_OUT
+    if checked.numbers[verdict] <= MOST_SHOWN or is_early:
+        row = {"verdict": verdict, **shown()}
+        checked.shown[verdict] += [row] if checked.numbers[verdict] <= MOST_SHOWN else []
+        checked.first += [row] if is_early else []
 
 
-@lru_cache(maxsize=1000)
-def _decimal(number: float | None) -> Decimal | None:
-    return None if number is None else Decimal(str(number))
+@dataclass(frozen=True)
+class _Known:
+    """What the ledgers know of the rows of a chunk: by number and by key, and what has become of one's own."""
+
+    by_number: Mapping[str, Any]
+    own: Mapping[Key, Any]
+    places: Mapping[Key, str]
+    standing: Mapping[int, ledger.Standing]
+
+    def of(self, row: Row, key: Key | None) -> Any:
+        """The instrument of the own ledger that a row is about; None if it is a new one."""
+        return self.by_number.get(row.instrument_no) if row.instrument_no else key and self.own.get(key)
 
 
-def _unit(written: str | None, item: CatalogueItem | None) -> str | None:
-    """The unit as the catalogue writes it: m³/h for m3/h. Small and capital letters are different units."""
-    if written is None or item is None or written in item.range_units:
-        return written
-    plain = unicodedata.normalize("NFKC", written)
-    return next((unit for unit in item.range_units if unicodedata.normalize("NFKC", unit) == plain), written)
-
-
-_IN_THE_KEY = ("region_code", "manufacturer", "serial_no")
-
-
-def _key(told: dict[str, Any], refusals: list[RuleError]) -> Key | None:
-    if any(refusal.field in _IN_THE_KEY for refusal in refusals) or not all(told[name] for name in _IN_THE_KEY):
-        return None
-    return ledger.key_of(told["region_code"], told["manufacturer"], told["serial_no"])
-
-
-def _beside(column: str, problem: str) -> str:
-    return str(_("“%(column)s”: %(problem)s", column=column, problem=problem))
-
-
-def _compare(chunk: list[Row], checked: Checked, labels: dict[str, str]) -> None:
+def _compare(chunk: list[Row], checked: Checked, reader: Reader) -> None:
     """Tell what is new from what is there already, in the ledgers or further up in the sheet."""
-    somewhere = ledger.places([row.key for row in chunk if row.key])
-    own = ledger.own(somewhere)
+    by_number = ledger.own_by_number({row.instrument_no for row in chunk if row.instrument_no})
     for row in chunk:
-        known = row.key and _known(row, row.key, own, somewhere, checked, labels)
-        if known:
-            row.problems.append(_beside(labels["serial_no"], known))
-        if row.problems:
-            checked.problems[row.number] = row.problems
-        elif row.key in own:
-            checked.unchanged += 1
-        else:
-            checked.new.append((cast(Key, row.key), _entry(row), row.told["serial_no"]))
+        if found := row.instrument_no and by_number.get(row.instrument_no):
+            _fill_in(row, found, reader)
+    keys = [_key(row.told, reader) for row in chunk]
+    places = ledger.places([key for key in keys if key])
+    own = ledger.own(places)
+    there = {found.id for found in (*by_number.values(), *own.values())}
+    known = _Known(by_number, own, places, ledger.standings(there) if there else {})
+    for row, key in zip(chunk, keys, strict=True):
+        _judge(row, key, known, checked, reader)
 
 
-def _entry(row: Row) -> Entry:
-    return Entry(*_TOLD(row.told))
+def _fill_in(row: Row, found: Any, reader: Reader) -> None:
+    """What the sheet has no column for stays as it is."""
+    for name in row.told.keys() - reader.tells:
+        row.told[name] = getattr(found, name)
+
+
+def _key(told: Mapping[str, Any], reader: Reader) -> Key | None:
+    region, maker, serial = told["region_code"], told["manufacturer"], told["serial_no"]
+    return ledger.key_of(region, maker, serial) if maker and serial and region in reader.choices.counties else None
+
+
+def _judge(row: Row, key: Key | None, known: _Known, checked: Checked, reader: Reader) -> None:
+    """Find out what becomes of a row."""
+    found = known.of(row, key)
+    row.told = _completed(row, found)
+    told = row.told
+    _category, item = reader.choices.by_id.get(told["catalogue_item_id"], ("", None))
+    refusals = ledger.refusals(told, item, is_county=told["region_code"] in reader.choices.counties)
+    row.problems += [reader.beside(refusal.field, str(refusal)) for refusal in refusals]
+    row.problems += _misplaced(row, key, found, known, checked, reader)
+    if not row.problems and found and item:
+        return _judge_change(row, found, item, known.standing[found.id], checked, reader)
+    if not row.problems and key:
+        checked.new.append((key, Entry(*_TOLD(told)), told["serial_no"], row.number))
+        return _show(checked, NEW, lambda: _shown(row, reader))
+    return _reject(row, checked, reader)
 
 
 _TOLD = itemgetter(*TOLD)
 
 
-def _known(
-    row: Row, key: Key, own: dict[Key, Any], somewhere: dict[Key, str], checked: Checked, labels: dict[str, str]
-) -> str | None:
-    """What to say of an instrument that is there already; None if it is new, or there just as it is told."""
-    first = checked.rows.setdefault(key, row.number)
-    if first != row.number:
-        return str(_("It is the same instrument as in row %(row)s.", row=first))
-    if key in own:
-        return None if row.problems else _told_otherwise(row, own[key], checked, labels)
-    if key in somewhere:
-        return ledger.told_known(row.told["serial_no"], somewhere[key])
-    return None
+def _completed(row: Row, found: Any) -> dict[str, Any]:
+    """What a row tells with what it leaves open: of a new instrument what is usual, of a known one what is known.
+
+    Who names an instrument by its number empties what he leaves empty.
+    """
+    if found is None:
+        return with_usual(row.told)
+    if row.instrument_no:
+        return row.told
+    return {name: getattr(found, name) if value is None else value for name, value in row.told.items()}
 
 
-def _told_otherwise(row: Row, found: Any, checked: Checked, labels: dict[str, str]) -> str | None:
-    item = checked.items[row.told["catalogue_item_id"]]
-    names = ledger.differences(found, _entry(row), row.told["serial_no"], item)
-    others = [labels[name] for name in names if not _is_respelled(getattr(found, name), row.told[name])]
-    if not others:
-        return None
-    text = _("It is in your ledger with other particulars (%(columns)s). Edit it there.", columns=_(", ").join(others))
-    return str(text)
+def _reject(row: Row, checked: Checked, reader: Reader) -> None:
+    checked.problems[row.number] = row.problems
+    _show(checked, REJECTED, lambda: _shown(row, reader))
+
+
+def _misplaced(row: Row, key: Key | None, found: Any, known: _Known, checked: Checked, reader: Reader) -> list[str]:
+    """What is wrong with a row beside the others of the sheet and what is in the ledgers."""
+    if row.instrument_no and found is None:
+        return [_("There is no instrument %(number)s in your ledger.", number=row.instrument_no[:30])]
+    missing = [] if found else reader.missing
+    first = checked.keys.setdefault(key, row.number) if key else row.number
+    above = checked.ids.setdefault(found.id, row.number) if found else row.number
+    if min(first, above) != row.number:
+        return [
+            *missing,
+            reader.beside("serial_no", _("It is the same instrument as in row %(row)s.", row=min(first, above))),
+        ]
+    is_others = key in known.places and (key not in known.own or (found and known.own[key].id != found.id))
+    if key and is_others:
+        return [*missing, reader.beside("serial_no", ledger.told_known(row.told["serial_no"], known.places[key]))]
+    return missing
+
+
+def _judge_change(row: Row, found: Any, item: Any, standing: ledger.Standing, checked: Checked, reader: Reader) -> None:
+    told, serial = row.told, row.told["serial_no"]
+    entry = Entry(*_TOLD(told))
+    names = ledger.differences(found, entry, serial, item)
+    if not row.instrument_no:
+        respelled = {name for name in names if _is_respelled(getattr(found, name), told[name])}
+        told |= {name: getattr(found, name) for name in respelled}
+        entry, serial = Entry(*_TOLD(told)), told["serial_no"]
+        names = [name for name in names if name not in respelled]
+    if not names:
+        return _show(checked, UNCHANGED, lambda: _shown(row, reader))
+    if row.revision not in (None, str(found.revision)):
+        row.problems.append(
+            _("Somebody has changed this instrument since the sheet was made. Please take a new sheet.")
+        )
+    elif refusal := ledger.against_change(found, entry, names, standing):
+        row.problems.append(reader.beside(refusal.field, str(refusal)) if refusal.field else str(refusal))
+    if row.problems:
+        return _reject(row, checked, reader)
+    is_renamed = ledger.key_of(entry.region_code, entry.manufacturer, serial) != ledger.key_of(
+        found.region_code, found.manufacturer, found.serial_no
+    )
+    checked.changes.append((row.number, Change(found.id, found.revision, entry, serial, is_renamed), names))
+    return _show(checked, CHANGED, lambda: _shown(row, reader, found, names))
 
 
 def _is_respelled(known: Any, told: Any) -> bool:
@@ -344,83 +391,279 @@ def _is_respelled(known: Any, told: Any) -> bool:
     return isinstance(known, str) and isinstance(told, str) and same(known) == same(told)
 
 
-# --- Entering ------------------------------------------------------------------------------------
+def _shown(row: Row, reader: Reader, before: Any = None, changed: Collection[str] = ()) -> dict[str, Any]:
+    """A row as a person reads it, with the earlier values of what it changes."""
+    was = ledger_sheets.cells({name: getattr(before, name) for name in row.told}, reader.choices) if before else {}
+    cells = ledger_sheets.cells(row.told, reader.choices)
+    named = {ledger_sheets.RANGE if name in ledger_sheets.LIMITS else name for name in changed}
+    return {
+        "row": row.number,
+        "cells": cells,
+        "was": {name: was[name] for name in named if was[name] != cells[name]},
+        "problems": row.problems,
+    }
 
 
-def apply(checked: Checked, name: str, by: Principal, *, file_now: bool, tell: Tell = _to_nobody) -> str:
-    """Enter the instruments of a sheet in which nothing is wrong, and file them if asked; gives what was done."""
-    ids = numbering.next_ids("instrument", len(checked.new))
-    # In one order for everybody, so that two who enter the same instruments do not wait for each other in a circle.
-    by_key = sorted((*each, id) for each, id in zip(checked.new, ids, strict=True))
-    new = [(id, entry, serial) for _key, entry, serial, id in by_key]
-    for start in range(0, len(new), CHUNK):
-        chunk = new[start : start + CHUNK]
-        ledger.enter(chunk, checked.items, by)
-        tell(len(chunk))
-    if new:
-        audit.record("import", "instrument", None, name, by=by, rows=len(new))
-    if new and file_now:
-        ledger.file(ids, by)
+# --- Taking it into the ledger -------------------------------------------------------------------
+
+
+def apply(kept: LedgerImport, by: Principal, tell: Tell = _to_nobody) -> str | None:
+    """Take a sheet into the ledger just as the preview showed it; gives what was done.
+
+    None if it would do something else by now: then its preview shows what, and nothing is done.
+    """
+    settings = Settings.of(kept.settings)
+    _refuse_unready(kept)
+    with force_locale(settings.language), files.path(kept.file or "").open("rb") as file:
+        choices = ledger_sheets.choices_for(by)
+        incoming = _read(file, kept.name, settings, most_rows=MOST_ROWS, seconds=JOB_SECONDS)
+        checked = check(incoming, settings, choices, tell)
+    if checked.problems or checked.mark != (kept.preview or {}).get("mark"):
+        kept.preview = _preview(incoming, checked, settings, is_whole=True)
+        return None
+    kept.entered = _enter(checked, choices.items, settings, by, tell)
+    kept.changed = _change(checked, choices.items, by)
+    kept.numbers = {NEW: len(checked.new), CHANGED: len(checked.changes)}
+    kept.applied_at = datetime.now(UTC)
+    audit.record(
+        "import", "ledger_import", kept.id, kept.name, by=by, rows=len(checked.new), changed=len(checked.changes)
+    )
     return _done(checked)
 
 
+def against_import(kept: LedgerImport) -> str | None:
+    """What keeps a sheet from being imported, as far as it has been checked; None if nothing does."""
+    if kept.applied_at:
+        return _("This sheet has been imported already.")
+    if not kept.file or not kept.preview or not kept.preview["whole"]:
+        return _("Please check the whole sheet first.")
+    if kept.preview["hidden"] and not kept.settings["hidden"]:
+        return _("Please say whether hidden rows are imported.")
+    if kept.preview["numbers"][REJECTED]:
+        return _("Some rows have problems. Correct them in the sheet, and upload it again.")
+    if not kept.preview["numbers"][NEW] + kept.preview["numbers"][CHANGED]:
+        return _("Nothing in the sheet is new or changed.")
+    return None
+
+
+def _refuse_unready(kept: LedgerImport) -> None:
+    if problem := against_import(kept):
+        raise RuleError(problem)
+
+
+def _enter(
+    checked: Checked, items: Mapping[int, Any], settings: Settings, by: Principal, tell: Tell
+) -> dict[str, list[int]]:
+    """Enter what is new, and file it if asked; gives the ids by the state of the filing."""
+    ids = numbering.next_ids("instrument", len(checked.new)) if checked.new else []
+    # In one order for everybody, so that two who enter the same instruments do not wait for each other in a circle.
+    by_key = sorted((key, entry, serial, id) for (key, entry, serial, _row), id in zip(checked.new, ids, strict=True))
+    new = [(id, entry, serial) for _key, entry, serial, id in by_key]
+    for start in range(0, len(new), CHUNK):
+        chunk = new[start : start + CHUNK]
+        ledger.enter(chunk, items, by)
+        tell(len(chunk))
+    if new and settings.file_now:
+        ledger.file(ids, by)
+    return _by_filing_state(ids)
+
+
+def _by_filing_state(ids: list[int]) -> dict[str, list[int]]:
+    if not ids:
+        return {}
+    asked = select(Instrument.filing_state, func.array_agg(Instrument.id)).where(is_chosen(Instrument.id, ids))
+    return {state: sorted(its) for state, its in db.session.execute(asked.group_by(Instrument.filing_state))}
+
+
+def _change(checked: Checked, items: Mapping[int, Any], by: Principal) -> list[dict[str, Any]]:
+    """Change what is known already; gives what it was before."""
+    changes = [change for _row, change, _names in checked.changes]
+    if not changes:
+        return []
+    before = {found.id: found for found in ledger.of_own([each.id for each in changes], len(changes))}
+    ledger.change(changes, items, by)
+    return [_before(before[each.id]) for each in changes]
+
+
+def _before(found: Any) -> dict[str, Any]:
+    told = {name: getattr(found, name) for name in (*TOLD, "serial_no")}
+    plain = {name: value if value is None or isinstance(value, int) else str(value) for name, value in told.items()}
+    return {"id": found.id, "revision": found.revision + 1, **plain}
+
+
 def _done(checked: Checked) -> str:
+    new, changed, unchanged = len(checked.new), len(checked.changes), checked.numbers[UNCHANGED]
     sentences = [
-        ngettext("Imported %(num)s instrument.", "Imported %(num)s instruments.", len(checked.new)),
-        _("%(number)s were in your ledger already.", number=checked.unchanged) if checked.unchanged else "",
-        _("Columns that were not taken: %(columns)s.", columns=_(", ").join(checked.left_out)[:200])
-        if checked.left_out
-        else "",
+        ngettext("Imported %(num)s instrument.", "Imported %(num)s instruments.", new) if new or not changed else "",
+        ngettext("Changed %(num)s instrument.", "Changed %(num)s instruments.", changed) if changed else "",
+        _("%(number)s were in your ledger already.", number=unchanged) if unchanged else "",
     ]
     return " ".join(filter(None, sentences))
 
 
-def hand_back(incoming: Incoming, checked: Checked, name: str) -> Finished:
-    """The sheet as it came, with what is wrong beside each row, kept to be taken away. Nothing was entered."""
-    kept = sheets.keep_with_problems(incoming, checked.problems)
-    text = ngettext(
-        "%(num)s row has a problem. Nothing was imported.",
-        "%(num)s rows have problems. Nothing was imported.",
-        len(checked.problems),
+# --- Taking it back ------------------------------------------------------------------------------
+
+
+def undo(import_id: int, by: Principal) -> str | None:
+    """撤销导入: take out what was entered and put back what was changed; refused as soon as something was done with one
+    of the instruments. None if there is no such import."""
+    kept = find(import_id, hold=True)
+    if kept is None:
+        return None
+    if kept.applied_at is None or kept.undone_at:
+        raise RuleError(_("This import has been undone already, or was never made."))
+    if not can_be_undone(kept):
+        raise RuleError(_("An import can be undone for 24 hours."))
+    entered = [id for ids in kept.entered.values() for id in ids]
+    lock(Instrument, [*entered, *(each["id"] for each in kept.changed)])
+    _refuse_touched(kept, entered)
+    if kept.changed:
+        ledger.change([_back(each) for each in kept.changed], ledger_sheets.choices_for(by).items, by)
+    if entered:
+        ledger.remove(entered)
+    kept.undone_at = datetime.now(UTC)
+    audit.record(
+        "undo_import", "ledger_import", kept.id, kept.name, by=by, rows=len(entered), changed=len(kept.changed)
     )
-    return Finished(text, kept, _("%(name)s with problems.xlsx", name=files.stem(name)[:100]), BROKEN)
+    return _("The import is undone: %(entered)s instruments are out of the ledger again, %(changed)s as they were.",
+             entered=len(entered), changed=len(kept.changed))  # fmt: skip
+
+
+def can_be_undone(kept: LedgerImport) -> bool:
+    """Whether an import was made so recently that it can be undone."""
+    return kept.applied_at is not None and kept.applied_at > datetime.now(UTC) - UNDONE_WITHIN
+
+
+def _refuse_touched(kept: LedgerImport, entered: list[int]) -> None:
+    """Refuse if an instrument is not as the import has left it."""
+    states = {id: state for state, ids in kept.entered.items() for id in ids}
+    revisions = {each["id"]: each["revision"] for each in kept.changed} | dict.fromkeys(entered, 1)
+    standing = ledger.standings(revisions)
+    touched = [
+        id for id, revision in revisions.items() if not _is_untouched(standing.get(id), revision, states.get(id))
+    ]
+    if touched:
+        names = select(Instrument.name, Instrument.serial_no).where(is_chosen(Instrument.id, touched[:3]))
+        shown = "、".join(f"{name} {serial}" for name, serial in db.session.execute(names))
+        text = _(
+            "%(number)s of these instruments have been changed or used since (%(names)s …), so the import cannot be"
+            " undone.",
+            number=len(touched), names=shown,
+        )  # fmt: skip
+        raise RuleError(text)
+
+
+def _is_untouched(standing: ledger.Standing | None, revision: int, filing_state: str | None) -> bool:
+    if standing is None or standing.revision != revision:
+        return False
+    if filing_state is None:
+        return True
+    is_new = standing.use_state == IN_USE and standing.filing_state == filing_state
+    return is_new and not (standing.has_task or standing.has_photo or standing.has_certificate)
+
+
+def _back(kept: Mapping[str, Any]) -> Change:
+    """The change by which an instrument is as it was before."""
+    values = {name: kept[name] for name in TOLD}
+    values |= {name: Decimal(kept[name]) for name in ("range_low", "range_high")}
+    values["started_on"] = date.fromisoformat(kept["started_on"]) if kept["started_on"] else None
+    return Change(kept["id"], kept["revision"], Entry(**values), kept["serial_no"], is_renamed=True)
+
+
+# --- A sheet with its problems -------------------------------------------------------------------
+
+
+def hand_back(kept: LedgerImport, by: Principal, file: BinaryIO) -> None:
+    """Write a sheet that is not long as it came, with what is wrong beside each row."""
+    settings = Settings.of(kept.settings)
+    with force_locale(settings.language), files.path(kept.file or "").open("rb") as uploaded:
+        incoming = _read(uploaded, kept.name, settings, most_rows=AT_ONCE)
+        problems = check(incoming, settings, ledger_sheets.choices_for(by)).problems
+        spreadsheet.with_problems(incoming, problems, file)
+
+
+def name_with_problems(kept: LedgerImport) -> str:
+    """What the sheet is called that comes back."""
+    return str(_("%(name)s with problems.xlsx", name=files.stem(kept.name)[:100]))
 
 
 # --- As a job ------------------------------------------------------------------------------------
 
 
-def ask(file: BinaryIO, name: str, by: Principal, *, file_now: bool) -> Job:
-    """Let the worker import a sheet that is too long to wait for."""
-    kept, language = files.keep_stream(file), str(get_locale())
-    return jobs.ask(KIND, by, file=kept, name=name, file_now=file_now, language=language)
+def ask(kept: LedgerImport, by: Principal, *, apply_it: bool) -> Job:
+    """Let the worker go through a sheet that is too long to wait for: check it, or take it into the ledger."""
+    if apply_it:
+        _refuse_unready(kept)
+    job = jobs.ask(KIND, by, ledger_import=kept.id, apply=apply_it)
+    kept.job_id = job.id
+    return job
 
 
 def import_job(job: Job) -> Finished:
-    """Import the sheet that was asked for, in the language in which it was filled in."""
-    with force_locale(job.asked["language"]), files.path(job.asked["file"]).open("rb") as file:
-        return _import(job, file, job.asked["name"], principal())
+    """Do what was asked for with a sheet, in the language in which it was filled in."""
+    by = principal()
+    kept = find(job.asked.get("ledger_import", 0), hold=True)
+    if kept is None or kept.file is None:
+        raise RuleError(_("The sheet is no longer kept. Please upload it again."))
+    return _apply_long(job, kept, by) if job.asked["apply"] else _check_long(job, kept, by)
 
 
-def _import(job: Job, file: BinaryIO, name: str, by: Principal) -> Finished:
-    try:
-        incoming = _read(file, name, MOST_ROWS, JOB_SECONDS)
-    except TooManyRows as reason:
-        raise RuleError(str(reason)) from reason
-    tell = _telling(job, len(incoming.rows))
-    checked = check(incoming, by, tell)
-    if checked.problems:
-        return hand_back(incoming, checked, name)
-    return Finished(apply(checked, name, by, file_now=job.asked["file_now"], tell=tell))
+def _check_long(job: Job, kept: LedgerImport, by: Principal) -> Finished:
+    settings = Settings.of(kept.settings)
+    with force_locale(settings.language), files.path(kept.file or "").open("rb") as file:
+        try:
+            incoming = _read(file, kept.name, settings, most_rows=MOST_ROWS, seconds=JOB_SECONDS)
+        except TooManyRows as reason:
+            raise RuleError(str(reason)) from reason
+        choices = ledger_sheets.choices_for(by)
+        checked = check(incoming, settings, choices, _telling(job, len(incoming.rows), times=1))
+        kept.rows, kept.preview = len(incoming.rows), _preview(incoming, checked, settings, is_whole=True)
+        if checked.problems:
+            problems = sheets.keep_with_problems(incoming, checked.problems)
+            text = ngettext(
+                "%(num)s row has a problem. Nothing was imported.",
+                "%(num)s rows have problems. Nothing was imported.",
+                len(checked.problems),
+            )
+            return Finished(text, problems, name_with_problems(kept), BROKEN)
+    return Finished(_("%(number)s rows were checked. Nothing was imported yet.", number=kept.rows))
 
 
-def _telling(job: Job, rows: int) -> Tell:
-    """Every row is done once when it is checked and once when it is entered."""
+def _apply_long(job: Job, kept: LedgerImport, by: Principal) -> Finished:
+    done = apply(kept, by, _telling(job, kept.rows or 0, times=2))
+    if done is None:
+        return Finished(
+            _("The ledger has changed since the preview. Nothing was imported; please check the preview again."),
+            state=BROKEN,
+        )
+    return Finished(done)
+
+
+def _telling(job: Job, rows: int, *, times: int) -> Tell:
+    """Every row is done once when it is checked, and once more when it is entered."""
     done = 0
 
     def tell(more: int) -> None:
         nonlocal done
         done += more
-        jobs.progress(job, done // 2, rows)
+        jobs.progress(job, done // times, rows)
 
     tell(0)
     return tell
+
+
+def drop_old() -> int:
+    """Forget the files and previews of sheets that were uploaded a week ago, and what was never imported.
+
+    Returns how many.
+    """
+    old = LedgerImport.created_at < datetime.now(UTC) - FILES_KEPT
+    given_up = delete(LedgerImport).where(old, LedgerImport.applied_at.is_(None)).returning(LedgerImport.file)
+    gone = list(db.session.scalars(given_up))
+    still_kept = select(LedgerImport).where(old, LedgerImport.file.is_not(None)).with_for_update()
+    for kept in db.session.scalars(still_kept):
+        gone.append(kept.file)
+        kept.file = kept.preview = None
+    db.session.flush()
+    jobs.drop_files({name for name in gone if name})
+    return len(gone)

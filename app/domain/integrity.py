@@ -40,6 +40,7 @@ from app.models import (
     Institution,
     Instrument,
     IssuingRule,
+    LedgerImport,
     MeasurementStandard,
     Organization,
     Photo,
@@ -222,7 +223,9 @@ def _orphaned_files() -> list[str]:
     names = files.kept_before(datetime.now(UTC) - timedelta(days=1))
     while some := [{"name": name} for name in islice(names, 10_000)]:
         connection.execute(insert(_stored), some)
-    passing = [select(each.label("name")).where(each.is_not(None)) for each in (*jobs.FILES, Dump.file)]
+    passing = [
+        select(each.label("name")).where(each.is_not(None)) for each in (*jobs.FILES, Dump.file, LedgerImport.file)
+    ]
     known = union_all(*_referred(), *passing).subquery()
     orphaned = select(_stored.c.name).where(_stored.c.name.not_in(select(known.c.name)))
     found = list(db.session.scalars(orphaned.order_by(_stored.c.name)))

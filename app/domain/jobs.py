@@ -30,7 +30,7 @@ from app import audit, files
 from app.access import Principal
 from app.domain import notifications
 from app.errors import RuleError
-from app.models import Account, Job, db
+from app.models import Account, Job, LedgerImport, db
 from app.states import BROKEN, CANCELLED, DONE, RUNNING, WAITING
 
 KEPT = timedelta(days=7)
@@ -41,8 +41,8 @@ LIVING_SECONDS = 15
 # A job that ended so many workers in the middle is given up.
 MOST_ATTEMPTS = 3
 KINDS = frozenset({
-    "import_instruments", "import_catalogue", "import_institutions", "import_standards", "change_standards",
-    "record_results", "certificate_documents", "certificate_zip", "export", "monthly_report",
+    "import_instruments", "change_instruments", "import_catalogue", "import_institutions", "import_standards",
+    "change_standards", "record_results", "certificate_documents", "certificate_zip", "export", "monthly_report",
 })  # fmt: skip
 # What a person has left to the worker and waits for: its end is told.
 TOLD = frozenset({"export", "monthly_report"})
@@ -208,14 +208,14 @@ def drop_old() -> int:
     return len(gone)
 
 
-# What came out of a job, and the sheet that was brought to it.
+# What came out of a job, and the sheet that was brought to it (as "file" until imports were kept apart).
 FILES = (Job.file, Job.asked["file"].astext, Job.asked["sheet"].astext)
 
 
 def drop_files(names: set[str]) -> None:
-    """Drop files of jobs from the store, unless another job has the same. Nothing else there is like them."""
+    """Drop files of jobs and of imports from the store, unless another one has the same. Nothing else is like them."""
     wanted = {
-        name for each in FILES for name in db.session.scalars(select(each).select_from(Job).where(each.in_(names)))
+        name for each in (*FILES, LedgerImport.file) for name in db.session.scalars(select(each).where(each.in_(names)))
     }
     for name in names - wanted:
         files.drop(name)

@@ -15,9 +15,23 @@ from typing import Any, NamedTuple
 from flask_babel import gettext as _, lazy_gettext as _l
 from psycopg2 import OperationalError as DriverError
 from psycopg2.errors import UniqueViolation
-from sqlalchemy import ColumnElement, Text, and_, exists, func, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Text,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.sql import column
 
 from app import audit, finding, numbers
 from app.access import EVERYTHING, Principal, seeing
@@ -40,7 +54,7 @@ from app.states import (
     Step,
 )
 from app.texts import half_width, same
-from app.workflow import Chosen, Outcome, count, fire, how_many, lock
+from app.workflow import Chosen, Outcome, count, fire, how_many, is_chosen, lock
 
 MOST_AT_ONCE = 1000
 LARGEST, DECIMALS = Decimal(10) ** 11, 6  # what numeric(18, 6) holds
@@ -77,6 +91,11 @@ class Entry(NamedTuple):
 
 
 TOLD = Entry._fields
+# And what says which instrument that is, as which version.
+_KNOWN = (
+    *(getattr(Instrument, name) for name in (*TOLD, "serial_no")),
+    Instrument.id, Instrument.city_code, Instrument.instrument_no, Instrument.revision,
+)  # fmt: skip
 LONGEST: dict[str, int] = {
     name: getattr(Instrument, name).type.length
     for name in ("name", "model", "range_unit", "accuracy_class", "serial_no", "manufacturer", "use_place",
@@ -256,17 +275,28 @@ def places(keys: Collection[Key], but: int | None = None) -> dict[Key, str]:
 
 
 def own(keys: Collection[Key]) -> dict[Key, Any]:
-    """What is told of those that are in one's own ledger already."""
-    told = [getattr(Instrument, name) for name in (*TOLD, "serial_no")]
-    found: Any = db.session.execute(_in_ledgers(_asked(keys), *told))
+    """What is told of those that are in one's own ledger already, and as which version."""
+    found: Any = db.session.execute(_in_ledgers(_asked(keys), *_KNOWN))
     return {(row[0], row[1], row[2]): row for row in found}
+
+
+def own_by_number(numbers_: Collection[str]) -> dict[str, Any]:
+    """What is told of the instruments of one's own ledger with these numbers, by number, and as which version."""
+    asked = select(*_KNOWN).where(Instrument.instrument_no.in_(numbers_))
+    return {row.instrument_no: row for row in db.session.execute(asked)}
+
+
+def of_own(chosen: Chosen, most: int) -> list[Any]:
+    """What is told of the chosen instruments of one's own ledger, the newest first, and as which version."""
+    asked = select(*_KNOWN).where(is_chosen(Instrument.id, chosen)).order_by(Instrument.id.desc()).limit(most)
+    return list(db.session.execute(asked))
 
 
 def _asked(keys: Collection[Key]) -> Any:
     """The keys as rows."""
     columns = zip(*keys, strict=True) if keys else ((), (), ())
     arrays = [literal(list(values), ARRAY(Text)) for values in columns]
-    names = ("city_code", "manufacturer", "serial_no")
+    names = ("city_asked", "manufacturer_asked", "serial_asked")
     return func.unnest(*arrays).table_valued(*names, name="asked").render_derived()
 
 
@@ -275,9 +305,9 @@ def _in_ledgers(asked: Any, *facts: Any) -> Any:
         asked,
         Instrument,
         and_(
-            Instrument.city_code == asked.c.city_code,
-            finding.folded(Instrument.manufacturer) == asked.c.manufacturer,
-            finding.folded(Instrument.serial_no) == asked.c.serial_no,
+            Instrument.city_code == asked.c.city_asked,
+            finding.folded(Instrument.manufacturer) == asked.c.manufacturer_asked,
+            finding.folded(Instrument.serial_no) == asked.c.serial_asked,
         ),
     )
 
@@ -370,11 +400,11 @@ def edit(instrument_id: int, entry: Entry, serial_no: str, revision: str, by: Pr
         return None
     if str(found.revision) != revision:
         raise Stale
-    if found.use_state == SCRAPPED:
-        raise RuleError(_("A scrapped instrument stays as it was."))
     item = _checked(entry, serial_no)
     changed = differences(found, entry, serial_no, item)
-    _refuse_change(found, entry, changed)
+    refusal = against_change(found, entry, changed, standings([found.id])[found.id])
+    if refusal:
+        raise refusal
     if key_of(entry.region_code, entry.manufacturer, serial_no) != key_of(
         found.region_code, found.manufacturer, found.serial_no
     ):
@@ -398,24 +428,111 @@ def differences(found: Any, entry: Entry, serial_no: str, item: CatalogueItem) -
     return [name for name in (*TOLD, "serial_no") if getattr(found, name) != columns[name]]
 
 
-def _refuse_change(found: Instrument, entry: Entry, changed: list[str]) -> None:
-    open_state = db.session.scalar(
-        select(Task.state).where(Task.instrument_id == found.id, Task.state.in_(sorted(OPEN | UNPLACED)))
-    )
-    if open_state in AT_INSTITUTION - {OFFERED} and changed:
-        raise RuleError(_("An institution is verifying it: it can be changed when that is done."))
-    if open_state and set(changed) & set(ROUTING):
+@dataclass(frozen=True)
+class Standing:
+    """What has become of an instrument: the state of its open task, and what there is of it."""
+
+    use_state: str
+    filing_state: str
+    revision: int
+    open_state: str | None
+    has_task: bool
+    has_photo: bool
+    has_certificate: bool
+
+
+def standings(ids: Collection[int]) -> dict[int, Standing]:
+    """What has become of instruments of one's own ledger, by id."""
+
+    def there(what: Any) -> Any:
+        return exists().where(what.instrument_id == Instrument.id, what.city_code == Instrument.city_code)
+
+    its_open = and_(Task.instrument_id == Instrument.id, Task.city_code == Instrument.city_code)
+    open_state = select(func.min(Task.state)).where(its_open, Task.state.in_(sorted(OPEN | UNPLACED))).scalar_subquery()
+    facts = (Instrument.use_state, Instrument.filing_state, Instrument.revision)
+    asked = select(Instrument.id, *facts, open_state, there(Task), there(Photo), there(Certificate))
+    rows = db.session.execute(asked.where(is_chosen(Instrument.id, ids)))
+    return {id: Standing(*of_it) for id, *of_it in rows}
+
+
+def against_change(found: Any, entry: Entry, changed: Collection[str], standing: Standing) -> RuleError | None:
+    """What speaks against changing an instrument, whatever else is told of it; None if nothing does."""
+    if standing.use_state == SCRAPPED:
+        return RuleError(_("A scrapped instrument stays as it was."))
+    if standing.open_state in AT_INSTITUTION - {OFFERED} and changed:
+        return RuleError(_("An institution is verifying it: it can be changed when that is done."))
+    if standing.open_state and set(changed) & set(ROUTING):
         text = _("It is booked. Withdraw the booking before you change its kind or its county.")
-        raise RuleError(text, field=next(name for name in ROUTING if name in changed))
-    if set(changed) & {*IDENTITY, "serial_no"} and _has(found, Certificate):
-        raise RuleError(_("There are certificates of it. Scrap it, and add the right one by copying it."))
-    if found.region_code[:4] != entry.region_code[:4] and (_has(found, Task) or _has(found, Photo)):
+        return RuleError(text, field=next(name for name in ROUTING if name in changed))
+    if set(changed) & {*IDENTITY, "serial_no"} and standing.has_certificate:
+        return RuleError(_("There are certificates of it. Scrap it, and add the right one by copying it."))
+    if found.region_code[:4] != entry.region_code[:4] and (standing.has_task or standing.has_photo):
         text = _("It is known in its city by bookings or photos. Scrap it here, and add it where it is used now.")
-        raise RuleError(text, field="region_code")
+        return RuleError(text, field="region_code")
+    return None
 
 
-def _has(found: Instrument, what: Any) -> bool:
-    return bool(db.session.scalar(select(exists().where(what.instrument_id == found.id))))
+# --- Many at once --------------------------------------------------------------------------------
+
+
+class Change(NamedTuple):
+    """Another entry for an instrument of the ledger, which is at the version `revision`."""
+
+    id: int
+    revision: int
+    entry: Entry
+    serial_no: str
+    is_renamed: bool = False
+
+
+def change(changes: Sequence[Change], items: Mapping[int, CatalogueItem], by: Principal) -> None:
+    """Write changes of instruments that were checked; refused whole if one of them has changed since, or may not be.
+
+    Where filings are reviewed, those that were filed are reviewed anew.
+    """
+    ids = lock(Instrument, [each.id for each in changes])
+    standing = standings(ids)
+    if len(ids) != len(changes) or any(standing[each.id].revision != each.revision for each in changes):
+        raise Stale
+    count("instrument", ids, -1)
+    try:
+        db.session.execute(_changed_columns(changes, items))
+    except IntegrityError as double:
+        text = _("Somebody has entered one of these instruments at the same moment. Nothing was changed.")
+        raise RuleError(text) from double
+    count("instrument", ids)
+    filed = [id for id in ids if standing[id].filing_state == FILED]
+    if filed:
+        fire(FILE_FOR_REVIEW, filed, by, only=_is_reviewed())
+
+
+def _changed_columns(changes: Sequence[Change], items: Mapping[int, CatalogueItem]) -> Any:
+    table = Instrument.__table__
+    rows = [
+        {"id": each.id, "is_renamed": each.is_renamed}
+        | _columns(each.entry, each.serial_no, items[each.entry.catalogue_item_id])
+        for each in changes
+    ]
+    names = [name for name in rows[0] if name not in ("id", "is_renamed")]
+    keys = [column("id", BigInteger), column("is_renamed", Boolean)]
+    typed = [*keys, *(column(name, table.c[name].type) for name in names)]
+    plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    given = func.jsonb_to_recordset(literal(plain, JSONB)).table_valued(*typed).render_derived("given", with_types=True)
+    told = {name: given.c[name] for name in names}
+    told |= {"revision": table.c.revision + 1, "twin": case((given.c.is_renamed, 0), else_=table.c.twin)}
+    return update(table).where(table.c.id == given.c.id).values(told)
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, int | str) else str(value)
+
+
+def remove(ids: Collection[int]) -> None:
+    """Take instruments out of the ledger that were entered by mistake; whoever calls has asked that nothing is done
+    with them yet."""
+    count("instrument", ids, -1)
+    table = Instrument.__table__
+    db.session.execute(delete(table).where(is_chosen(table.c.id, ids)))
 
 
 # --- Filing and use ------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ from app.models.operation import (
     Dump as Dump,
     Job as Job,
     KeyCheck as KeyCheck,
+    LedgerImport as LedgerImport,
     MonthlyReport as MonthlyReport,
     Notification as Notification,
 )

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     String,
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app import states
 from app.models.accounts import OwnedByAccount
-from app.models.base import Audited, Moment, RegionCode, begins, one_of
+from app.models.base import Audited, Moment, OwnedByUsingUnit, RegionCode, begins, one_of
 from app.persons import PersonName
 
 
@@ -73,6 +74,42 @@ class Job(OwnedByAccount, Model):
     file_name: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class LedgerImport(OwnedByUsingUnit, Model):
+    """A sheet that a using unit brings to its ledger (器具批量导入): how it is read, what it would do, what it did.
+
+    `settings` says how the sheet is read (domain/ledger_sheets.Settings), `preview` what a check of it found, shortened
+    for display, `job_id` who checks or applies a long one, `numbers` how many instruments it entered and changed. What
+    it takes to undo the import: `entered` holds the ids of
+    the instruments that were entered, by the state of their filing, and `changed` the earlier values of those that were
+    changed. `file` is dropped after a week.
+    """
+
+    __tablename__ = "ledger_import"
+    __table_args__ = (
+        ForeignKeyConstraint(["using_unit_id"], ["organization.id"]),
+        ForeignKeyConstraint(["region_code"], ["region.code"]),
+        CheckConstraint("undone_at IS NULL OR applied_at IS NOT NULL", name="undone_after_applied"),
+        Index("ledger_import_of_using_unit", "using_unit_id", "id"),
+        Index("ledger_import_with_file", "created_at", postgresql_where=text("file IS NOT NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    by_name: Mapped[str] = mapped_column(PersonName(60))
+    name: Mapped[str] = mapped_column(String(200))
+    file: Mapped[str | None] = mapped_column(String(64))
+    rows: Mapped[int | None]
+    settings: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    preview: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    job_id: Mapped[int | None] = mapped_column(BigInteger)
+    numbers: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))
+    entered: Mapped[dict[str, list[int]]] = mapped_column(JSONB, server_default=text("'{}'"))
+    changed: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    applied_at: Mapped[datetime | None] = mapped_column(Moment)
+    undone_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class MonthlyReport(Audited, OwnedByAccount, Model):

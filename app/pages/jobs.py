@@ -32,6 +32,7 @@ STATES = {
 }
 KINDS = {
     "import_instruments": _l("Import of instruments"),
+    "change_instruments": _l("Instruments to be changed in a sheet"),
     "record_results": _l("Results by sheet"),
     "import_institutions": _l("Import of institutions"),
     "import_catalogue": _l("Catalogue by sheet"),

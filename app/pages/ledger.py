@@ -6,7 +6,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, flash, g, render_template, request, url_for
+from flask import abort, g, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf.file import FileRequired, MultipleFileField
@@ -23,11 +23,13 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app.domain import bookings, catalogue, holidays, imports, ledger, matching, photos, regions
+from app import files
+from app.domain import bookings, catalogue, holidays, imports, jobs, ledger, ledger_sheets, matching, photos, regions
 from app.domain.bookings import Order
+from app.domain.jobs import Finished
 from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
 from app.errors import RuleError
-from app.fabkit.actions import Selection, form_action
+from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import Switch, is_number
 from app.fabkit.forms import CascadeField, DecimalField, Form, IntegerField, a_telephone, trimmed
 from app.fabkit.lists import Source
@@ -143,10 +145,9 @@ class PhotosForm(Form):
 class ImportForm(Form):
     file = sheets.sheet_field(
         _l("Filled sheet"),
-        description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s instruments.",
-                       size=imports.MOST_BYTES // 2**20, rows=imports.MOST_ROWS),
+        description=_l("An .xlsx, .xls or .csv file of at most %(size)s MB and %(rows)s instruments.",
+                       size=imports.MOST_BYTES // 2**20, rows=ledger_sheets.MOST_ROWS),
     )  # fmt: skip
-    file_now = BooleanField(_l("File them with the authority at once"), default=True)
 
 
 class BookForm(lots.LotsForm):
@@ -351,28 +352,32 @@ class Ledger(instrument_pages.WithPhotos, ModelPage):
         without=True,
         template="ledger/import.html",
         size="lg",
+        submit=_l("Preview"),
         most_bytes=imports.MOST_BYTES + 2**16,
     )
     def import_sheet(self, _selection: Selection, form: ImportForm) -> Any:
-        sheet, file_now = form.file.data, bool(form.file_now.data)
-        incoming = imports.read_at_once(sheet.stream, sheet.filename)
-        if incoming is None:
-            imports.ask(sheet.stream, sheet.filename, g.principal, file_now=file_now)
-            db.session.commit()
-            flash(_("The sheet is long and is imported in the background; what comes of it will be here."), "success")
-            return "", 204, {"HX-Redirect": url_for("Jobs.index")}
-        checked = imports.check(incoming, g.principal)
-        if checked.problems:
-            what = imports.hand_back(incoming, checked, sheet.filename)
-            return sheets.handed_back(self, "import", form, imports.KIND, what, checked.problems)
-        return imports.apply(checked, sheet.filename, g.principal, file_now=file_now)
+        sheet = form.file.data
+        kept = imports.upload(sheet.stream, sheet.filename, g.principal)
+        imports.preview(kept, g.principal)
+        db.session.commit()
+        return "", 204, {"HX-Redirect": url_for("LedgerImports.sheet", pk=kept.id)}
+
+    @form_action("export_for_changes", _l("Export for changes"), icon="file-spreadsheet",
+                 template="ledger/take_sheet.html", submit=_l("Download"))  # fmt: skip
+    def export_for_changes(self, selection: Selection, _form: Any) -> Any:
+        content, number = ledger_sheets.sheet_for_changes(selection.ids, g.principal)
+        text = _("%(number)s instruments, to be changed and sent back.", number=number)
+        name = f"{_('Ledger of instruments')}-{holidays.today():%Y%m%d}.xlsx"
+        made = jobs.keep(ledger_sheets.FOR_CHANGES, g.principal, Finished(text, files.keep(content), name))
+        db.session.commit()
+        return download(url_for("Jobs.file", pk=made.id))
 
     @expose("/template", methods=["GET"])
     @permitted("list")
     def empty_sheet(self) -> Any:
         """The sheet to fill in."""
         require("import", self.class_permission_name)
-        return sheets.handed_out(imports.template(g.principal), _("Instruments to import"))
+        return sheets.handed_out(ledger_sheets.template(g.principal), _("Instruments to import"))
 
     # --- filing and use
 
