@@ -28,6 +28,7 @@ from app.models import (
     Institution,
     Instrument,
     KeptByAuthority,
+    KeptByUsingUnit,
     Model,
     OfferedByInstitution,
     Organization,
@@ -129,7 +130,9 @@ def _rules_of_data(who: Principal) -> tuple[tuple[type, Rule], ...]:
         return _rules_of_using_unit(who.organization_id)
     if who.kind == "public":
         return _rules_of_public()
-    tables = (WithinRegion, OwnedByInstitution, OfferedByInstitution, Organization, Institution, UsingUnit)
+    tables = (
+        WithinRegion, OwnedByInstitution, OfferedByInstitution, KeptByUsingUnit, Organization, Institution, UsingUnit,
+    )  # fmt: skip
     return tuple((table, lambda cls: false()) for table in tables)
 
 
@@ -156,11 +159,12 @@ _NO_ENCLAVE = "none"
 
 def _rules_of_authority(jurisdiction: str) -> tuple[tuple[type, Rule], ...]:
     if not jurisdiction:
-        return ()
+        return ((KeptByUsingUnit, lambda cls: false()),)
     here, apart = f"{jurisdiction}%", ENCLAVES.get(jurisdiction, _NO_ENCLAVE)
     known = sorted(BECAME_KNOWN)
     return (
         (WithinRegion, _under(jurisdiction)),
+        (KeptByUsingUnit, lambda cls: false()),
         # What is only drafted, under review or rejected is for the authorities of the institution's own place.
         (OfferedByInstitution, lambda cls: or_(cls.state.in_(known), cls.institution_id.in_(_at_home_in(here, apart)))),
         (Organization, lambda cls: or_(cls.kind != "using_unit", _at_home(cls, here, apart))),
@@ -305,6 +309,7 @@ def _rules_of_institution(own_id: int) -> tuple[tuple[type, Rule], ...]:
         (OwnedByInstitution, lambda cls: cls.institution_id == own_id),
         (OfferedByInstitution, lambda cls: cls.institution_id == own_id),
         (KeptByAuthority, lambda cls: false()),
+        (KeptByUsingUnit, lambda cls: false()),
         (SeenByInspected, lambda cls: and_(cls.party_id == own_id, cls.concluded_at.is_not(None))),
         (Organization, lambda cls: or_(cls.kind != "using_unit", cls.id == own_id)),
         (UsingUnit, lambda cls: false()),
@@ -318,6 +323,7 @@ def _rules_of_using_unit(own_id: int) -> tuple[tuple[type, Rule], ...]:
         (OwnedByInstitution, lambda cls: false()),
         (OfferedByInstitution, lambda cls: cls.state.in_(("effective", "approved"))),
         (KeptByAuthority, lambda cls: false()),
+        (KeptByUsingUnit, lambda cls: cls.using_unit_id == own_id),
         (SeenByInspected, lambda cls: and_(cls.party_id == own_id, cls.concluded_at.is_not(None))),
         (Organization, lambda cls: or_(cls.kind != "using_unit", cls.id == own_id)),
         (UsingUnit, lambda cls: cls.organization_id == own_id),
@@ -375,7 +381,7 @@ def _one(*conditions: Any) -> ColumnElement[bool]:
 
 def _narrowed_tables() -> list[type]:
     """Every table whose rows belong to somebody; one that is added later is among them by its mixin."""
-    mixins = (WithinRegion, OwnedByInstitution, OfferedByInstitution)
+    mixins = (WithinRegion, OwnedByInstitution, OfferedByInstitution, KeptByUsingUnit)
     return [mapper.class_ for mapper in Model.registry.mappers if issubclass(mapper.class_, mixins)]
 
 

@@ -126,7 +126,7 @@ def make_queue(app: Flask) -> App:
     periodic("20 4 * * *", audits.prove)
     periodic("* * * * *", send_audit_log)
     periodic("30 4 * * *", jobs.drop_old)
-    periodic("35 4 * * *", imports.drop_old)
+    periodic("35 4 * * *", imports.drop_sheets)
     periodic("40 4 * * *", notifications.forget_old)
     periodic("*/5 * * * *", notifications.mail)
     periodic("*/10 * * * *", certificates.make_left_over)

@@ -165,7 +165,7 @@ def _filed(instrument: Any) -> dict[str, Any]:
 
 
 def by_us(path: str, filed: bool) -> Work:
-    """The job of the worker, from the sheet in the file store to the last commit."""
+    """The job of the worker that takes a sheet into the ledger, as it was previewed: checked once more, and written."""
     from sqlalchemy import select
 
     from app import create_app, jobs
@@ -179,12 +179,17 @@ def by_us(path: str, filed: bool) -> Work:
     def ask() -> int:
         clerk = db.session.scalars(select(Account).where(Account.username == CLERK)).one()
         who = principal_of(clerk, frozenset(role.name for role in clerk.roles))
-        with app.test_request_context("/"), Path(path).open("rb") as file:
-            job = imports.ask(file, "bench.xlsx", who, file_now=filed)
+        with app.test_request_context("/"), seeing(who), Path(path).open("rb") as file:
+            kept = imports.upload(file, "bench.xlsx", who)
+            kept.settings = kept.settings | {"file_now": filed}
+            checking = imports.ask(kept, who, apply_it=False)
             db.session.commit()
-            return job.id
+            done(checking.id)
+            applying = imports.ask(kept, who, apply_it=True)
+            db.session.commit()
+            return applying.id
 
-    def work() -> None:
+    def done(job_id: int) -> None:
         with app.app_context(), seeing(EVERYTHING):
             jobs.do(job_id)
             ended = db.session.get_one(Job, job_id)
@@ -193,7 +198,7 @@ def by_us(path: str, filed: bool) -> Work:
 
     with app.app_context(), seeing(EVERYTHING):
         job_id = ask()
-    return work
+    return lambda: done(job_id)
 
 
 WAYS: dict[str, Callable[[str, bool], Work]] = {"sql": by_sql, "stock": by_stock, "ours": by_us}
@@ -219,6 +224,7 @@ def put_back(connection: Any) -> int:
         connection,
         f"DELETE FROM event WHERE {ours}",
         f"DELETE FROM instrument WHERE {ours}",
+        f"DELETE FROM ledger_import WHERE {ours}",
         "DELETE FROM job",
         "DELETE FROM procrastinate_events",
         "DELETE FROM procrastinate_jobs",

@@ -18,11 +18,21 @@ from flask_appbuilder.actions import action
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from sqlalchemy import UniqueConstraint
 
-from app import views
+from app import access, views
 from app.access import ROLES
 from app.fabkit import roles
 from app.fabkit.pages import ModelPage, Page
-from app.models import Big, Model
+from app.models import (
+    AuditEntry,
+    Big,
+    KeptByUsingUnit,
+    Model,
+    OfferedByInstitution,
+    OwnedByAccount,
+    OwnedByInstitution,
+    SharedByAccount,
+    WithinRegion,
+)
 from app.schema import alembic
 
 ROOT = Path(__file__).parent.parent
@@ -194,7 +204,7 @@ def test_every_action_of_a_page_is_a_permission_of_some_role_and_the_other_way_r
     by_tab = {("Accounts", "take_role"), ("Accounts", "attach")}
     # Lists whose rows have nothing more to show, and nothing to take away.
     bare = {(page, name) for page in ("Deadlines", "Holidays", "ProvinceRules", "Notifications", "Jobs", "ClockRuns",
-                                      "IssuingRules", "MonthlyReports")
+                                      "IssuingRules", "MonthlyReports", "LedgerImports")
             for name in ("can_show", "can_export")}  # fmt: skip
 
     assert granted - offered == by_tab
@@ -255,14 +265,6 @@ def test_every_table_has_a_mixin_or_is_for_everybody_on_purpose():
         "publication_rule", "alarm_threshold", "dump", "announced_change", "key_check", "pending_deed",
     }  # fmt: skip
     ours = {name for name in Model.metadata.tables if not name.startswith("ab_")}
-    from app.models import (
-        AuditEntry,
-        OfferedByInstitution,
-        OwnedByAccount,
-        OwnedByInstitution,
-        SharedByAccount,
-        WithinRegion,
-    )
 
     def below(cls):
         return {cls, *(sub for child in cls.__subclasses__() for sub in below(child))}
@@ -272,11 +274,24 @@ def test_every_table_has_a_mixin_or_is_for_everybody_on_purpose():
         | below(OwnedByInstitution)
         | below(OfferedByInstitution)
         | below(OwnedByAccount)
+        | below(KeptByUsingUnit)
         | below(SharedByAccount)
         | {AuditEntry}
     )
     scoped = {cls.__tablename__ for cls in mixins if hasattr(cls, "__table__")}
     assert ours - scoped == for_everybody
+
+
+@pytest.mark.parametrize("kind", ["authority", "institution", "using_unit", "public", "nobody"])
+def test_every_table_that_is_somebodys_has_a_rule_for_everybody(kind):
+    """A table without a rule is for everybody: of a mixin alone nothing follows."""
+    mixins = (WithinRegion, OwnedByInstitution, OfferedByInstitution, KeptByUsingUnit)
+    ruled = tuple(cls for cls, _rule in access.rules(access.Principal(kind=kind, organization_id=1, jurisdiction="33")))
+    tables = {mapper.class_ for mapper in Model.registry.mappers if issubclass(mapper.class_, mixins)}
+
+    unruled = {cls for cls in tables if not issubclass(cls, ruled)}
+
+    assert unruled == ({cls for cls in tables if issubclass(cls, OwnedByInstitution)} if kind == "authority" else set())
 
 
 # --- Words ---------------------------------------------------------------------------------------

@@ -622,6 +622,21 @@ def test_what_somebody_else_enters_at_the_same_moment_is_refused(clerks):
     assert count(db.session) == 1
 
 
+def test_what_is_booked_after_the_check_is_not_changed(clerks):
+    apply(clerks[0], uploaded(clerks[0], filled(clerks[0], scale())))
+    sheet = uploaded(clerks[0], filled(clerks[0], scale(使用地点="别处")))
+    one = db.session.scalars(select(Instrument).with_for_update()).one()
+    task(VERIFYING, what=one, unit=db.session.get_one(Organization, one.using_unit_id), to=institution())
+
+    with waiting(apply_beside, clerks[0], sheet) as sent:
+        db.session.commit()
+
+    text = sent.result().text
+    assert (sent.result().status_code, "电子计价秤 2026 00-17：检定机构正在办理" in text) == (422, True)
+    db.session.expire_all()
+    assert (one.use_place, one.revision) == ("文三路菜场12号", 1)
+
+
 def test_the_same_sheet_applied_by_two_at_once_is_in_the_ledger_once(clerks):
     content = filled(clerks[0], *scales(150))
     sheets = [uploaded(clerk, content) for clerk in clerks]
@@ -1000,10 +1015,10 @@ def test_a_sheet_is_discarded_and_an_old_one_forgotten(clerk, unit, rows):
     assert clerk.post(f"/ledger-imports/discard/{thrown}").status_code == 303
     assert clerk.get(f"/ledger-imports/sheet/{thrown}").status_code == 404
     kept = {id: files.path(rows.get_one(LedgerImport, id).file) for id in (old, done)}
-    assert imports.drop_old() == 0
+    assert imports.drop_sheets() == 0
     rows.execute(update(LedgerImport).values(created_at=datetime.now(UTC) - timedelta(days=8)))
 
-    assert imports.drop_old() == 2
+    assert imports.drop_sheets() == 2
 
     rows.expire_all()
     assert rows.scalars(select(LedgerImport.id)).all() == [done]

@@ -388,7 +388,7 @@ CONDITIONS = {
     **dict.fromkeys(("receive", "start"), ("inbox", OWN_ROW)),
     **dict.fromkeys(("_fire_one", "answer", "cancel"), ("inspections", OWN_ROW)),
     **dict.fromkeys(("_unless_booked",), ("ledger", "locks the instruments, as whoever books them does")),
-    **dict.fromkeys(("edit", "file"), ("ledger", "reads the rules of provinces once, before")),
+    **dict.fromkeys(("change", "edit", "file"), ("ledger", "reads the rules of provinces once, before")),
     **dict.fromkeys(("publish_institutions", "revoke_institutions"), ("publications", BY_PLACE)),
     "publish_issued": ("publications", "a rule that changes at this moment holds from the next certificate on"),
     "undo": ("publications", OWN_ROW),

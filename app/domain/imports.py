@@ -44,6 +44,7 @@ CHUNK = 5_000
 JOB_SECONDS = 60  # that reading a long sheet may compute
 FIRST = 10  # rows that are shown as they are read
 MOST_SHOWN = 100  # rows of each verdict that are shown
+_LONGEST_SHOWN = 200  # characters of a cell; the longest text of an instrument has as many
 UNDONE_WITHIN = timedelta(hours=24)
 FILES_KEPT = timedelta(days=7)
 _REMEMBERED = 20  # imports whose columns are remembered
@@ -71,7 +72,7 @@ def upload(file: BinaryIO, name: str, by: Principal) -> LedgerImport:
     if not incoming.rows:
         raise RuleError(_("There is no instrument in the sheet yet."), field="file")
     kept = LedgerImport(
-        using_unit_id=by.organization_id, city_code=by.region_code[:4] + "00", region_code=by.region_code,
+        using_unit_id=by.organization_id,
         account_id=by.account_id, by_name=by.name, name=name[:200], file=files.keep_stream(file), rows=rows,
         settings=_guessed(incoming, settings, choices, by).kept(),
     )  # fmt: skip
@@ -365,7 +366,7 @@ def _judge_change(row: Row, found: Any, item: Any, standing: ledger.Standing, ch
     entry = Entry(*_TOLD(told))
     names = ledger.differences(found, entry, serial, item)
     if not row.instrument_no:
-        respelled = {name for name in names if _is_respelled(getattr(found, name), told[name])}
+        respelled = {name for name in names if name in _FOUND_BY or _is_respelled(getattr(found, name), told[name])}
         told |= {name: getattr(found, name) for name in respelled}
         entry, serial = Entry(*_TOLD(told)), told["serial_no"]
         names = [name for name in names if name not in respelled]
@@ -386,6 +387,10 @@ def _judge_change(row: Row, found: Any, item: Any, standing: ledger.Standing, ch
     return _show(checked, CHANGED, lambda: _shown(row, reader, found, names))
 
 
+# By these a row without a number has found its instrument: they mean the same, however they are written.
+_FOUND_BY = {"manufacturer", "serial_no"}
+
+
 def _is_respelled(known: Any, told: Any) -> bool:
     """Whether a text of the ledger stands in the sheet as well, only written otherwise."""
     return isinstance(known, str) and isinstance(told, str) and same(known) == same(told)
@@ -393,8 +398,8 @@ def _is_respelled(known: Any, told: Any) -> bool:
 
 def _shown(row: Row, reader: Reader, before: Any = None, changed: Collection[str] = ()) -> dict[str, Any]:
     """A row as a person reads it, with the earlier values of what it changes."""
-    was = ledger_sheets.cells({name: getattr(before, name) for name in row.told}, reader.choices) if before else {}
-    cells = ledger_sheets.cells(row.told, reader.choices)
+    was = _cells({name: getattr(before, name) for name in row.told}, reader) if before else {}
+    cells = _cells(row.told, reader)
     named = {ledger_sheets.RANGE if name in ledger_sheets.LIMITS else name for name in changed}
     return {
         "row": row.number,
@@ -402,6 +407,10 @@ def _shown(row: Row, reader: Reader, before: Any = None, changed: Collection[str
         "was": {name: was[name] for name in named if was[name] != cells[name]},
         "problems": row.problems,
     }
+
+
+def _cells(told: Mapping[str, Any], reader: Reader) -> dict[str, str]:
+    return {name: text[:_LONGEST_SHOWN] for name, text in ledger_sheets.cells(told, reader.choices).items()}
 
 
 # --- Taking it into the ledger -------------------------------------------------------------------
@@ -478,11 +487,12 @@ def _by_filing_state(ids: list[int]) -> dict[str, list[int]]:
 def _change(checked: Checked, items: Mapping[int, Any], by: Principal) -> list[dict[str, Any]]:
     """Change what is known already; gives what it was before."""
     changes = [change for _row, change, _names in checked.changes]
-    if not changes:
-        return []
-    before = {found.id: found for found in ledger.of_own([each.id for each in changes], len(changes))}
-    ledger.change(changes, items, by)
-    return [_before(before[each.id]) for each in changes]
+    if changes:
+        lock(Instrument, [each.id for each in changes])  # all in one order, before they are changed in pieces
+    before: list[dict[str, Any]] = []
+    for start in range(0, len(changes), CHUNK):
+        before += map(_before, ledger.change(changes[start : start + CHUNK], items, by))
+    return before
 
 
 def _before(found: Any) -> dict[str, Any]:
@@ -517,8 +527,9 @@ def undo(import_id: int, by: Principal) -> str | None:
     entered = [id for ids in kept.entered.values() for id in ids]
     lock(Instrument, [*entered, *(each["id"] for each in kept.changed)])
     _refuse_touched(kept, entered)
-    if kept.changed:
-        ledger.change([_back(each) for each in kept.changed], ledger_sheets.choices_for(by).items, by)
+    back, items = [_back(each) for each in kept.changed], ledger_sheets.choices_for(by).items
+    for start in range(0, len(back), CHUNK):
+        ledger.change(back[start : start + CHUNK], items, by)
     if entered:
         ledger.remove(entered)
     kept.undone_at = datetime.now(UTC)
@@ -652,7 +663,7 @@ def _telling(job: Job, rows: int, *, times: int) -> Tell:
     return tell
 
 
-def drop_old() -> int:
+def drop_sheets() -> int:
     """Forget the files and previews of sheets that were uploaded a week ago, and what was never imported.
 
     Returns how many.

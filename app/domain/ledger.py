@@ -485,15 +485,16 @@ class Change(NamedTuple):
     is_renamed: bool = False
 
 
-def change(changes: Sequence[Change], items: Mapping[int, CatalogueItem], by: Principal) -> None:
+def change(changes: Sequence[Change], items: Mapping[int, CatalogueItem], by: Principal) -> list[Any]:
     """Write changes of instruments that were checked; refused whole if one of them has changed since, or may not be.
 
-    Where filings are reviewed, those that were filed are reviewed anew.
+    Where filings are reviewed, those that were filed are reviewed anew. Gives what was told of them before.
     """
     ids = lock(Instrument, [each.id for each in changes])
+    before = {found.id: found for found in of_own(ids, len(ids))}
     standing = standings(ids)
-    if len(ids) != len(changes) or any(standing[each.id].revision != each.revision for each in changes):
-        raise Stale
+    for each in changes:
+        _refuse(each, before.get(each.id), standing, items)
     count("instrument", ids, -1)
     try:
         db.session.execute(_changed_columns(changes, items))
@@ -504,6 +505,18 @@ def change(changes: Sequence[Change], items: Mapping[int, CatalogueItem], by: Pr
     filed = [id for id in ids if standing[id].filing_state == FILED]
     if filed:
         fire(FILE_FOR_REVIEW, filed, by, only=_is_reviewed())
+    return list(before.values())
+
+
+def _refuse(asked: Change, found: Any, standing: Mapping[int, Standing], items: Mapping[int, CatalogueItem]) -> None:
+    """Refuse a change of an instrument that was changed, booked or certified since it was checked."""
+    if found is None or found.revision != asked.revision:
+        raise Stale
+    names = differences(found, asked.entry, asked.serial_no, items[asked.entry.catalogue_item_id])
+    refusal = against_change(found, asked.entry, names, standing[found.id])
+    if refusal:
+        text = _("%(instrument)s: %(problem)s", instrument=f"{found.name} {found.serial_no}", problem=refusal)
+        raise RuleError(text)
 
 
 def _changed_columns(changes: Sequence[Change], items: Mapping[int, CatalogueItem]) -> Any:

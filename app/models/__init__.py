@@ -22,6 +22,7 @@ from app.models.base import (
     Audited as Audited,
     Big as Big,
     KeptByAuthority as KeptByAuthority,
+    KeptByUsingUnit as KeptByUsingUnit,
     Moment as Moment,
     OfferedByInstitution as OfferedByInstitution,
     OwnedByInstitution as OwnedByInstitution,

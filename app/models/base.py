@@ -88,6 +88,12 @@ class OwnedByUsingUnit(WithinRegion):
     using_unit_id: Mapped[int] = mapped_column(BigInteger)
 
 
+class KeptByUsingUnit:
+    """What a using unit keeps for itself: nobody else sees it."""
+
+    using_unit_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+
+
 class KeptByAuthority(WithinRegion):
     """What authorities keep for themselves: nobody else sees it."""
 

@@ -8,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
-    ForeignKeyConstraint,
     Identity,
     Index,
     String,
@@ -21,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app import states
 from app.models.accounts import OwnedByAccount
-from app.models.base import Audited, Moment, OwnedByUsingUnit, RegionCode, begins, one_of
+from app.models.base import Audited, KeptByUsingUnit, Moment, RegionCode, begins, one_of
 from app.persons import PersonName
 
 
@@ -76,7 +75,7 @@ class Job(OwnedByAccount, Model):
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class LedgerImport(OwnedByUsingUnit, Model):
+class LedgerImport(KeptByUsingUnit, Model):
     """A sheet that a using unit brings to its ledger (器具批量导入): how it is read, what it would do, what it did.
 
     `settings` says how the sheet is read (domain/ledger_sheets.Settings), `preview` what a check of it found, shortened
@@ -88,8 +87,6 @@ class LedgerImport(OwnedByUsingUnit, Model):
 
     __tablename__ = "ledger_import"
     __table_args__ = (
-        ForeignKeyConstraint(["using_unit_id"], ["organization.id"]),
-        ForeignKeyConstraint(["region_code"], ["region.code"]),
         CheckConstraint("undone_at IS NULL OR applied_at IS NOT NULL", name="undone_after_applied"),
         Index("ledger_import_of_using_unit", "using_unit_id", "id"),
         Index("ledger_import_with_file", "created_at", postgresql_where=text("file IS NOT NULL")),

@@ -30,12 +30,9 @@ def upgrade() -> None:
         sa.Column('applied_at', sa.DateTime(timezone=True), nullable=True),
         sa.Column('undone_at', sa.DateTime(timezone=True), nullable=True),
         sa.Column('using_unit_id', sa.BigInteger(), nullable=False),
-        sa.Column('city_code', sa.String(6), nullable=False),
-        sa.Column('region_code', sa.String(6), nullable=False),
         sa.CheckConstraint('undone_at IS NULL OR applied_at IS NOT NULL', name='undone_after_applied'),
         sa.ForeignKeyConstraint(['account_id'], ['ab_user.id']),
         sa.ForeignKeyConstraint(['using_unit_id'], ['organization.id']),
-        sa.ForeignKeyConstraint(['region_code'], ['region.code']),
         sa.PrimaryKeyConstraint('id'),
     )
     op.create_index('ledger_import_of_using_unit', 'ledger_import', ['using_unit_id', 'id'])
