@@ -41,10 +41,23 @@ def analyst(sign_in, rows):
 
 def converted(folder: Path, how: str = CSV, infilter: str = "", **contents: bytes) -> dict[str, list[list[str]]]:
     """The cells of each sheet, by the name of its file without its ending."""
+    files = opened_and_saved(folder, how, infilter, **contents)
+    texts = {path.stem: path.read_bytes().decode("utf-8-sig") for path in files}
+    return {name: list(csv.reader(io.StringIO(text, newline=""))) for name, text in texts.items()}
+
+
+def written(folder: Path, how: str, content: bytes, kind: str = "xlsx") -> bytes:
+    """A workbook as LibreOffice saves it in another format."""
+    [path] = opened_and_saved(folder, how, "", **{f"book_{kind}": content})
+    return path.read_bytes()
+
+
+def opened_and_saved(folder: Path, how: str, infilter: str = "", **contents: bytes) -> list[Path]:
+    """The files that LibreOffice makes of others in a format."""
     program = os.environ.get("SOFFICE") or shutil.which("soffice")
     assert program, "LibreOffice is missing; `python3 run.py test` installs it or says where to put it"
     given, out = folder / "given", folder / "out"
-    given.mkdir()
+    given.mkdir(parents=True)
     for name, content in contents.items():
         (given / name.replace("_", ".")).write_bytes(content)
     own = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
@@ -62,8 +75,7 @@ def converted(folder: Path, how: str = CSV, infilter: str = "", **contents: byte
     ]
     done = subprocess.run([*command, *map(str, given.iterdir())], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
-    texts = {path.stem: path.read_bytes().decode("utf-8-sig") for path in out.iterdir()}
-    return {name: list(csv.reader(io.StringIO(text, newline=""))) for name, text in texts.items()}
+    return list(out.iterdir())
 
 
 COLUMNS = ["valid_until", "name", "model", "serial_no", "using_unit", "cycle"]

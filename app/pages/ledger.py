@@ -143,7 +143,7 @@ class PhotosForm(Form):
 class ImportForm(Form):
     file = sheets.sheet_field(
         _l("Filled sheet"),
-        description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s instruments.",
+        description=_l("An .xlsx, .xls or .csv file of at most %(size)s MB and %(rows)s instruments.",
                        size=imports.MOST_BYTES // 2**20, rows=imports.MOST_ROWS),
     )  # fmt: skip
     file_now = BooleanField(_l("File them with the authority at once"), default=True)

@@ -11,12 +11,12 @@ from io import BytesIO, TextIOWrapper
 from itertools import chain
 from typing import Any, BinaryIO
 
-from app.sandbox.messages import Unreadable, message as _
+from app.sandbox.messages import TooManyRows, Unreadable, message as _
 
-from . import workbooks
+from . import compound_files, kinds, old_workbooks, refusals, workbooks
 from .cells import Formatted, Value, cleaned
 from .choosing import Wanted, header_index
-from .workbooks import Grid
+from .rows import DIGITS, Grid, refuse_merged
 
 # Cells of all rows together, empty ones before the last column among them.
 MOST_CELLS = 1_500_000
@@ -43,15 +43,18 @@ def grid(
 ) -> Grid:
     """The sheet that is wanted, the names of the columns first; what stands above them apart."""
     wanted = Wanted(title, frozenset(words), sheet, header_row)
-    grid = _whole(data, kind, wanted, most_rows + wanted.most_above, most_columns)
+    try:
+        grid = _whole(data, kind, wanted, most_rows + wanted.most_above, most_columns)
+    except TooManyRows as error:
+        raise refusals.too_many_rows(most_rows) from error
     if not grid.rows:
         return grid
     head = header_index(grid.rows, wanted)
     if len(grid.rows) - head - 1 > most_rows:
-        raise workbooks.too_many_rows(most_rows)
+        raise refusals.too_many_rows(most_rows)
     grid.above, grid.rows = grid.rows[:head], grid.rows[head:]
     grid.hidden = {row for row in grid.hidden if row > grid.rows[0][0]}
-    workbooks.refuse_merged(grid)
+    refuse_merged(grid)
     for row, _values in grid.above:
         grid.marks.pop(row, None)
     return grid
@@ -61,13 +64,23 @@ def _whole(data: bytes, kind: str, wanted: Wanted, most_rows: int, most_columns:
     """All rows of the sheet. What the file is, its content says, not its name."""
     if not data.strip(b"\0 \t\r\n"):
         raise Unreadable(_("The file is empty. Fill in the template, save it, and choose it again."))
-    if data[:4] == b"\xd0\xcf\x11\xe0":
-        raise workbooks.encrypted() if "EncryptedPackage".encode("utf-16-le") in data else workbooks.other_kind()
+    if data.startswith(compound_files.SIGNATURE):
+        return old_workbooks.grid(data, wanted=wanted, most_rows=most_rows, most_columns=most_columns)
     if data[:2] == b"PK":
         return workbooks.grid(data, wanted=wanted, most_rows=most_rows, most_columns=most_columns)
+    kinds.refuse(data)
     if kind in ("csv", "txt"):
         return _records(data, most_rows, most_columns)
-    raise workbooks.damaged() if kind == "xlsx" else workbooks.other_kind()
+    if kind == "xls" and _is_text(data):
+        raise kinds.under_wrong_name()
+    raise refusals.damaged() if kind in ("xlsx", "xls") else refusals.other_kind()
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return bool(_encoding(data))
+    except Unreadable:
+        return False
 
 
 # --- From the child to its parent ----------------------------------------------------------------
@@ -76,7 +89,7 @@ def _whole(data: bytes, kind: str, wanted: Wanted, most_rows: int, most_columns:
 def write(grid: Grid, output: BinaryIO) -> None:
     """Write a grid as lines of JSON: what is said of the whole, then each row."""
     if len(grid.rows) * max((len(values) for _row, values in grid.rows), default=0) > MOST_CELLS:
-        raise workbooks.too_big()
+        raise refusals.too_big()
     marks = [[row, list(found.items())] for row, found in grid.marks.items()]
     whole = {"name": grid.name, "marks": marks, "sheets": grid.sheets, "hidden": sorted(grid.hidden),
              "above": len(grid.above)}  # fmt: skip
@@ -179,7 +192,7 @@ def _encoding(data: bytes) -> str:
 def _lines(stream: TextIOWrapper) -> Iterator[str]:
     for line in stream:
         if len(line) > _LONGEST_LINE:
-            raise workbooks.too_big()
+            raise refusals.too_big()
         yield line
 
 
@@ -189,13 +202,13 @@ def _add(grid: Grid, number: int, record: list[str], most_rows: int, most_column
         values.pop()
     if not values:
         return
-    if any(len(text) > workbooks.LONGEST_TEXT for text in record):
-        raise workbooks.too_long()
+    if any(len(text) > refusals.LONGEST_TEXT for text in record):
+        raise refusals.too_long()
     if len(values) > most_columns:
-        raise workbooks.too_many_columns(most_columns)
+        raise refusals.too_many_columns(most_columns)
     if len(grid.rows) > most_rows:
-        raise workbooks.too_many_rows(most_rows)
+        raise refusals.too_many_rows(most_rows)
     grid.rows.append((number, values))
     for column, value in enumerate(values):
         if "E+" in str(value) and _CALCULATED.fullmatch(str(value)):
-            grid.mark(number, column, workbooks.DIGITS)
+            grid.mark(number, column, DIGITS)
