@@ -1,4 +1,4 @@
-"""Sheets that come in: an .xlsx, .xls or .csv file made into headers and rows, or refused with a sentence for the person.
+"""Sheets that come in: .xlsx, .xls or .csv files made into headers and rows, or refused with a sentence for the person.
 
 The file itself is opened in a child process (`app.sandbox`); what it holds is named here.
 """
