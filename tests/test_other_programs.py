@@ -13,7 +13,8 @@ import pandas
 import pytest
 
 from app.models import db
-from tests.factories import authority, instrument, unit_of
+from tests.factories import authority, instrument, unit_of, using_unit
+from tests.test_imports import filled, own, scale, send
 
 # Each sheet into a file of its own, as it is shown, in UTF-8.
 CSV = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
@@ -154,3 +155,18 @@ def test_pandas_reads_days_of_a_workbook_as_days(analyst, tmp_path):
 
     assert str(frame["有效期至"].dtype).startswith("datetime64")
     assert frame["出厂编号"].iloc[0] == CELLS[-1][2]
+
+
+def test_a_ledger_that_is_saved_as_an_old_workbook_is_imported(sign_in, rows, tmp_path):
+    authority("330106")
+    unit = using_unit()
+    clerk = sign_in("UsingUnitClerk", unit)
+    content = filled(clerk, scale(出厂编号="007"), scale(出厂编号="008", 启用日期=date(2024, 2, 29)))
+
+    answer = send(clerk, written(tmp_path, "xls", content), name="器具.xls")
+
+    assert answer.status_code == 204, answer.text
+    assert [(one.serial_no, one.range_high, one.started_on) for one in own(rows, unit)] == [
+        ("007", 30, date(2025, 3, 1)), ("008", 30, date(2024, 2, 29)),
+    ]  # fmt: skip
+    assert 'accept=".xlsx,.xls,.csv"' in clerk.open("ledger", "import", []).text
