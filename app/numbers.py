@@ -44,16 +44,17 @@ class Range(NamedTuple):
 
 _LONGEST_RANGE = 80
 _RANGE_SIGNS = str.maketrans("（）～〜∼∽–‒―─／％", "()~~~~————/%")
-_FIGURE = r"[+-]?[0-9][0-9.,]{0,40}"
-# A digit stands in a unit only as an exponent or in a formula: m3/h, m/s2, mmH2O, %CH4.
-_UNIT = r"(?:[^\s0-9()\[\]~—,;:<>=+*.-]|(?<=[msHO^])[2-4](?=$|[/·)~—-]|O)){1,20}"
-# A hyphen between two numbers is no minus sign: what follows it has no sign of its own.
-_TO = r"\s*(?:~|—{1,2}|至|到|-(?!\s*[+-]))\s*"
-_IN_BRACKETS = re.compile(rf"\(\s*(?P<low>{_FIGURE}){_TO}(?P<high>{_FIGURE})\s*\)\s*(?P<unit>{_UNIT}|m\^?-1|)")
-_BARE = re.compile(rf"(?P<low>{_FIGURE}){_TO}(?P<high>{_FIGURE})\s*(?P<unit>{_UNIT}|)")
-_UNIT_TWICE = re.compile(rf"(?P<low>{_FIGURE})\s*(?P<unit>{_UNIT}){_TO}(?P<high>{_FIGURE})\s*(?P<again>{_UNIT})")
-_SINGLE = re.compile(rf"(?P<low>{_FIGURE})\s*(?P<unit>{_UNIT}|)")
-_WITHOUT_UNIT = re.compile(rf"{_FIGURE}\s*(?:-|—)\s*{_FIGURE}")
+# Numbers and units. A digit stands in a unit only as an exponent or in a formula: m3/h, m/s2, mmH2O, %CH4. A hyphen
+# between two numbers is no minus sign: what follows it has no sign of its own.
+_RANGE = re.compile(
+    r"(?P<low>[+-]?[0-9][0-9.,]{0,40})\s*"
+    r"(?P<low_unit>(?:[^\s0-9()\[\]~—至到,;:<>=+*.-]|(?<=[msHO^])[2-4](?=$|[/·~—至到-]|O)){0,20})"
+    r"(?:\s*(?P<to>~|—{1,2}|至|到|-(?!\s*[+-]))\s*"
+    r"(?P<high>[+-]?[0-9][0-9.,]{0,40})\s*"
+    r"(?P<high_unit>(?:[^\s0-9()\[\]~—至到,;:<>=+*.-]|(?<=[msHO^])[2-4](?=$|[/·]|O)){0,20}))?"
+)
+_UNIT_BEHIND = re.compile(r"(?:[^\s0-9()\[\]~—至到,;:<>=+*.-]|(?<=[msHO^])[2-4](?=$|[/·]|O)){0,20}|m\^?-1")
+_HYPHENS = ("-", "—", "——")
 # Multiples; and words and signs that say "about", "up to" or "or". 级 is a class of accuracy.
 _MULTIPLE = re.compile("[xX十百万亿]|[eE][0-9]")
 _NO_PART_OF_A_UNIT = frozenset("以至到和或及约左右上下内外大小最于多余不级×≤≥≈±≦≧∞")
@@ -66,25 +67,33 @@ def range_in(text: str) -> Range | None:
     ranges, two units, limits like ≤300kg, and 0～-0.1, for nobody knows whether that is a slip.
     """
     text = half_width(text).translate(_RANGE_SIGNS).strip()
-    if len(text) > _LONGEST_RANGE or _WITHOUT_UNIT.fullmatch(text):
-        return None  # without a unit, 1-2 could as well be a number or a date
-    inner = text[1:-1].strip() if text.startswith("(") and text.endswith(")") else text
-    found = (
-        _IN_BRACKETS.fullmatch(text)
-        or _BARE.fullmatch(inner)
-        or _UNIT_TWICE.fullmatch(inner)
-        or _SINGLE.fullmatch(text)
-    )
-    return _range(**found.groupdict()) if found else None
+    inner, behind = text, ""
+    if text.startswith("("):
+        inner, behind = (part.strip() for part in text[1:].rpartition(")")[::2])
+    if len(text) > _LONGEST_RANGE or not _UNIT_BEHIND.fullmatch(behind):
+        return None
+    found = _RANGE.fullmatch(inner)
+    if found is None:
+        return None
+    low, high, to = parse(found["low"]), parse(found["high"] or found["low"]), found["to"]
+    unit = _common_unit(found["low_unit"], found["high_unit"], behind)
+    if low is None or high is None or low > high or unit is None:
+        return None
+    # One number has no brackets around it; two with a hyphen between them could as well be a number or a date.
+    if (inner != text and not to) or (inner == text and not unit and to in _HYPHENS):
+        return None
+    return Range(low, high, unit)
 
 
-def _range(low: str, unit: str, high: str | None = None, again: str | None = None) -> Range | None:
-    first, last = parse(low), parse(low if high is None else high)
-    if first is None or last is None or first > last or not _may_be_unit(unit):
-        return None
-    if again is not None and _unit_form(again) != _unit_form(unit):
-        return None
-    return Range(first, last, unit)
+def _common_unit(low: str, high: str | None, behind: str) -> str | None:
+    """The unit of both ends of a range: written once, behind the second or behind the bracket, or twice the same."""
+    if high is None:  # a single value
+        unit = low
+    elif low:
+        unit = high if _unit_form(low) == _unit_form(high) and not behind else None
+    else:
+        unit = high if not behind else behind if not high else None
+    return unit if unit is not None and _may_be_unit(unit) else None
 
 
 def _may_be_unit(unit: str) -> bool:

@@ -11,6 +11,7 @@ import pikepdf
 from PIL import Image
 
 from tests.test_incoming_sheets import GOOD, HEAD, MAIN, OFFICE, PACKAGE, package
+from tests.test_old_workbooks import number, record, workbook
 
 MEGABYTE = 1024 * 1024
 
@@ -50,6 +51,7 @@ def _sheets() -> Iterator[tuple[str, str, bytes]]:
     for place in range(10, len(whole), len(whole) // 12):
         yield "sheet", f"cut at {place}.xlsx", whole[:place]
         yield "sheet", f"changed at {place}.xlsx", whole[:place] + b"\xff" + whole[place + 1 :]
+    yield from _old_workbooks()
     for name, text in (("quotes", '"' * 3 * MEGABYTE), ("line", "a" * 3 * MEGABYTE), ("commas", "," * 3 * MEGABYTE),
                        ("rows", "1\n" * MEGABYTE), ("cells", ("1," * 199 + "1\n") * 9000)):  # fmt: skip
         yield "sheet", f"{name}.csv", text.encode()
@@ -82,6 +84,21 @@ def _workbooks() -> Iterator[tuple[str, bytes]]:
     yield "merged.xlsx", package(_sheet(HEAD, "<mergeCells>" + '<mergeCell ref="A1:B2"/>' * 300_000 + "</mergeCells>"))
     yield "parts.xlsx", _many_parts()
     yield "lies.xlsx", _lying_about_its_size()
+
+
+def _old_workbooks() -> Iterator[tuple[str, str, bytes]]:
+    whole = workbook(number(0, 0) + number(1, 0))
+    for place in range(10, len(whole), len(whole) // 12):
+        yield "sheet", f"cut at {place}.xls", whole[:place]
+        yield "sheet", f"changed at {place}.xls", whole[:place] + b"\xff" + whole[place + 1 :]
+    cells = b"".join(number(row, column) for row in range(900) for column in range(200))
+    for name, records in (("cells", cells), ("styles", record(0xE0, b"\0" * 20) * 100_000),
+                        ("rows", record(0x0208, b"\0" * 16) * 200_000), ("parts", record(0x0809) * 500_000),
+                        ("merged", record(0x00E5, struct.pack("<H", 1000) + b"\0" * 8000) * 500)):  # fmt: skip
+        yield "sheet", f"{name}.xls", workbook(records)
+    texts = record(0xFC, struct.pack("<II", 0, 1_400_000) + b"\0" * 8000) + record(0x3C, b"\0" * 8000) * 500
+    yield "sheet", "texts.xls", workbook(number(0, 0), texts)
+    yield "sheet", "formats.xls", workbook(number(0, 0), record(0x041E, b"\xa4\0\xff\0\0" + b"[" * 255) * 20_000)
 
 
 def _sheet(rows: str, after: str = "") -> str:

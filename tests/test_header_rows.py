@@ -128,7 +128,9 @@ def test_rows_above_are_not_counted_among_the_most_that_may_come():
     rows = [["台账"], ["单位"], HEADERS, *([str(number)] for number in range(5))]
     for data, name in ((workbook(表=rows), "a.xlsx"), (as_csv(rows), "a.csv")):
         assert len(read(data, name, most_rows=5).rows) == 5
-        assert refusal(data, name, most_rows=4) == "The sheet has more than 4 rows. Divide it into several files."
+        for more in ([], [["7"]] * 99):
+            longer = workbook(表=[*rows, *more]) if name == "a.xlsx" else as_csv([*rows, *more])
+            assert refusal(longer, name, most_rows=4) == "The sheet has more than 4 rows. Divide it into several files."
 
 
 def test_what_is_wrong_above_the_headers_does_no_harm():

@@ -21,7 +21,7 @@ from openpyxl.worksheet.formula import ArrayFormula
 from app import spreadsheet
 from app.spreadsheet import Dependent, Field, Unreadable, cells, grids, plain_rows
 from app.spreadsheet.cells import Formatted
-from app.spreadsheet.workbooks import Grid
+from app.spreadsheet.rows import Grid
 
 ROOT = Path(__file__).parent.parent
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -34,6 +34,34 @@ TOO_BIG = (
     " around them, and choose that file."
 )
 MACROS = "The file holds macros. Save it as “Excel workbook (.xlsx)”, and choose that file."
+PDF = "This is a PDF, not a sheet. Choose the sheet it was made of, or type the rows into the template."
+PICTURE = "This is a picture, not a sheet. Type the rows into the template, and choose that file."
+ARCHIVE = "This is an archive of files. Unpack it, and choose the sheet in it."
+DOCUMENT = (
+    "This is a text document (Word or WPS). Copy its table into the template in Excel or WPS, and choose that file."
+)
+PAGE = (
+    "This is a web page under the name of a sheet, as some systems export it. Open it in Excel or WPS, choose “Save as”"
+    " and “Excel workbook (.xlsx)”, and choose that file."
+)
+XML_SHEET = (
+    "This is an XML spreadsheet of 2003. Open it in Excel or WPS, choose “Save as” and “Excel workbook (.xlsx)”, and"
+    " choose that file."
+)
+BINARY = (
+    "This is a binary workbook (.xlsb). In Excel choose “Save as” and “Excel workbook (.xlsx)”, and choose that file."
+)
+OPEN_DOCUMENT = (
+    "This is an OpenDocument sheet (.ods). In LibreOffice choose “Save as” and “Excel 2007–365 (.xlsx)”, and choose"
+    " that file."
+)
+NUMBERS = (
+    "This is a document of Apple Numbers or Pages. In Numbers choose “File”, “Export to”, “Excel”, and choose that"
+    " file."
+)
+WRONG_NAME = (
+    "The file is a text under the name of a workbook. Open it in Excel or WPS, save it as .xlsx, and choose that file."
+)
 OTHER_KIND = "The file is of a kind that is not taken. Open it in Excel or WPS, save it as .xlsx, and choose that file."
 ENCRYPTED = "The file is protected by a password. Remove the password, save it, and choose it again."
 EMPTY = "The file is empty. Fill in the template, save it, and choose it again."
@@ -545,10 +573,6 @@ def macro_enabled() -> bytes:
     return package(GOOD, **{"[Content_Types].xml": kinds})
 
 
-def compound(name: str) -> bytes:
-    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504 + name.encode("utf-16-le") + b"\0" * 512
-
-
 def locked() -> bytes:
     data = bytearray(package(GOOD))
     data[data.index(b"PK\x01\x02") + 8] |= 1
@@ -576,15 +600,29 @@ def named_twice() -> bytes:
         (with_entry("xl/vbaProject.bin"), "a.xlsx", MACROS),
         (with_entry("xl/macrosheets/sheet1.xml"), "a.xlsx", MACROS),
         (macro_enabled(), "a.xlsx", MACROS),
-        (compound("EncryptedPackage"), "a.xlsx", ENCRYPTED),
         (locked(), "a.xlsx", ENCRYPTED),
-        (compound("Workbook"), "a.xls", OTHER_KIND),
-        (compound("Workbook"), "a.xlsx", OTHER_KIND),
-        (archive_of({"mimetype": "application/vnd.oasis.opendocument.spreadsheet"}), "a.ods", OTHER_KIND),
-        (with_entry("xl/workbook.bin"), "a.xlsb", OTHER_KIND),
-        (b"<table><tr><td>1</td></tr></table>", "a.xls", OTHER_KIND),
-        (b"%PDF-1.7", "a.pdf", OTHER_KIND),
-        (b"%PDF-1.7", "a", OTHER_KIND),
+        (archive_of({"mimetype": "application/vnd.oasis.opendocument.spreadsheet"}), "a.ods", OPEN_DOCUMENT),
+        (archive_of({"mimetype": "application/vnd.oasis.opendocument.text"}), "a.odt", DOCUMENT),
+        (archive_of({"mimetype": "x" * 100_000}), "a.ods", OTHER_KIND),
+        (with_entry("xl/workbook.bin"), "a.xlsb", BINARY),
+        (archive_of({"[Content_Types].xml": "<Types/>", "word/document.xml": "<x/>"}), "a.xlsx", DOCUMENT),
+        (archive_of({"Index/Document.iwa": "x"}), "a.numbers", NUMBERS),
+        (archive_of({"a.xlsx": "x"}), "a.xlsx", ARCHIVE),
+        (b"Rar!\x1a\x07\0x", "a.xlsx", ARCHIVE),
+        (b"<table><tr><td>1</td></tr></table>", "a.xls", PAGE),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE html><html></html>", "a.xls", PAGE),
+        (b"MIME-Version: 1.0\r\nX-Document-Type: Workbook\r\n", "a.xls", PAGE),
+        (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>', "a.xls", XML_SHEET),
+        ("编号\t名称\r\n1\t表".encode("gb18030"), "a.xls", WRONG_NAME),
+        (b"\0\1\2", "a.xls", DAMAGED),
+        (b"{\\rtf1", "a.xls", DOCUMENT),
+        (b"\x89PNG\r\n\x1a\n", "a.csv", PICTURE),
+        (b"\xff\xd8\xff\xe0", "a.xlsx", PICTURE),
+        (b"BM\x36\0\1\0\0\0\0\0", "a.xlsx", PICTURE),
+        (b"\0\0\0\x18ftypheic", "a.xlsx", PICTURE),
+        (b"%PDF-1.7", "a.pdf", PDF),
+        (b"%PDF-1.7", "a.csv", PDF),
+        (b"what is it", "a.dat", OTHER_KIND),
         (b"", "a.xlsx", EMPTY),
         (b"no archive", "a.xlsx", DAMAGED),
         (b"PK\x03\x04", "a.xlsx", DAMAGED),

@@ -9,7 +9,9 @@ from app.domain import tallies
 from app.fabkit import lists
 from app.models import Instrument, Task
 from app.states import RETURNED, UNASSIGNED
-from tests.factories import BLOOD_PRESSURE, appointment, authority, instrument, kind, task
+from tests.factories import BLOOD_PRESSURE, appointment, authority, instrument, kind, task, using_unit
+from tests.test_imports import own, send
+from tests.test_sheets_as_shown import case
 
 NOW = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
 
@@ -63,6 +65,27 @@ def test_pages_show_every_row_once_by_offset_and_by_key(officer, monkeypatch, so
     assert sorted(i for page in pages for i in page) == sorted(expected)
     if sort != "&sort=-applied_at":
         assert [i for page in pages for i in page] == expected
+
+
+@pytest.mark.parametrize("sort", ["", "&sort=serial_no", "&sort=-serial_no"])
+@pytest.mark.parametrize("cap", [10_000, 20])
+def test_no_row_is_lost_when_others_arrive_between_two_pages(sign_in, rows, monkeypatch, sort, cap):
+    """With a low cap the pages are reached by key, and then no row comes twice either."""
+    monkeypatch.setattr(lists, "OFFSET_CAP", cap)
+    authority("330106")
+    unit = using_unit()
+    clerk = sign_in("UsingUnitClerk", unit)
+    before = [instrument(unit=unit, serial_no=f"{'AC'[number % 2]}{number:03}").id for number in range(70)]
+    first = clerk.get("/ledger/?size=20" + sort)
+    second = clerk.get(link(first, "next"))
+
+    assert send(clerk, case("61")).status_code == 204
+
+    shown = ids(first) + ids(second) + [i for page in walk(clerk, link(second, "next")) for i in page]
+    assert set(before) - set(shown) == set()
+    assert len(own(rows, unit)) == 73
+    if cap == 20:
+        assert len(set(shown)) == len(shown)
 
 
 def test_back_by_key_meets_the_same_pages(officer, monkeypatch):

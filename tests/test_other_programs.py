@@ -13,7 +13,8 @@ import pandas
 import pytest
 
 from app.models import db
-from tests.factories import authority, instrument, unit_of
+from tests.factories import authority, instrument, unit_of, using_unit
+from tests.test_imports import filled, own, scale, send
 
 # Each sheet into a file of its own, as it is shown, in UTF-8.
 CSV = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
@@ -41,10 +42,23 @@ def analyst(sign_in, rows):
 
 def converted(folder: Path, how: str = CSV, infilter: str = "", **contents: bytes) -> dict[str, list[list[str]]]:
     """The cells of each sheet, by the name of its file without its ending."""
+    files = opened_and_saved(folder, how, infilter, **contents)
+    texts = {path.stem: path.read_bytes().decode("utf-8-sig") for path in files}
+    return {name: list(csv.reader(io.StringIO(text, newline=""))) for name, text in texts.items()}
+
+
+def written(folder: Path, how: str, content: bytes, kind: str = "xlsx") -> bytes:
+    """A workbook as LibreOffice saves it in another format."""
+    [path] = opened_and_saved(folder, how, "", **{f"book_{kind}": content})
+    return path.read_bytes()
+
+
+def opened_and_saved(folder: Path, how: str, infilter: str = "", **contents: bytes) -> list[Path]:
+    """The files that LibreOffice makes of others in a format."""
     program = os.environ.get("SOFFICE") or shutil.which("soffice")
     assert program, "LibreOffice is missing; `python3 run.py test` installs it or says where to put it"
     given, out = folder / "given", folder / "out"
-    given.mkdir()
+    given.mkdir(parents=True)
     for name, content in contents.items():
         (given / name.replace("_", ".")).write_bytes(content)
     own = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
@@ -62,8 +76,7 @@ def converted(folder: Path, how: str = CSV, infilter: str = "", **contents: byte
     ]
     done = subprocess.run([*command, *map(str, given.iterdir())], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
-    texts = {path.stem: path.read_bytes().decode("utf-8-sig") for path in out.iterdir()}
-    return {name: list(csv.reader(io.StringIO(text, newline=""))) for name, text in texts.items()}
+    return list(out.iterdir())
 
 
 COLUMNS = ["valid_until", "name", "model", "serial_no", "using_unit", "cycle"]
@@ -142,3 +155,18 @@ def test_pandas_reads_days_of_a_workbook_as_days(analyst, tmp_path):
 
     assert str(frame["有效期至"].dtype).startswith("datetime64")
     assert frame["出厂编号"].iloc[0] == CELLS[-1][2]
+
+
+def test_a_ledger_that_is_saved_as_an_old_workbook_is_imported(sign_in, rows, tmp_path):
+    authority("330106")
+    unit = using_unit()
+    clerk = sign_in("UsingUnitClerk", unit)
+    content = filled(clerk, scale(出厂编号="007"), scale(出厂编号="008", 启用日期=date(2024, 2, 29)))
+
+    answer = send(clerk, written(tmp_path, "xls", content), name="器具.xls")
+
+    assert answer.status_code == 204, answer.text
+    assert [(one.serial_no, one.range_high, one.started_on) for one in own(rows, unit)] == [
+        ("007", 30, date(2025, 3, 1)), ("008", 30, date(2024, 2, 29)),
+    ]  # fmt: skip
+    assert 'accept=".xlsx,.xls,.csv"' in clerk.open("ledger", "import", []).text

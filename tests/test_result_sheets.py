@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 
 from app.domain import holidays
 from app.models import Result, db
-from app.states import TO_CHECK, VERIFYING
+from app.states import EXPIRED, TO_CHECK, VERIFYING
 from tests.factories import (
+    BLOOD_PRESSURE,
     able_institution,
     appointment,
     capability,
@@ -97,6 +98,46 @@ def test_the_sheet_holds_the_tasks_and_what_is_usual(verifier, lab, meters):
     assert (first["检定依据"], first["所用计量标准"], first["检定类别"]) == ("JJG 162", "浙量标1号", "后续检定")
     assert first["检定日期"].date() == TODAY
     assert len(sheet.data_validations.dataValidation) >= 4
+
+
+def test_each_row_names_the_standards_and_the_regulation_of_its_own_kind(verifier, lab):
+    foreign = measurement_standard(institution(name="别所"), certificate_no="别标1号")
+    for_pressure = measurement_standard(lab, certificate_no="浙量标2号")
+    for_thermometers = [measurement_standard(lab, certificate_no=f"浙量标{number}号") for number in (3, 4)]
+    capability(lab, of=BLOOD_PRESSURE, standard_id=for_pressure.id, regulation="JJG 692")
+    for each, regulation in zip(for_thermometers, ("JJG 111", "JJG 1162"), strict=True):
+        capability(lab, of="体温计", standard_id=each.id, regulation=regulation)
+    capability(lab, of="轨道衡", standard_id=foreign.id, state=EXPIRED, regulation="JJG 234")
+    unit = using_unit()
+    order = appointment(unit=unit)
+    kinds = [BLOOD_PRESSURE, "水表", "体温计", "轨道衡", BLOOD_PRESSURE, "动态汽车衡（车辆总重计量）"]
+    tasks = [task(VERIFYING, to=lab, unit=unit, order=order, what=instrument(unit=unit, of=of)) for of in kinds]
+
+    sheet: Any = taken(verifier, tasks).worksheets[0]
+
+    named = {cell.value.strip("*"): cell.column - 1 for cell in sheet[1]}
+    rows = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2, max_row=7)]
+    assert [(row[named["检定依据"]], row[named["所用计量标准"]]) for row in rows] == [
+        ("JJG 692", "浙量标2号"), ("JJG 162", "浙量标1号"), (None, "浙量标3号；浙量标4号"), ("JJG 234", None),
+        ("JJG 692", "浙量标2号"), (None, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_a_sheet_is_made_by_the_same_statements_for_one_kind_and_for_many(verifier, lab, statements, count):
+    capability(lab, of=BLOOD_PRESSURE, regulation="JJG 692")
+    unit = using_unit()
+    order = appointment(unit=unit)
+    kinds = ["水表"] if count == 1 else [BLOOD_PRESSURE, "水表", "体温计"]
+    tasks = [
+        task(VERIFYING, to=lab, unit=unit, order=order, what=instrument(unit=unit, of=kinds[number % len(kinds)]))
+        for number in range(count)
+    ]
+
+    with statements() as seen:
+        assert verifier.act("results", "take_sheet", [each.id for each in tasks]).status_code == 204
+
+    assert len(seen) == 11
 
 
 def test_a_date_in_a_text_column_is_rejected(verifier, meters):

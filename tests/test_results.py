@@ -462,6 +462,24 @@ def test_the_dialog_proposes_what_is_usual(desk, lab):
     assert f'selected value="{desk[0].staff.id}"' in dialog
 
 
+def test_the_dialog_proposes_for_several_kinds_only_what_is_usual_for_all(desk, lab):
+    both, other = measurement_standard(lab), measurement_standard(lab)
+    for standard in (both, other):
+        capability(lab, of=BLOOD_PRESSURE, regulation="JJG 692", standard_id=standard.id)
+    capability(lab, standard_id=both.id)
+    meter, monitor = (task(VERIFYING, to=lab, what=instrument(of=of)) for of in ("水表", BLOOD_PRESSURE))
+    unknown = task(VERIFYING, to=lab, what=instrument(of="体温计"))
+
+    def proposed(*tasks) -> set[int]:
+        dialog = desk[0].open("results", "record", [each.id for each in tasks]).text
+        return {each.id for each in (lab.standard, both, other) if f'value="{each.id}" checked' in dialog}
+
+    assert proposed(meter) == {lab.standard.id, both.id}
+    assert proposed(monitor) == {both.id, other.id}
+    assert proposed(meter, monitor) == {both.id}
+    assert proposed(meter, monitor, unknown) == set()
+
+
 def test_the_cycle_is_that_of_the_catalogue_in_force_on_that_day(desk, lab):
     old, new = (task(VERIFYING, to=lab, applied_at=datetime.now(UTC) - timedelta(days=9)) for _ in range(2))
     now = kind()

@@ -17,7 +17,7 @@ from app import spreadsheet
 from app.sandbox import child, children
 from app.sandbox.children import MEGABYTE, Named, Task, open_files
 from app.sandbox.messages import Unreadable
-from app.spreadsheet import reading
+from app.spreadsheet import workbooks
 from tests.test_incoming_sheets import GOOD, MAIN, OFFICE, PACKAGE, package
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows limits only the time")
@@ -171,7 +171,7 @@ def test_no_process_of_ours_opens_a_sheet_itself(monkeypatch):
         raise AssertionError("opened in this process")
 
     monkeypatch.setattr(zipfile, "ZipFile", refuse)
-    monkeypatch.setattr(reading.workbooks, "ZipFile", refuse)
+    monkeypatch.setattr(workbooks, "ZipFile", refuse)
 
     assert spreadsheet.read(io.BytesIO(SHEET), "a.xlsx", most_rows=10).headers == ["编号"]
 

@@ -23,6 +23,8 @@ from tests.factories import (
     using_unit,
 )
 from tests.test_clerks_at_once import TASKS, answer_after, clerks, counts, elsewhere, send, waiting
+from tests.test_imports import own, send as send_sheet
+from tests.test_sheets_as_shown import case
 
 __all__ = ["clerks", "elsewhere", "waiting"]
 CHANGED = "筛选条件已变化"
@@ -138,6 +140,21 @@ def test_rows_that_came_after_the_confirmation_are_shown_before_anything_is_done
     assert [one.use_state for one in (*before, late)] == [IN_USE] * 3
     assert scrap(clerk, 3).status_code == 204
     assert [one.use_state for one in (*before, late)] == [SCRAPPED] * 3
+
+
+def test_instruments_that_come_by_sheet_after_the_confirmation_are_not_taken_along(clerk, unit, rows):
+    authority("330106")
+    assert send_sheet(clerk, case("50")).status_code == 204
+    dialog = clerk.open("ledger", "scrap", [], selection="all", filter="use=in_use", expected="2").text
+    assert send_sheet(clerk, case("50b")).status_code == 204
+
+    refused = scrap(clerk, 2)
+
+    assert "全部 2 条" in dialog
+    assert (refused.status_code, "您确认的是 2 条" in refused.text, "全部 3 条" in refused.text) == (422, True, True)
+    assert {one.serial_no: one.use_state for one in own(rows, unit)} == dict.fromkeys(
+        ("D50-1", "D50-2", "D50-3"), IN_USE
+    )
 
 
 def test_without_a_number_nothing_is_confirmed(clerk, unit):

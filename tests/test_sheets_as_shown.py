@@ -29,8 +29,12 @@ BECAME_A_DATE = "已被表格软件变成日期或时间：请将单元格格式
 
 
 def case(name: str) -> bytes:
+    return path_of(name).read_bytes()
+
+
+def path_of(name: str) -> Path:
     [path] = DATA.glob(f"{name}-*")
-    return path.read_bytes()
+    return path
 
 
 def returned(person) -> bytes:
@@ -154,6 +158,15 @@ def test_a_day_that_others_would_read_differently_is_none(text):
     [
         ("02", {"accuracy_class": "0.4%", "accuracy_value": Decimal("0.4")}),
         ("04", {"model": "1.50", "accuracy_class": "1.0级"}),
+        ("09", {"model": "YB-150", "serial_no": "B9-1", "manufacturer": "测试仪表厂"}),
+        ("13", {"serial_no": "B13-1", "manufacturer": "测试仪表厂", "started_on": date(2024, 3, 1)}),
+        ("14", {"serial_no": "B14-1", "manufacturer": "㛃䶮𠮷仪表厂", "use_place": "买买提·阿不都诊室"}),
+        ("16", {"serial_no": "B16-1", "range_high": Decimal("1.6"), "started_on": date(2024, 3, 1)}),
+        ("60", {"name": "CO₂ 分析仪（10⁻⁶）", "model": "⌀25 ⅓", "serial_no": "B60-1"}),
+        ("82", {"serial_no": "B82-1", "manufacturer": "测试仪表厂丙"}),
+        ("83", {"serial_no": "B91-1", "manufacturer": "测试仪表厂丁"}),
+        ("84", {"serial_no": "B84-1", "use_place": "一号锅炉房"}),
+        ("85", {"serial_no": "B85-1", "started_on": date(2024, 3, 1)}),
         ("08", {"started_on": date(2024, 2, 29)}),
         ("81", {"started_on": date(2024, 2, 29)}),
         ("22", {"started_on": date(2024, 3, 1)}),
@@ -162,7 +175,7 @@ def test_a_day_that_others_would_read_differently_is_none(text):
     ],
 )
 def test_a_case_stands_in_the_ledger_as_it_was_seen(clerk, unit, rows, name, told):
-    answer = send(clerk, case(name))
+    answer = send(clerk, case(name), name=path_of(name).name)
 
     assert answer.status_code == 204, clerk.messages()
     (new,) = own(rows, unit)
@@ -291,6 +304,36 @@ def test_a_date_in_any_text_column_of_the_ledger_is_rejected(clerk, rows):
     assert answer.status_code == 422
     assert columns_with_dates(clerk) == columns
     assert count(rows) == 0
+
+
+def test_a_text_too_long_for_its_column_is_told_and_not_cut(clerk, rows):
+    assert send(clerk, case("20")).status_code == 422
+
+    assert problems_in(returned(clerk)) == {2: ["“使用地点”：不得超过 200 个字符。"]}
+    assert count(rows) == 0
+
+
+AWKWARD = [
+    ("1/2", "123456789012345678", "＝1+1", "测试仪表厂"),
+    ("-", "0012300", "＠SUM(A1)", "测试仪表厂"),
+    ("3-1", "1E5", "一号锅炉房", '测试,"仪表"厂'),
+    ("'0.5", "B40-4", "-20～50℃库房", "测试仪表厂"),
+    ("+5V", "B40-5", "a\nb", "测试仪表厂"),
+]
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "csv"])
+def test_awkward_values_are_kept_and_exported_as_they_are(clerk, unit, rows, kind):
+    assert send(clerk, case("40")).status_code == 204, clerk.messages()
+    assert [(one.model, one.serial_no, one.use_place, one.manufacturer) for one in own(rows, unit)] == AWKWARD
+    columns = ["model", "serial_no", "manufacturer", "place"]
+
+    exported = clerk.post("/ledger/export", {"format": kind, "columns": "ticked", "column": columns})
+
+    incoming = spreadsheet.read(BytesIO(exported.data), f"a.{kind}", most_rows=10)
+    assert incoming.headers == ["型号规格", "出厂编号", "使用地点", "生产厂家"]
+    assert sorted(tuple(map(str, values)) for _row, values in incoming.rows) == sorted(AWKWARD)
+    assert incoming.problems == {}
 
 
 def test_a_text_that_csv_guards_from_sheet_programs_is_read_without_the_guard(clerk, unit, rows):

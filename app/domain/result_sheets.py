@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, BinaryIO
@@ -84,11 +84,12 @@ def sheet(chosen: Chosen, by: Principal) -> bytes:
     if len(tasks) > MOST_AT_ONCE:
         raise RuleError(_("At most %(most)s tasks can be done at once.", most=MOST_AT_ONCE))
     people = _people(by)
-    usual = _usual(chosen, people, by)
+    usual, by_kind = _usual(people, by), _usual_by_kind(chosen, {task.catalogue_item_id for task in tasks}, by)
     rows = [
-        {"task_id": str(task.id), "name": task.name, "model": task.model, "serial_no": task.serial_no, **usual}
+        {"task_id": str(task.id), "name": task.name, "model": task.model, "serial_no": task.serial_no, **usual,
+         **by_kind[task.catalogue_item_id]}
         for task in tasks
-    ]
+    ]  # fmt: skip
     notes = [
         _("Give every instrument its conclusion. Rows that you delete stay as they are."),
         _("If a row has a problem, nothing is recorded: you get your sheet back with the problems written beside it."),
@@ -96,15 +97,25 @@ def sheet(chosen: Chosen, by: Principal) -> bytes:
     return spreadsheet.template(_("Results"), _fields(people), notes, rows=MOST_AT_ONCE, filled=rows)
 
 
-def _usual(chosen: Chosen, people: Mapping[str, int], by: Principal) -> dict[str, Any]:
-    me, known = results.myself(by), results.regulations(chosen, by)
-    usual = set(results.usual_standards(chosen, by))
+def _usual(people: Mapping[str, int], by: Principal) -> dict[str, Any]:
+    me = results.myself(by)
     return {
         "verified_on": holidays.today(),
         "verification_kind": str(KINDS[SUBSEQUENT]),
         "verifier": next((name for name, id in people.items() if me and id == me.id), None),
-        "regulation": known[0] if len(known) == 1 else None,
-        "standards": "；".join(each.certificate_no for each in results.standards(by) if each.id in usual),
+    }
+
+
+def _usual_by_kind(chosen: Chosen, kinds: Iterable[int], by: Principal) -> dict[int, dict[str, Any]]:
+    """What is usual for each kind: standards of another kind would be a false statement on a certificate."""
+    own = results.standards(by)
+    standards, regulations = results.usual_standards(chosen, by), results.usual_regulations(chosen, by)
+    return {
+        kind: {
+            "regulation": next(iter(regulations[kind])) if len(regulations[kind]) == 1 else None,
+            "standards": "；".join(each.certificate_no for each in own if each.id in standards[kind]) or None,
+        }
+        for kind in kinds
     }
 
 

@@ -4,6 +4,7 @@ A result is refused outside what the institution may verify, with a standard tha
 verifier who is not qualified for the kind (办法 Art 10, 11; 细则 Art 27, 28).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -82,15 +83,30 @@ def standards(by: Principal) -> list[MeasurementStandard]:
     return list(db.session.scalars(of_own.order_by(MeasurementStandard.name, MeasurementStandard.id)))
 
 
-def usual_standards(chosen: Chosen, by: Principal) -> list[int]:
-    """The standards behind the capabilities under which what was chosen is verified."""
-    kinds = select(Task.catalogue_item_id).where(is_chosen(Task.id, chosen))
-    behind = select(Capability.standard_id).where(
+def usual_standards(chosen: Chosen, by: Principal) -> dict[int, set[int]]:
+    """The standards behind the capabilities under which each kind among what was chosen is verified, by kind."""
+    of_kind = and_(
+        Capability.catalogue_item_id == Task.catalogue_item_id,
         Capability.institution_id == by.organization_id,
-        Capability.catalogue_item_id.in_(kinds),
         Capability.state == EFFECTIVE,
     )
-    return [id for id in db.session.scalars(behind.distinct()) if id is not None]
+    behind = select(Task.catalogue_item_id, Capability.standard_id).outerjoin(Capability, of_kind)
+    found: dict[int, set[int]] = defaultdict(set)
+    for kind_id, standard_id in db.session.execute(behind.where(is_chosen(Task.id, chosen)).distinct()):
+        found[kind_id] |= set() if standard_id is None else {standard_id}
+    return found
+
+
+def usual_regulations(chosen: Chosen, by: Principal) -> dict[int, set[str]]:
+    """The regulations under which the institution may verify each kind among what was chosen, by kind."""
+    kinds = select(Task.catalogue_item_id).where(is_chosen(Task.id, chosen))
+    named = select(Capability.catalogue_item_id, Capability.regulation).where(
+        Capability.institution_id == by.organization_id, Capability.catalogue_item_id.in_(kinds)
+    )
+    found: dict[int, set[str]] = defaultdict(set)
+    for kind_id, regulation in db.session.execute(named.distinct()):
+        found[kind_id].add(regulation)
+    return found
 
 
 def regulations(chosen: Chosen, by: Principal) -> list[str]:
@@ -133,7 +149,14 @@ def _as_staff(by: Principal) -> StaffMember:
 def verifying(chosen: Chosen, most: int) -> list[Any]:
     """The first of the chosen tasks that are being verified, with what is known of the instruments."""
     rows = (
-        select(Task.id, Instrument.name, Instrument.model, Instrument.serial_no, Instrument.measuring_range)
+        select(
+            Task.id,
+            Task.catalogue_item_id,
+            Instrument.name,
+            Instrument.model,
+            Instrument.serial_no,
+            Instrument.measuring_range,
+        )
         .join(Instrument, Instrument.id == Task.instrument_id)
         .where(is_chosen(Task.id, chosen), Task.state == VERIFYING)
         .order_by(Task.id)

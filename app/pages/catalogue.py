@@ -87,7 +87,7 @@ class ItemForm(Form):
 class ImportForm(Form):
     file = sheets.sheet_field(
         _l("Edited sheet"),
-        description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s rows.",
+        description=_l("An .xlsx, .xls or .csv file of at most %(size)s MB and %(rows)s rows.",
                        size=catalogue_sheets.MOST_BYTES // 2**20, rows=catalogue_sheets.MOST_ROWS),
     )  # fmt: skip
     valid_from = DateField(

@@ -1,5 +1,6 @@
 """检定结果: what an institution verifies now, and the results that wait for another pair of eyes."""
 
+from collections.abc import Mapping
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -196,7 +197,7 @@ class Results(task_pages.TaskPage):
         return SimpleNamespace(
             verifier_id=me.id if me else None,
             regulation=known[0] if len(known) == 1 else None,
-            standard_ids=results.usual_standards(selection.ids, g.principal),
+            standard_ids=_usual_for_all(results.usual_standards(selection.ids, g.principal)),
         )
 
     def asked(self, selection: Selection, form: ResultForm) -> dict[str, Any]:
@@ -279,6 +280,11 @@ class Results(task_pages.TaskPage):
     def rework(self, selection: Selection, form: ReworkForm) -> str:
         outcome = results.rework(selection.ids, form.reason.data or "", g.principal)
         return task_pages.told(_("Gave back %(done)s results.", done=outcome.done), outcome)
+
+
+def _usual_for_all(by_kind: Mapping[int, set[int]]) -> list[int]:
+    """What is usual for every kind that was chosen: the form writes the same standards for all of them."""
+    return sorted(set.intersection(*by_kind.values())) if by_kind else []
 
 
 def _as_before(before: Result) -> Any:

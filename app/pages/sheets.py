@@ -22,7 +22,7 @@ PROBLEMS_SHOWN = 10
 def sheet_field(title: Any, *, mandatory: bool = True, **how: Any) -> FileField:
     """A sheet that somebody sends."""
     checks = [FileRequired(_l("Please choose a file."))] if mandatory else []
-    return FileField(title, checks, render_kw={"accept": ".xlsx,.csv"}, **how)
+    return FileField(title, checks, render_kw={"accept": ".xlsx,.xls,.csv"}, **how)
 
 
 def handed_out(content: bytes, name: str) -> Any:

@@ -185,7 +185,7 @@ class SealForm(Form):
 class ImportForm(Form):
     file = sheets.sheet_field(
         _l("Filled sheet"),
-        description=_l("An .xlsx or .csv file of at most %(size)s MB and %(rows)s rows.",
+        description=_l("An .xlsx, .xls or .csv file of at most %(size)s MB and %(rows)s rows.",
                        size=standard_sheets.MOST_BYTES // 2**20, rows=standard_sheets.MOST_ROWS),
     )  # fmt: skip
 

@@ -1,10 +1,11 @@
 """Which sheet of a workbook is read, and which of its rows has the names of the columns."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from typing import NamedTuple
 
-from app.sandbox.messages import Unreadable, message as _
+from app.sandbox.messages import TooManyRows, Unreadable, message as _
 
 from .cells import Value, folded
 
@@ -18,12 +19,20 @@ Rows = list[tuple[int, list[Value]]]
 
 
 class Wanted(NamedTuple):
-    """What the caller knows of a sheet: its usual title, folded names of columns, or what a person has chosen."""
+    """What the caller knows of a sheet: its usual title, folded names of columns, or what a person has chosen.
+
+    `first` is how many rows are wanted of it, if not all.
+    """
 
     title: str = ""
     words: frozenset[str] = frozenset()
     sheet: str | None = None
     header_row: int | None = None
+    first: int | None = None
+
+    def ending_early(self) -> AbstractContextManager[None]:
+        """A block in which reading ends at the most rows, without a refusal if only the first rows are wanted."""
+        return nullcontext() if self.first is None else suppress(TooManyRows)
 
     @property
     def most_above(self) -> int:

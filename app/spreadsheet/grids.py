@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 from app.sandbox.messages import TooManyRows, Unreadable, message as _
 
-from . import workbooks
+from . import compound_files, kinds, old_workbooks, refusals, workbooks
 from .cells import Formatted, Value, cleaned
 from .choosing import Wanted, header_index
-from .workbooks import Grid
+from .rows import DIGITS, Grid, refuse_merged
 
 # Cells of all rows together, empty ones before the last column among them.
 MOST_CELLS = 1_500_000
@@ -46,40 +46,48 @@ def grid(
 
     If `first` is given, only so many rows below the names, however many more there are.
     """
-    wanted = Wanted(title, frozenset(words), sheet, header_row)
+    wanted = Wanted(title, frozenset(words), sheet, header_row, first)
     most = (most_rows if first is None else first) + wanted.most_above
     try:
-        grid = _rows(data, kind, wanted, most, most_columns, is_beginning=first is not None)
+        grid = _rows(data, kind, wanted, most, most_columns)
     except TooManyRows as more:
-        raise workbooks.too_many_rows(most_rows) from more
+        raise refusals.too_many_rows(most_rows) from more
     if not grid.rows:
         return grid
     head = header_index(grid.rows, wanted)
     if first is not None:
         del grid.rows[head + 1 + first :]
     if len(grid.rows) - head - 1 > most_rows:
-        raise workbooks.too_many_rows(most_rows)
+        raise refusals.too_many_rows(most_rows)
     grid.above, grid.rows = grid.rows[:head], grid.rows[head:]
     grid.hidden = {row for row in grid.hidden if row > grid.rows[0][0]}
-    workbooks.refuse_merged(grid)
+    refuse_merged(grid)
     for row, _values in grid.above:
         grid.marks.pop(row, None)
     return grid
 
 
-def _rows(data: bytes, kind: str, wanted: Wanted, most_rows: int, most_columns: int, *, is_beginning: bool) -> Grid:
+def _rows(data: bytes, kind: str, wanted: Wanted, most_rows: int, most_columns: int) -> Grid:
     """The rows of the sheet. What the file is, its content says, not its name."""
     if not data.strip(b"\0 \t\r\n"):
         raise Unreadable(_("The file is empty. Fill in the template, save it, and choose it again."))
-    if data[:4] == b"\xd0\xcf\x11\xe0":
-        raise workbooks.encrypted() if "EncryptedPackage".encode("utf-16-le") in data else workbooks.other_kind()
+    if data.startswith(compound_files.SIGNATURE):
+        return old_workbooks.grid(data, wanted=wanted, most_rows=most_rows, most_columns=most_columns)
     if data[:2] == b"PK":
-        return workbooks.grid(
-            data, wanted=wanted, most_rows=most_rows, most_columns=most_columns, is_beginning=is_beginning
-        )
+        return workbooks.grid(data, wanted=wanted, most_rows=most_rows, most_columns=most_columns)
+    kinds.refuse(data)
     if kind in ("csv", "txt"):
-        return _records(data, most_rows, most_columns, is_beginning=is_beginning)
-    raise workbooks.damaged() if kind == "xlsx" else workbooks.other_kind()
+        return _records(data, wanted, most_rows, most_columns)
+    if kind == "xls" and _is_text(data):
+        raise kinds.under_wrong_name()
+    raise refusals.damaged() if kind in ("xlsx", "xls") else refusals.other_kind()
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return bool(_encoding(data))
+    except Unreadable:
+        return False
 
 
 # --- From the child to its parent ----------------------------------------------------------------
@@ -88,7 +96,7 @@ def _rows(data: bytes, kind: str, wanted: Wanted, most_rows: int, most_columns: 
 def write(grid: Grid, output: BinaryIO) -> None:
     """Write a grid as lines of JSON: what is said of the whole, then each row."""
     if len(grid.rows) * max((len(values) for _row, values in grid.rows), default=0) > MOST_CELLS:
-        raise workbooks.too_big()
+        raise refusals.too_big()
     marks = [[row, list(found.items())] for row, found in grid.marks.items()]
     whole = {"name": grid.name, "marks": marks, "sheets": grid.sheets, "hidden": sorted(grid.hidden),
              "above": len(grid.above)}  # fmt: skip
@@ -139,7 +147,7 @@ def _formatted(value: float | date, code: str | int, text: str | None) -> Format
 # --- CSV -----------------------------------------------------------------------------------------
 
 
-def _records(data: bytes, most_rows: int, most_columns: int, *, is_beginning: bool) -> Grid:
+def _records(data: bytes, wanted: Wanted, most_rows: int, most_columns: int) -> Grid:
     grid = Grid("")
     with TextIOWrapper(BytesIO(data), _encoding(data), newline="") as stream:
         lines = _lines(stream)
@@ -147,7 +155,7 @@ def _records(data: bytes, most_rows: int, most_columns: int, *, is_beginning: bo
         records = csv.reader(_again(first, lines), delimiter=max(_SEPARATORS, key=first.count), strict=True)
         number = 0
         try:
-            with workbooks.ending_early(is_beginning):
+            with wanted.ending_early():
                 for number, record in enumerate(records, 1):
                     _add(grid, number, list(map(_without_guard, record)), most_rows, most_columns)
         except csv.Error as error:
@@ -192,7 +200,7 @@ def _encoding(data: bytes) -> str:
 def _lines(stream: TextIOWrapper) -> Iterator[str]:
     for line in stream:
         if len(line) > _LONGEST_LINE:
-            raise workbooks.too_big()
+            raise refusals.too_big()
         yield line
 
 
@@ -202,13 +210,13 @@ def _add(grid: Grid, number: int, record: list[str], most_rows: int, most_column
         values.pop()
     if not values:
         return
-    if any(len(text) > workbooks.LONGEST_TEXT for text in record):
-        raise workbooks.too_long()
+    if any(len(text) > refusals.LONGEST_TEXT for text in record):
+        raise refusals.too_long()
     if len(values) > most_columns:
-        raise workbooks.too_many_columns(most_columns)
+        raise refusals.too_many_columns(most_columns)
     if len(grid.rows) > most_rows:
-        raise workbooks.too_many_rows(most_rows)
+        raise refusals.too_many_rows(most_rows)
     grid.rows.append((number, values))
     for column, value in enumerate(values):
         if "E+" in str(value) and _CALCULATED.fullmatch(str(value)):
-            grid.mark(number, column, workbooks.DIGITS)
+            grid.mark(number, column, DIGITS)

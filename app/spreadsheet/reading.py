@@ -1,4 +1,4 @@
-"""Sheets that come in: an .xlsx or .csv file made into headers and rows, or refused with a sentence for the person.
+"""Sheets that come in: .xlsx, .xls or .csv files made into headers and rows, or refused with a sentence for the person.
 
 The file itself is opened in a child process (`app.sandbox`); what it holds is named here.
 """
@@ -14,16 +14,16 @@ from flask_babel import gettext as _
 from app.sandbox.children import Named, Task, open_files
 from app.sandbox.messages import Unreadable
 
-from . import grids, workbooks
+from . import grids, rows
 from .cells import Value, as_text, column_name, folded
-from .workbooks import Grid
+from .rows import Grid
 
 # CPU seconds and bytes of what was read. A long sheet is a job, which may take longer.
 _TASK = Task("sheet", seconds=20, output=48 * 1024 * 1024, places=BoundedSemaphore(2))
 
 
 class Problem(str):
-    """A sentence about a cell that cannot be believed; `mark` tells of what kind the problem is (workbooks.py)."""
+    """A sentence about a cell that cannot be believed; `mark` tells of what kind the problem is (rows.py)."""
 
     mark: str
 
@@ -124,20 +124,20 @@ def _problems(grid: Grid, names: list[str]) -> dict[int, dict[int, Problem]]:
 
 def _sentence(column: str, mark: str) -> str:
     match mark:
-        case workbooks.FORMULA:
+        case rows.FORMULA:
             return _(
                 "“%(column)s” was calculated by a formula, and may be out of date: check it, and paste it as a value.",
                 column=column,
             )
-        case workbooks.DIGITS:
+        case rows.DIGITS:
             return _(
                 "“%(column)s” has more than 15 digits, of which Excel keeps no more: format the cell as text, and"
                 " type all digits anew.",
                 column=column,
             )
-        case workbooks.DATE:
+        case rows.DATE:
             return _("“%(column)s” is no date: write it like 2026-01-31.", column=column)
-        case workbooks.UNREADABLE:
+        case rows.UNREADABLE:
             return _("“%(column)s” cannot be read: type the value anew.", column=column)
         case _:
             return _("“%(column)s” shows an error of the sheet: write the value itself.", column=column)

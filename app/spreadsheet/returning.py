@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 import xlsxwriter
 from flask_babel import gettext as _
 
-from . import workbooks
+from . import rows
 from .cells import Formatted, Value, as_text, neutralised
 from .exports import sheet_name
 from .reading import Incoming, problems_header
+from .refusals import LONGEST_TEXT
 from .templates import OPTIONS
-from .workbooks import LONGEST_TEXT
 
 _FILTERED_FROM = 50
 _WIDEST = 40
@@ -72,7 +72,7 @@ def _rows(book: Any, sheet: Any, incoming: Incoming, problems: Mapping[int, Sequ
 
 # So that what was text stays text, and a long number does not turn into 2.02E+11.
 _CODES = {str: "@", int: "0", date: "yyyy-mm-dd", datetime: "yyyy-mm-dd hh:mm:ss"}
-_CODES_OF_MARKS = {workbooks.DIGITS: "0", workbooks.DATE: "yyyy-mm-dd"}
+_CODES_OF_MARKS = {rows.DIGITS: "0", rows.DATE: "yyyy-mm-dd"}
 
 
 def _code(value: Value) -> str | int:

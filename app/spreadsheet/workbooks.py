@@ -11,23 +11,43 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from datetime import datetime, time
 from io import BytesIO
 from typing import Any
 from xml.parsers import expat
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
-from app.sandbox.messages import TooManyRows, Unreadable, message as _
+from app.sandbox.messages import Unreadable, message as _
 
-from . import number_formats
 from .cells import Formatted, Value, cleaned
 from .choosing import Listed, Wanted, sheet_to_read
+from .kinds import of_archive
 from .plain_rows import Cell, Take, left_over
-
-FORMULA, ERROR, DIGITS, DATE, UNREADABLE = "formula", "error", "digits", "date", "unreadable"
+from .refusals import (
+    LONGEST_TEXT,
+    damaged,
+    encrypted,
+    macros,
+    other_kind,
+    too_big,
+    too_long,
+    too_many_columns,
+    too_many_rows,
+)  # fmt: skip
+from .rows import (
+    DATE,
+    ERROR,
+    FORMULA,
+    LAST_ROW,
+    LONGEST_FORMAT,
+    MOST_CODES,
+    MOST_FORMATS,
+    UNREADABLE,
+    Grid,
+    Numbers,
+    codes_of,
+    column_number,
+)
 
 _MEGABYTE = 1024 * 1024
 _MOST_PARTS = 5_000
@@ -35,51 +55,21 @@ _MOST_XML = 256 * _MEGABYTE
 _MOST_SMALL_XML = 16 * _MEGABYTE
 _MOST_TEXT = 128 * _MEGABYTE
 _MOST_STRINGS = 1_500_000
-# A cell of a sheet holds 32,767 characters.
-LONGEST_TEXT = 32_000
 _LONGEST_TAG = _MEGABYTE
 _DEEPEST = 64
 _MOST_NAMES = 10_000
-# So many places of merged cells are told at once.
-_MOST_NAMED = 5
 _CHUNK = 64 * 1024
-_LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
-# From here on a sheet program has replaced the last digits by zeros.
-_TOO_LONG = 10**15
+_LONGEST_MEDIA_TYPE = 200
 _TOO_FAR = 1e300
-_LAST_DAY = 2_958_466
 _BROKEN = (
     BadZipFile, zlib.error, struct.error, expat.ExpatError, EOFError, OSError, LookupError, NotImplementedError,
     OverflowError, RuntimeError, ValueError,
 )  # fmt: skip
 _CELL_TAGS = frozenset({"c", "v", "t", "f", "is", "row", "si"})
-_RANGE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
-# Excel's own limits: characters of a number format, and formats of cells. It has some 250 number formats.
-_LONGEST_FORMAT, _MOST_FORMATS, _MOST_CODES = 255, 65_490, 5_000
-# The formats in which a sheet that is handed back writes dates anyway.
-_USUAL_DATES = {14, 22, "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"}
 
 
-@dataclass
-class Grid:
-    """The rows of one sheet that hold anything, as (row number, values), and what is wrong with single cells."""
-
-    name: str
-    rows: list[tuple[int, list[Value]]] = field(default_factory=list)
-    marks: dict[int, dict[int, str]] = field(default_factory=dict)
-    # The rows above the names of the columns; until these are known, all are among `rows`.
-    above: list[tuple[int, list[Value]]] = field(default_factory=list)
-    hidden: set[int] = field(default_factory=set)
-    # The names of all sheets that are shown, and the places of merged cells.
-    sheets: list[str] = field(default_factory=list)
-    merged: list[str] = field(default_factory=list)
-
-    def mark(self, row: int, column: int, trouble: str) -> None:
-        self.marks.setdefault(row, {})[column] = trouble
-
-
-def grid(data: bytes, *, wanted: Wanted, most_rows: int, most_columns: int, is_beginning: bool = False) -> Grid:
+def grid(data: bytes, *, wanted: Wanted, most_rows: int, most_columns: int) -> Grid:
     """The sheet that is wanted, of at most so many rows, with the rows above the names of its columns."""
     try:
         archive = _opened(data)
@@ -102,27 +92,9 @@ def grid(data: bytes, *, wanted: Wanted, most_rows: int, most_columns: int, is_b
 
     sheet = sheet_to_read(sheets, wanted, lambda sheet, rows, most: fill(Grid(sheet.name, rows), sheet, most))
     grid = Grid(sheet.name, sheets=[sheet.name for sheet in sheets if sheet.is_shown])
-    with ending_early(is_beginning):
+    with wanted.ending_early():
         fill(grid, sheet, most_rows)
     return grid
-
-
-def ending_early(is_beginning: bool) -> AbstractContextManager[None]:
-    """Whether a sheet with more rows than are read is one of which only the beginning is wanted."""
-    return suppress(TooManyRows) if is_beginning else nullcontext()
-
-
-def damaged() -> Unreadable:
-    return Unreadable(_("The file is damaged. Open it in Excel or WPS, save it anew as .xlsx, and choose it again."))
-
-
-def too_big() -> Unreadable:
-    return Unreadable(
-        _(
-            "The sheet is too big. Copy the filled rows into an empty template, without the formatted empty rows and"
-            " columns around them, and choose that file."
-        )
-    )
 
 
 # --- The archive ---------------------------------------------------------------------------------
@@ -142,25 +114,19 @@ def _opened(data: bytes) -> ZipFile:
         raise encrypted()
     if any("vbaProject" in name or "/macrosheets/" in name for name in names):
         raise macros()
-    if "[Content_Types].xml" not in names or any(name.endswith("workbook.bin") for name in names):
-        raise other_kind()
+    if "[Content_Types].xml" not in names or any(name.endswith(("/workbook.bin", "/document.xml")) for name in names):
+        raise of_archive(names, _media_type(archive, names))
     if any("macroEnabled" in kind for kind in _attributes(archive, "[Content_Types].xml", "Override", "ContentType")):
         raise macros()
     return archive
 
 
-def encrypted() -> Unreadable:
-    return Unreadable(_("The file is protected by a password. Remove the password, save it, and choose it again."))
-
-
-def macros() -> Unreadable:
-    return Unreadable(_("The file holds macros. Save it as “Excel workbook (.xlsx)”, and choose that file."))
-
-
-def other_kind() -> Unreadable:
-    return Unreadable(
-        _("The file is of a kind that is not taken. Open it in Excel or WPS, save it as .xlsx, and choose that file.")
-    )
+def _media_type(archive: ZipFile, names: set[str]) -> str:
+    """What an archive of another kind says it is."""
+    if "mimetype" not in names:
+        return ""
+    with archive.open("mimetype") as part:
+        return part.read(_LONGEST_MEDIA_TYPE).decode("ascii", "replace")
 
 
 def _inflated(archive: ZipFile, name: str, most: int) -> Iterator[bytes]:
@@ -276,10 +242,10 @@ def _styles(archive: ZipFile, name: str) -> list[str | int]:
     def seen(tag: str, attributes: dict[str, str], within: list[str]) -> None:
         if tag == "numFmt" and within[-1:] == ["numFmts"]:
             codes[attributes["numFmtId"]] = attributes["formatCode"]
-            if len(attributes["formatCode"]) > _LONGEST_FORMAT or len(codes) > _MOST_CODES:
+            if len(attributes["formatCode"]) > LONGEST_FORMAT or len(codes) > MOST_CODES:
                 raise damaged()
         if tag == "xf" and within[-1:] == ["cellXfs"]:
-            if len(styles) >= _MOST_FORMATS:
+            if len(styles) >= MOST_FORMATS:
                 raise damaged()
             number = attributes.get("numFmtId", "0")
             styles.append(codes[number] if number in codes else int(number))
@@ -365,19 +331,22 @@ def _unescaped(escape: re.Match[str]) -> str:
 # --- The cells -----------------------------------------------------------------------------------
 
 
-class _Cells(_Text):
+def _is_hidden(attributes: dict[str, str]) -> bool:
+    """Whether a row is hidden, filtered out, or so low that nobody sees it."""
+    return attributes.get("hidden") in ("1", "true") or attributes.get("ht", "15").strip("0.") == ""
+
+
+class _Cells(_Text, Numbers):
     """The cells of a sheet as they come past."""
 
     def __init__(
         self, grid: Grid, strings: list[str | None], styles: list[str | int], from_1904: bool, rows: int, columns: int
     ) -> None:
-        super().__init__()
-        self.grid, self.strings, self.from_1904 = grid, strings, from_1904
-        # Of most cells the number is shown as it is; then there is no format to be looked at.
-        self.codes = {str(number): code for number, code in enumerate(styles) if not number_formats.is_plain(code)}
+        _Text.__init__(self)
+        Numbers.__init__(self, grid, from_1904)
+        self.strings = strings
+        self.codes = {str(number): code for number, code in codes_of(styles).items()}
         self.most_rows, self.most_columns = rows, columns
-        self.row = 0
-        self.column = 0
         self.kind, self.style, self.formula = "n", "0", False
         self.values: list[Value] = []
         self.numbers: dict[tuple[str, str], Value] = {}
@@ -389,7 +358,7 @@ class _Cells(_Text):
         self.depth += 1
         if name == "c":
             place = attributes.get("r")
-            self.column = _column(place.rstrip("0123456789")) if place else self.column + 1
+            self.column = column_number(place.rstrip("0123456789")) if place else self.column + 1
             self.kind = attributes.get("t", "n")
             self.style = attributes.get("s", "0")
         elif name == "v":
@@ -438,7 +407,7 @@ class _Cells(_Text):
             self.end(tag)
 
     def _begin(self, row: int) -> None:
-        if not self.row < row <= _LAST_ROW:
+        if not self.row < row <= LAST_ROW:
             raise damaged()
         self.row, self.column, self.values, self.is_hidden = row, 0, [], False
 
@@ -457,7 +426,7 @@ class _Cells(_Text):
         self._begin(row)
         numbers, values = self.numbers, self.values
         for letters, style, kind, content in cells:
-            self.column = column = _column(letters)
+            self.column = column = column_number(letters)
             if kind == "s":
                 value = self._string(content)
             elif kind or (value := numbers.get((style, content))) is None:
@@ -528,34 +497,7 @@ class _Cells(_Text):
             return self._unreadable(content)
         if not -_TOO_FAR < number < _TOO_FAR:  # infinite, or no number
             return self._unreadable(content)
-        code = self.codes.get(self.style)
-        if code is not None and number_formats.is_moment(code):
-            return self._moment(float(number), code)
-        if isinstance(number, float):
-            # A sheet shows 15 digits; those behind them are left from calculating.
-            number = float(f"{number:.15g}")
-            number = int(number) if number.is_integer() else number
-        if not -_TOO_LONG < number < _TOO_LONG:
-            self.grid.mark(self.row, self.column - 1, DIGITS)
-            return f"{number:.15g}" if abs(number) > 10**40 else str(number)
-        if code is None or (isinstance(number, int) and code in (1, "0")):
-            return number
-        return Formatted(number, code, number_formats.shown(code, number))
-
-    def _moment(self, days: float, code: str | int) -> Value:
-        if number_formats.is_duration(code):
-            return Formatted(days, code)
-        if not 0 < days < _LAST_DAY:
-            self.grid.mark(self.row, self.column - 1, DATE)
-            return f"{days:.15g}"
-        whole, seconds = divmod(round(days * 86400), 86400)
-        if not whole and seconds and not self.from_1904:
-            return Formatted(days, code)
-        # Sheet programs believe that 1900 was a leap year.
-        first = date(1904, 1, 1) if self.from_1904 else date(1899, 12, 31 if whole < 60 else 30)
-        day = first + timedelta(whole)
-        moment = datetime(day.year, day.month, day.day) + timedelta(seconds=seconds) if seconds else day
-        return moment if code in _USUAL_DATES else Formatted(moment, code)
+        return self.shown(number, self.codes.get(self.style))
 
     def _written(self, content: str) -> Value:
         """Read a date, a moment or a time of day that is written in words, as strict workbooks do."""
@@ -574,69 +516,3 @@ class _Cells(_Text):
         except ValueError:
             return self._unreadable(content)
         return Formatted((at.hour * 3600 + at.minute * 60 + at.second) / 86400, "hh:mm:ss")
-
-
-def _is_hidden(attributes: dict[str, str]) -> bool:
-    """Whether a row is hidden, filtered out, or so low that nobody sees it."""
-    return attributes.get("hidden") in ("1", "true") or attributes.get("ht", "15").strip("0.") == ""
-
-
-def refuse_merged(grid: Grid) -> None:
-    """Only one cell of those merged holds the value, and nobody sees for which rows it was meant.
-
-    Merged cells above the names of the columns are a title, and do no harm.
-    """
-    if not grid.merged:
-        return
-    first, last = grid.rows[0][0], grid.rows[-1][0]
-    width = max(len(values) for _row, values in grid.rows)
-    touching = [cells for cells in grid.merged if _touches(cells, first, last, width)]
-    shown, more = touching[:_MOST_NAMED], len(touching) - _MOST_NAMED
-    if more > 0:
-        raise Unreadable(
-            _("The cells %(cells)s and %(more)s more are merged. Take them apart, write the names of the columns in one"
-              " row and every value in its own cell, and choose the file again.", cells=shown, more=more)
-        )  # fmt: skip
-    if shown:
-        raise Unreadable(
-            _("The cells %(cells)s are merged. Take them apart, write the names of the columns in one row and every"
-              " value in its own cell, and choose the file again.", cells=shown)
-        )  # fmt: skip
-
-
-def _touches(cells: str, first: int, last: int, width: int) -> bool:
-    found = _RANGE.fullmatch(cells)
-    if not found:
-        raise damaged()
-    left, top, bottom = _column(found[1]), int(found[2]), int(found[4] or found[2])
-    return left <= width and top <= last and bottom >= first
-
-
-def too_long() -> Unreadable:
-    return Unreadable(
-        _("A cell holds more than %(most)s characters. Shorten it, and choose the file again.", most=LONGEST_TEXT)
-    )
-
-
-def too_many_rows(most: int) -> TooManyRows:
-    return TooManyRows(_("The sheet has more than %(most)s rows. Divide it into several files.", most=most))
-
-
-def too_many_columns(most: int) -> Unreadable:
-    return Unreadable(
-        _(
-            "There are values to the right of column %(most)s. Delete them, or copy the columns you need into an"
-            " empty template.",
-            most=most,
-        )
-    )
-
-
-@lru_cache(maxsize=1000)
-def _column(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + "ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(letter) + 1
-    if not 0 < number <= _LAST_COLUMN:
-        raise damaged()
-    return number
