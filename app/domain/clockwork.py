@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Date, Select, exists, func, literal, or_, select
 
 from app.access import Principal
-from app.domain import catalogue_versions, holidays, inspections, month_ends, notifications, standards
+from app.domain import catalogue_versions, holidays, inspections, manufacturers, month_ends, notifications, standards
 from app.domain.instruments import WARNED_BEFORE
 from app.errors import RuleError
 from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
@@ -104,6 +104,7 @@ HANDS: dict[str, Callable[[date, Principal], int]] = {
     "expire": _expire,
     "time_out": _time_out,
     "rectification": _rectification,
+    "manufacturers": manufacturers.learn,
 }
 
 
