@@ -294,6 +294,85 @@ def test_a_merger_takes_the_same_statements_for_2_and_for_20(rows, statements):
     assert cost(2) == cost(20) == 7
 
 
+# --- The same instrument under another name ------------------------------------------------------
+
+
+def names_of_one():
+    """Two names of a manufacturer: former, or come by a merger."""
+    first, second = register(NEW), register(OLD)
+    manufacturers.merge([first.id, second.id], first.id, EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    ("there", "typed"), [(OLD, NEW), (NEW, OLD), (OLD, "鲁泰 衡器厂"), (NEW, "鲁泰称重设备有限公司 ")]
+)
+def test_an_instrument_is_found_under_every_name_of_its_manufacturer(clerk, rows, unit, there, typed):
+    names_of_one()
+    instrument(unit=unit, manufacturer=there, serial_no="2026-17")
+
+    answer = test_ledger.add(clerk, manufacturer=typed, serial_no="202617")
+
+    assert answer.status_code == 422
+    assert "浙江省杭州市西湖区" in answer.text.split('id="serial_no-help"')[1].split("</div>")[0]
+    assert rows.scalar(select(func.count()).select_from(Instrument)) == 1
+
+
+def test_another_city_another_number_and_another_manufacturer_are_other_instruments(clerk, rows, unit):
+    names_of_one()
+    register("别的衡器厂")
+    instrument("330203", manufacturer=OLD, serial_no="17")  # in another city
+    instrument(unit=unit, manufacturer=OLD, serial_no="18")
+    instrument(unit=unit, manufacturer="别的衡器厂", serial_no="17")
+
+    assert test_ledger.add(clerk, manufacturer=NEW, serial_no="17").status_code == 204
+
+
+def test_an_instrument_is_not_its_own_double_when_its_maker_is_renamed(clerk, rows, unit):
+    names_of_one()
+    one = instrument(unit=unit, of="非自动衡器", manufacturer=OLD, serial_no="17")
+    other = instrument(unit=unit, of="非自动衡器", manufacturer=NEW, serial_no="18")
+
+    renamed = clerk.act("ledger", "edit", [one.id], **test_ledger.form(manufacturer=NEW, serial_no="17", revision="1"))
+    double = clerk.act("ledger", "edit", [other.id], **test_ledger.form(manufacturer=OLD, serial_no="17", revision="1"))
+
+    assert (renamed.status_code, double.status_code) == (204, 422)
+    assert (one.manufacturer, other.serial_no) == (NEW, "18")
+
+
+def test_a_sheet_is_checked_under_every_name(clerk, rows, unit):
+    names_of_one()
+    instrument("330105", of="非自动衡器", manufacturer=OLD, serial_no="A1")
+    instrument(unit=unit, of="非自动衡器", manufacturer=OLD, serial_no="A2")
+
+    answer = bring(clerk, *(scale(生产厂家=NEW, 出厂编号=number) for number in ("A1", "A2")))
+
+    assert "浙江省杭州市拱墅区" in answer.text
+    assert "本单位台账中已有该器具" in answer.text
+    assert rows.scalar(select(func.count()).select_from(Instrument)) == 2
+
+
+def test_the_check_takes_one_statement_more_however_many_rows(rows, statements):
+    names_of_one()
+    instrument("330105", manufacturer=OLD, serial_no="A1")
+    keys = [ledger.key_of("330106", maker, f"A{number}") for number in range(500) for maker in (NEW, "别的厂")]
+    rows.flush()
+
+    with statements() as seen:
+        found = ledger.places(keys)
+
+    assert len(seen) == 2
+    assert list(found) == [ledger.key_of("330106", NEW, "A1")]
+
+
+def test_of_two_that_are_there_the_one_under_the_very_name_is_compared(rows, unit):
+    names_of_one()
+    for maker in (NEW, OLD):
+        instrument(unit=unit, manufacturer=maker, serial_no="A1")
+    keys = [ledger.key_of("330106", maker, "A1") for maker in (NEW, OLD)]
+
+    assert {key: row.manufacturer for key, row in ledger.own(keys).items()} == dict(zip(keys, (NEW, OLD), strict=True))
+
+
 # --- What users enter ----------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from app import audit, finding, numbers
 from app.access import EVERYTHING, Principal, seeing
-from app.domain import catalogue, holidays, numbering
+from app.domain import catalogue, holidays, manufacturers, numbering
 from app.domain.regions import NATION
 from app.errors import RuleError, Stale
 from app.models import CatalogueItem, Certificate, Instrument, Photo, ProvinceRule, Region, Task, db
@@ -245,7 +245,11 @@ def told_known(serial: str, place: str) -> str:
 
 
 def places(keys: Collection[Key], but: int | None = None) -> dict[Key, str]:
-    """Those of the keys that somebody has in the ledger, with the place of use."""
+    """Those of the keys that somebody has in the ledger, with the place of use.
+
+    Under any name that the register has of the manufacturer. Of two people who enter one instrument under two names at
+    the same moment both succeed: the index that refuses doubles knows no names.
+    """
     asked = _asked(keys)
     rows = _in_ledgers(asked, Region.full_name).join(Region, Region.code == Instrument.region_code)
     if but is not None:
@@ -258,15 +262,20 @@ def places(keys: Collection[Key], but: int | None = None) -> dict[Key, str]:
 def own(keys: Collection[Key]) -> dict[Key, Any]:
     """What is told of those that are in one's own ledger already."""
     told = [getattr(Instrument, name) for name in (*TOLD, "serial_no")]
-    found: Any = db.session.execute(_in_ledgers(_asked(keys), *told))
+    asked = _asked(keys)
+    # One that is there under the very name that is asked for comes last, and stays.
+    rows = _in_ledgers(asked, *told).order_by(asked.c.key_manufacturer == asked.c.known_as)
+    found: Any = db.session.execute(rows)
     return {(row[0], row[1], row[2]): row for row in found}
 
 
 def _asked(keys: Collection[Key]) -> Any:
-    """The keys as rows."""
-    columns = zip(*keys, strict=True) if keys else ((), (), ())
+    """The keys as rows, one for each name under which the manufacturer of a key is known."""
+    others = manufacturers.other_names(maker for _city, maker, _serial in keys) if keys else {}
+    rows = [(*key, name) for key in keys for name in (key[1], *others.get(key[1], ()))]
+    columns = zip(*rows, strict=True) if rows else ((), (), (), ())
     arrays = [literal(list(values), ARRAY(Text)) for values in columns]
-    names = ("city_code", "manufacturer", "serial_no")
+    names = ("key_city", "key_manufacturer", "key_serial", "known_as")
     return func.unnest(*arrays).table_valued(*names, name="asked").render_derived()
 
 
@@ -275,9 +284,9 @@ def _in_ledgers(asked: Any, *facts: Any) -> Any:
         asked,
         Instrument,
         and_(
-            Instrument.city_code == asked.c.city_code,
-            finding.folded(Instrument.manufacturer) == asked.c.manufacturer,
-            finding.folded(Instrument.serial_no) == asked.c.serial_no,
+            Instrument.city_code == asked.c.key_city,
+            finding.folded(Instrument.manufacturer) == asked.c.known_as,
+            finding.folded(Instrument.serial_no) == asked.c.key_serial,
         ),
     )
 
