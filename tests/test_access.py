@@ -168,6 +168,7 @@ OPTIONS_FOR = {
     "standards": {"Supervisor", "Analyst", "StandardOfficer"},
     "institutions": {"Supervisor", "Analyst", "UsingUnitClerk"},
     "units": {"Supervisor", "Analyst", "InspectionOfficer"},
+    "manufacturers": {"UsingUnitClerk"},
 }
 
 

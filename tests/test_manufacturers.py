@@ -410,6 +410,105 @@ def test_the_clock_does_it_and_writes_it_down(rows):
     assert clockwork.run(TODAY, EVERYTHING)["manufacturers"] == 0
 
 
+# --- Suggestions ---------------------------------------------------------------------------------
+
+
+def test_confirmed_manufacturers_come_first_then_those_of_two_units(clerk):
+    reported("鲁泰仪器厂", units=2)
+    register("鲁泰仪表厂")
+
+    assert suggested(clerk, "鲁泰") == [("鲁泰仪表厂", ""), ("鲁泰仪器厂", "")]
+
+
+def test_what_one_other_unit_alone_has_typed_is_not_told(clerk, unit, sign_in):
+    entered("秘密工艺仪器厂", number=3)
+    entered("本单位仪器厂", unit=unit)
+    learn()
+    assert (suggested(clerk, "仪器厂"), suggested(clerk, "秘密工艺仪器厂")) == ([("本单位仪器厂", "")], [])
+
+    entered("秘密工艺仪器厂", unit=unit)
+    learn()
+    assert suggested(clerk, "秘密工艺") == [("秘密工艺仪器厂", "")]
+    stranger = sign_in("UsingUnitClerk", using_unit("510104"))
+    assert suggested(stranger, "仪器厂") == [("秘密工艺仪器厂", "")]
+
+
+def test_confirming_and_merging_offer_a_name_to_everybody(clerk, officer):
+    single, other = reported("单家仪器厂"), reported("另家仪器厂")
+    assert suggested(clerk, "仪器厂") == []
+
+    officer.act("manufacturers", "confirm", [single.id])
+    assert suggested(clerk, "仪器厂") == [("单家仪器厂", "")]
+    merge(officer, single, other, keep=single)
+    assert sorted(suggested(clerk, "仪器厂")) == [("单家仪器厂", ""), ("另家仪器厂", "单家仪器厂")]
+
+
+def test_names_reported_by_one_unit_each_stay_hidden_when_they_are_merged(clerk, officer):
+    first, second = reported("甲家仪器厂"), reported("乙家仪器厂")
+
+    merge(officer, first, second, keep=first)
+
+    assert suggested(clerk, "仪器厂") == []
+
+
+def test_a_former_name_is_suggested_with_the_present_one(clerk):
+    register(NEW, OLD)
+
+    assert suggested(clerk, "鲁泰衡器") == [(OLD, NEW)]
+
+
+@pytest.mark.parametrize("typed", ["鲁", "鲁泰", "称重设备", "（鲁泰）", "魯泰"])
+def test_a_name_is_suggested_for_what_it_begins_with_or_contains(clerk, typed):
+    register(NEW)
+
+    hits = [NEW] if typed in ("鲁", "鲁泰", "称重设备") else []
+    assert [name for name, _present in suggested(clerk, typed)] == hits
+
+
+def test_at_most_ten_are_suggested_with_a_few_statements(clerk, rows, statements):
+    for number in range(30):
+        register(f"仪器厂{number:02}")
+    clerk.get("/options/manufacturers?q=x")
+
+    with statements() as seen:
+        few = suggested(clerk, "仪器厂07")
+    with statements() as more:
+        many = suggested(clerk, "仪器厂")
+
+    assert ([name for name, _present in few], len(many)) == (["仪器厂07"], 10)
+    assert len(seen) == len(more)
+    assert (suggested(clerk, ""), suggested(clerk, " — "), suggested(clerk, "%")) == ([], [], [])
+
+
+QUICK = ["杭", "杭州", "杭州仪", "仪表厂", "有限公司", "999", "杭州仪器999有限公司", "没有这样的厂"]
+
+
+@pytest.fixture
+def many_names(rows):
+    """A register of 20,000 manufacturers, a tenth of them offered."""
+    rows.execute(text("INSERT INTO manufacturer (instruments) SELECT n FROM generate_series(1, 20000) AS n"))
+    rows.execute(
+        text(
+            "INSERT INTO manufacturer_name (manufacturer_id, name, present, offered, first_unit_id)"
+            " SELECT id, (ARRAY['杭州', '宁波', '成都', '北京', '上海'])[1 + id % 5]"
+            " || (ARRAY['仪器', '仪表厂', '衡器'])[1 + id % 3]"
+            " || id || '有限公司', true, id % 10 = 0, 5 FROM manufacturer"
+        )
+    )
+    rows.execute(text("ANALYZE manufacturer, manufacturer_name"))
+
+
+@pytest.mark.parametrize("term", QUICK)
+def test_suggestions_read_no_table_from_end_to_end(rows, many_names, term):
+    by = Principal(kind="using_unit", organization_id=using_unit().id)
+    statement = manufacturers.suggestions(term, by)
+
+    literal = statement.compile(db.engine, compile_kwargs={"literal_binds": True})
+    plan = "\n".join(rows.scalars(text(f"EXPLAIN {literal}".replace(":", r"\:"))))
+
+    assert "Seq Scan" not in plan, plan
+
+
 # --- The page, and searches ----------------------------------------------------------------------
 
 
