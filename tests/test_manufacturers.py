@@ -565,3 +565,20 @@ def test_the_register_is_for_the_nation_alone(sign_in):
         person = sign_in(role, authority(place))
         assert person.get("/manufacturers/").status_code == 403
         assert f'href="{page.page.route_base}/"' not in person.get("/").text
+
+
+@pytest.mark.parametrize(
+    "condition", ["manufacturer~contains~鲁泰衡器", "manufacturer~begins~鲁泰 衡", "manufacturer~is~鲁泰衡器厂"]
+)
+def test_a_condition_on_the_manufacturer_finds_its_other_names(sign_in, condition):
+    names_of_one()
+    one, other = instrument(manufacturer=NEW), instrument(manufacturer="杭州衡器厂")
+    paper = certificate(task("certified", what=one))
+    certificate(task("certified", what=other))
+    officer = sign_in("Supervisor", authority("330106"))
+
+    instruments = officer.get(f"/queries/instruments/?if={condition}")
+    papers = officer.get(f"/queries/certificates/?if={condition}")
+
+    assert shown(instruments) == [one.id]
+    assert shown(papers) == [paper.id]

@@ -83,6 +83,7 @@ class InstrumentQueries(instrument_pages.WithPhotos, NumberLists, QueryPage):
             columns,
             "name model serial_no manufacturer range accuracy place verification valid_until last_verified_on use"
             " filing purpose delivery origin started_on approval cycle created_at",
+            also=instrument_pages.UNDER_ANOTHER_NAME,
         ),
         Dates("until", _l("Valid until"), Instrument.valid_until, to_come=True),
         Dates("last", _l("Last verified on"), Instrument.last_verified_on),

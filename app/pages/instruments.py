@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from app import audit, files
 from app.access import within
-from app.domain import instruments, photos, regions
+from app.domain import instruments, manufacturers, photos, regions
 from app.domain.instruments import Particulars
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.domain.results import CONCLUSIONS
@@ -58,6 +58,8 @@ RANGE = Column("range", _l("Measuring range"), Instrument.measuring_range)
 ACCURACY = Column("accuracy", _l("Accuracy class"), Instrument.accuracy_class)
 SERIAL = Column("serial_no", _l("Serial no."), Instrument.serial_no, css="nowrap")
 MANUFACTURER = Column("manufacturer", _l("Manufacturer"), Instrument.manufacturer)
+# A condition on the manufacturer also finds what was entered under its other names.
+UNDER_ANOTHER_NAME = {"manufacturer": manufacturers.under_another_name}
 REGION = Column("region", _l("Region"), Region.full_name)
 PLACE = Column("place", _l("Place of use"), Instrument.use_place)
 LAST = Column("last_verified_on", _l("Last verified on"), Instrument.last_verified_on, day, css="nowrap")
