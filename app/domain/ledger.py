@@ -103,7 +103,7 @@ _ROMAN = {"Ⅰ": 1, "Ⅱ": 2, "Ⅲ": 3, "Ⅳ": 4, "IIII": 4, "III": 3, "II": 2, 
 def accuracy_value(text: str) -> Decimal:
     """The number by which accuracy classes are ordered: 2 of '2级', 3 of 'Ⅲ级', 0.5 of '±0.5%' and of '0.5S级'."""
     plain = unicodedata.normalize("NFKC", text).upper()
-    written = next((run.group() for run in _DIGITS.finditer(numbers.half_width(plain)) if run.group().strip(".,")), "")
+    written = next((run.group() for run in _DIGITS.finditer(numbers.in_ascii(plain)) if run.group().strip(".,")), "")
     number = numbers.parse(written.rstrip(".,"))
     if written and number is None:
         text = _("“%(text)s” is not a number. Write a point for the decimals, such as 1.6级.", text=written)
