@@ -77,6 +77,7 @@ class InstrumentQueries(instrument_pages.WithPhotos, NumberLists, QueryPage):
         Choice("purpose", _l("Purpose"), Instrument.purpose, PURPOSES),
         Choice("delivery", _l("Delivery"), Instrument.delivery, DELIVERIES, multiple=False),
         Choice("origin", _l("Origin"), Instrument.origin, ORIGINS, multiple=False),
+        instrument_pages.BY_DOUBLES,
         Numbers("numbers", _l("List of numbers"), (Instrument.serial_no, Instrument.instrument_no)),
         Conditions(
             Instrument,

@@ -15,7 +15,7 @@ from app.domain import instruments, manufacturers, photos, regions
 from app.domain.instruments import Particulars
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.domain.results import CONCLUSIONS
-from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Search, in_own, is_number
+from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, day, label
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show, Table
@@ -77,6 +77,11 @@ BY_REGION = by_region(lambda code: within(regions.prefix(code))(Instrument))
 BY_ITEM = by_item(lambda kinds: Instrument.catalogue_item_id.in_(kinds))
 BY_VERIFICATION = Choice("verification", _l("Verification"), Instrument.verification_state, VERIFICATION_LABELS)
 BY_USE = Choice("use", _l("Use"), Instrument.use_state, USE_LABELS)
+DOUBLES = {"yes": _l("Entered twice")}
+# Beside which another of the same manufacturer and serial number was entered before spellings were compared.
+BY_DOUBLES = Switch(
+    "double", _l("Duplicates"), None, DOUBLES, multiple=False, conditions=lambda _yes: Instrument.twin != 0
+)
 BY_FILING = Choice("filing", _l("Filing"), Instrument.filing_state, FILING_LABELS)
 
 

@@ -229,6 +229,7 @@ class Ledger(instrument_pages.WithPhotos, ModelPage):
         instrument_pages.BY_FILING,
         instrument_pages.BY_ITEM,
         instrument_pages.BY_REGION,
+        instrument_pages.BY_DOUBLES,
     )
     search = instrument_pages.SEARCH
 
