@@ -96,6 +96,7 @@ def _month_end(day: date, by: Principal) -> int:
 
 
 HANDS: dict[str, Callable[[date, Principal], int]] = {
+    "manufacturers": manufacturers.learn,  # before others lock rows that people work on: it may read many instruments
     "month_end": _month_end,
     "announced": catalogue_versions.begin,
     "run_out": _run_out,
@@ -104,7 +105,6 @@ HANDS: dict[str, Callable[[date, Principal], int]] = {
     "expire": _expire,
     "time_out": _time_out,
     "rectification": _rectification,
-    "manufacturers": manufacturers.learn,
 }
 
 

@@ -7,10 +7,11 @@ whether an instrument is filed already, for suggestions while typing, and for se
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import BigInteger, Boolean, Text, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, Boolean, Text, and_, case, delete, false, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
@@ -115,11 +116,14 @@ _CONDITIONS = {"contains": finding.contains_chinese, "begins": finding.begins, "
 
 def under_another_name(comparison: str, term: str) -> Any:
     """SQL: the manufacturer of an instrument has another name of which the comparison with the term holds."""
-    matches = _CONDITIONS[comparison](ManufacturerName.name, term)
+    holds = partial(_CONDITIONS[comparison], term=term)
     names = select(finding.folded(_Other.name)).join(
         ManufacturerName, ManufacturerName.manufacturer_id == _Other.manufacturer_id
     )
-    return finding.folded(Instrument.manufacturer).in_(names.where(matches))
+    others = names.where(holds(ManufacturerName.name), ~holds(_Other.name))
+    if db.session.scalar(others.limit(1)) is None:
+        return false()  # and no instrument need be asked for its manufacturer twice
+    return finding.folded(Instrument.manufacturer).in_(others)
 
 
 # --- Suggestions ---------------------------------------------------------------------------------
