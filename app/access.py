@@ -646,7 +646,8 @@ ROLES = {
         "authority",
         BUSINESS,
         _permissions(
-            Catalogue="can_list can_show can_export add edit withdraw_announced import publish revoke confirm"
+            Catalogue="can_list can_show can_export add edit withdraw_announced import publish revoke confirm",
+            Manufacturers="can_list can_show can_export can_add can_edit confirm merge",
         ),
         level="nation",
     ),

@@ -8,9 +8,9 @@ from sqlalchemy import Select, distinct, func, select, update
 
 from app import ciphers, files, seeding
 from app.access import EVERYTHING
-from app.domain import catalogue_versions, certificates
+from app.domain import catalogue_versions, certificates, holidays, manufacturers
 from app.models import Account, CatalogueItem, Inspection, IssuingRule, Organization, RoleGrant, StaffMember, Task, db
-from app.seeding import staff
+from app.seeding import kinds, staff
 from app.seeding.seals import demo_seal
 from app.states import NOT_CONCLUDED, OFFERED
 
@@ -102,6 +102,7 @@ def create_unless_there() -> None:
         seeding.seed(INSTRUMENTS, SEED)
     if not db.session.scalar(select(Account.id).where(Account.demo).limit(1)):
         _publish_catalogue()
+        _register_manufacturers()
         _add_accounts()
         _join_staff()
         _send_out()
@@ -129,6 +130,14 @@ def _publish_catalogue() -> None:
     everything = list(db.session.scalars(select(CatalogueItem.id)))
     catalogue_versions.confirm(everything, EVERYTHING)
     catalogue_versions.publish(everything, EVERYTHING)
+
+
+def _register_manufacturers() -> None:
+    """The makers of the demo instruments, confirmed, some with former names, and how many each has made."""
+    for maker in kinds.sample("makers"):
+        former = tuple(filter(None, maker["former_names"].split(manufacturers.SEPARATOR)))
+        manufacturers.add(manufacturers.Entry(maker["name"], former), EVERYTHING)
+    manufacturers.learn(holidays.today(), EVERYTHING)
 
 
 def _add_accounts() -> None:

@@ -108,6 +108,9 @@ VIOLATED = {
     "one_credit_code_per_kind": _l("There is an organization with this credit code already."),
     "staff_member_account_id_key": _l("Somebody on a staff is linked to this account already."),
     "catalogue_item_level_number_valid_from_key": _l("There is an entry with this number from that day already."),
+    "one_manufacturer_per_name": _l("Another manufacturer has this name already."),
+    "one_present_name": _l("Somebody else has just changed this. Please look again."),
+    "one_manufacturer_per_credit_code": _l("There is a manufacturer with this credit code already."),
     "one_deed_of_a_kind": _l("Somebody else has just changed this. Please look again."),
     "ab_user_username_key": _l("There is such an account already."),
 }

@@ -20,14 +20,14 @@ _NUMBER = re.compile(
 
 def parse(text: str) -> Decimal | None:
     """Return the number that a text is, or None if it is none, or if two people could read it differently."""
-    plain = half_width(text).strip()
+    plain = in_ascii(text).strip()
     if not _NUMBER.fullmatch(plain):
         return None
     return Decimal(plain.replace(",", "")) or Decimal(0)
 
 
-def half_width(text: str) -> str:
-    """Return the text with half-width digits, signs, points and commas."""
+def in_ascii(text: str) -> str:
+    """Return a number as it was typed, with ASCII digits, signs, points and commas: also `。` is a point here."""
     return text.translate(_HALF_WIDTH)
 
 

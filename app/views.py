@@ -40,6 +40,7 @@ from app.pages.ledger import Ledger
 from app.pages.ledger_imports import LedgerImports
 from app.pages.local_institutions import LocalInstitutions
 from app.pages.login import LoginView
+from app.pages.manufacturers import Manufacturers
 from app.pages.monthly_reports import MonthlyReports
 from app.pages.notifications import Notifications
 from app.pages.open_data import OpenData, OpenDataPage
@@ -95,6 +96,7 @@ MENU = (
             MenuPage(_l("Information on institutions"), Institutions, "building-bank"),
             MenuPage(_l("Review of capabilities"), CapabilityReviews, "rosette-discount-check"),
             MenuPage(_l("Catalogue of mandatory verification"), Catalogue, "book"),
+            MenuPage(_l("Manufacturers"), Manufacturers, "tool"),
         ),
     ),
     MenuGroup(

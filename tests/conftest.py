@@ -132,7 +132,8 @@ def rows(app: Flask, anchor: Any) -> Iterator[Any]:
 
 WRITTEN = (
     "task, appointment, instrument, event, tally, month_end, capability, institution, using_unit, organization, "
-    "ab_user, attempt, captcha, clock_run, dump, audit_entry, audit_chain, announced_change"
+    "ab_user, attempt, captcha, clock_run, dump, audit_entry, audit_chain, announced_change, "
+    "manufacturer, manufacturer_name"
 )
 
 

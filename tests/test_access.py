@@ -147,8 +147,8 @@ def test_a_role_opens_what_it_may_and_nothing_else(sign_in, anchor, rules, role)
             continue
         permission = needed(page, endpoint, name) or "assign"  # the matching table belongs to assigning
         may = permission in held.get(page.class_permission_name, frozenset())
-        # As a dialog asks: then a refusal is a sentence, and not a page with its menu. What it writes into the audit log
-        # is taken back at once: a thousand versions of the end of its chain would have to be gone through.
+        # As a dialog asks: then a refusal is a sentence, and not a page with its menu. What it writes into the audit
+        # log is taken back at once: a thousand versions of the end of its chain would have to be gone through.
         with anchor.begin_nested() as apart:
             answer = ask(person, method, url, headers={"HX-Request": "true"})
             apart.rollback()
@@ -172,6 +172,7 @@ OPTIONS_FOR = {
     "standards": {"Supervisor", "Analyst", "StandardOfficer"},
     "institutions": {"Supervisor", "Analyst", "UsingUnitClerk"},
     "units": {"Supervisor", "Analyst", "InspectionOfficer"},
+    "manufacturers": {"UsingUnitClerk"},
 }
 
 

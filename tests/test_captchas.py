@@ -72,12 +72,13 @@ def test_the_sound_holds_all_characters_and_is_another_each_time():
             assert len(puzzles._voice(character, voice)) > puzzles.RATE / 10
 
 
-@pytest.mark.parametrize("typed", ["acde79", " ACDE 79 ", "ＡＣＤＥ７９"])
+@pytest.mark.parametrize("typed", ["acde79", " ACDE 79 ", "ＡＣＤＥ７９", "ACD-E79", "ac\u200bde79"])
 def test_an_answer_is_right_however_it_is_typed(rows, typed):
     token = captchas.ask()
     rows.get(Captcha, token).answer = "ACDE79"
     rows.flush()
     assert captchas.solve(token, typed, "10.0.0.1")
+    assert not captchas.solve(captchas.ask(), "", "10.0.0.1")
 
 
 def test_who_has_given_too_many_wrong_answers_is_refused_also_with_a_right_one(rows, monkeypatch):

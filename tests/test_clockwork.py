@@ -117,7 +117,7 @@ def test_a_day_that_is_done_twice_moves_nothing_the_second_time(rows):
 
     first.pop("month_end")  # only in the first days of a month
     assert {name: count for name, count in first.items() if count} == {
-        "run_out": 1, "fall_due": 1, "expire": 1, "time_out": 1, "near_deadline": 1,
+        "run_out": 1, "fall_due": 1, "expire": 1, "time_out": 1, "near_deadline": 1, "manufacturers": 1,
     }  # fmt: skip
     assert set(second.values()) == {0}
     assert db.session.scalar(select(func.count()).select_from(Notification)) == told

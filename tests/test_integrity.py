@@ -9,8 +9,20 @@ from sqlalchemy import select, text, update
 
 from app import audit, files
 from app.access import EVERYTHING
-from app.domain import integrity, tallies
-from app.models import Certificate, CertificateNumber, Event, Instrument, Organization, Tally, Task, db
+from app.domain import integrity, manufacturers, tallies
+from app.domain.manufacturers import Entry
+from app.models import (
+    Certificate,
+    CertificateNumber,
+    Event,
+    Instrument,
+    Manufacturer,
+    ManufacturerName,
+    Organization,
+    Tally,
+    Task,
+    db,
+)
 from app.states import CERTIFIED, OFFERED, TO_APPROVE, TO_CHECK
 from tests.factories import (
     account,
@@ -48,6 +60,7 @@ def world(rows):
         "to_approve": to_approve,
         "done": done,
         "paper": paper,
+        "maker": manufacturers.add(Entry("宁波水表厂", ("甬江水表厂",)), EVERYTHING),
     }
 
 
@@ -118,6 +131,12 @@ BROKEN = {
     ),
     "an open task is at an institution that is closed or disabled": lambda w: db.session.execute(
         update(Organization).where(Organization.id == w["lab"].id).values(active=False)
+    ),
+    "a manufacturer has no present name": lambda w: db.session.execute(
+        update(ManufacturerName).where(ManufacturerName.manufacturer_id == w["maker"].id).values(present=False)
+    ),
+    "the instruments of a manufacturer are not those of its names": lambda w: db.session.execute(
+        update(Manufacturer).where(Manufacturer.id == w["maker"].id).values(instruments=Manufacturer.instruments + 1)
     ),
     "a row names an organization that was merged into another": lambda w: db.session.execute(
         update(Organization)

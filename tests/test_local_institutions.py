@@ -385,6 +385,17 @@ def test_a_date_in_a_text_column_is_rejected(office, line):
     assert columns_with_dates(office) == columns
 
 
+def test_a_region_is_known_however_its_name_is_written(office, rows, line):
+    names = list(line)
+    written = {names[2]: "浙江省-杭州市－西湖区", names[8]: "浙江省 杭州市—西湖区；３３０１０５"}
+
+    answer = office.act("local-institutions", "import", [], file=sheet(names, {**line, **written}))
+
+    assert answer.status_code == 204, answer.text
+    new = rows.scalars(select(Organization).where(Organization.name == "表里的计量所")).one()
+    assert (new.region_code, house(new).service_regions) == ("330106", ["330106", "330105"])
+
+
 def test_a_sheet_enters_new_institutions_and_brings_known_ones_up_to_date(office, rows, line):
     known = institution(name="老所")
     known.credit_code = credit_code("12", "330106", 78)

@@ -5,8 +5,11 @@ import re
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select, text
 
+from app.access import EVERYTHING
 from app.domain import scans, search
+from app.models import MeasurementStandard, db
 from app.states import CERTIFIED, DRAFT
 from tests.factories import (
     account,
@@ -214,3 +217,24 @@ def test_it_costs_the_same_statements_whatever_is_there(sign_in, statements, wor
 
     assert [cost(term) for term in ("QJ3301060000777001", "西溪", CODE)] == before
     assert before == [11, 8, 11]  # who, what they may, patience, and one for each group that the term can name
+
+
+@pytest.mark.parametrize(
+    ("term", "indexes"),
+    [
+        ("777150", {"code_trigrams", "certificate_no_trigrams", "public_certificate_no_trigrams"}),
+        ("西溪", {"name_bigrams"}),
+        ("西溪水表", {"name_trigrams"}),
+    ],
+)
+def test_standards_are_found_by_an_index(rows, world, term, indexes):
+    question = search.GROUPS["standards"].question(term, EVERYTHING)
+    matches = [each for each in question.whereclause.clauses if "same_text" in str(each)]
+    literal = (
+        select(MeasurementStandard.name).where(*matches).compile(db.engine, compile_kwargs={"literal_binds": True})
+    )
+    rows.execute(text("SET LOCAL enable_seqscan = off"))
+
+    plan = "\n".join(rows.scalars(text(f"EXPLAIN {literal}".replace(":", r"\:"))))
+
+    assert set(re.findall(r"measurement_standard_(\w+grams)", plan)) == indexes

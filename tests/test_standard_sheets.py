@@ -586,6 +586,14 @@ def test_the_template_asks_for_everything_and_offers_ones_own_institutions(clerk
     assert not sheet.page.protection.sheet
 
 
+@pytest.mark.parametrize("written", ["谷物【粮食】水分测定仪", "谷物 (粮食)水分测定仪", "谷物（粮食）水分-测定仪"])
+def test_a_kind_is_known_however_its_name_is_written(clerk, lab, written):
+    assert imported(clerk, {**LINE, "kinds": written}).status_code == 204
+
+    new = db.session.scalars(select(MeasurementStandard).order_by(MeasurementStandard.id.desc()).limit(1)).one()
+    assert new.kinds == [kind("谷物（粮食）水分测定仪").id]
+
+
 def test_a_sheet_enters_drafts(clerk, lab):
     before = count()
 

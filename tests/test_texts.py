@@ -371,6 +371,19 @@ def test_the_database_has_an_instrument_once_however_it_is_written(rows):
     assert "one_serial_per_manufacturer" in str(refused.value.orig)
 
 
+def test_what_was_entered_twice_before_spellings_were_compared_is_listed(rows, sign_in):
+    unit = using_unit()
+    one = instrument(unit=unit, manufacturer="杭州测试（集团）有限公司", serial_no="B7-1")
+    double = instrument(unit=unit, manufacturer="杭州测试(集团)有限公司", serial_no="b71", twin=7)
+    foreign = instrument("510104", manufacturer="成都测试厂", serial_no="B7-1", twin=8)
+    clerk, officer = sign_in("UsingUnitClerk", unit), sign_in("Supervisor", authority("330106"))
+
+    assert listed(clerk.get("/ledger/?double=yes")) == [double.id]
+    assert listed(officer.get("/queries/instruments/?double=yes")) == [double.id]
+    assert listed(officer.get("/queries/instruments/")) == [double.id, one.id]
+    assert listed(sign_in("Supervisor", authority("51")).get("/queries/instruments/?double=yes")) == [foreign.id]
+
+
 # --- What is stored ------------------------------------------------------------------------------
 
 

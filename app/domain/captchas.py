@@ -1,7 +1,6 @@
 """A question that people answer and programs do not: a picture, or spoken digits for who cannot see it."""
 
 import secrets
-import unicodedata
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select
@@ -9,6 +8,7 @@ from sqlalchemy import delete, select
 from app import puzzles
 from app.domain import attempts
 from app.models import Captcha, db
+from app.texts import same
 
 LIFE = timedelta(minutes=5)
 LENGTH = 6
@@ -36,16 +36,11 @@ def solve(token: str, answer: str, address: str) -> bool:
     wrong = f"captcha_wrong:{attempts.of_network(address)}"
     asked = delete(Captcha).where(Captcha.token == token, Captcha.expires_at > datetime.now(UTC))
     expected = db.session.scalar(asked.returning(Captcha.answer))
-    is_right = expected is not None and secrets.compare_digest(expected.encode(), _normal(answer).encode())
+    is_right = expected is not None and secrets.compare_digest(same(expected).encode(), same(answer).encode())
     ask = attempts.is_used_up if is_right else attempts.too_many
     refused = ask(wrong, MOST_WRONG, HOUR)
     db.session.commit()
     return is_right and not refused
-
-
-def _normal(answer: str) -> str:
-    """The answer without blanks, in capital letters, also if it was typed in full width."""
-    return "".join(unicodedata.normalize("NFKC", answer).split()).upper()
 
 
 def media(token: str, kind: str) -> tuple[bytes, str] | None:

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Date, Select, exists, func, literal, or_, select
 
 from app.access import Principal
-from app.domain import catalogue_versions, holidays, inspections, month_ends, notifications, standards
+from app.domain import catalogue_versions, holidays, inspections, manufacturers, month_ends, notifications, standards
 from app.domain.instruments import WARNED_BEFORE
 from app.errors import RuleError
 from app.models import Capability, ClockRun, Instrument, MeasurementStandard, Qualification, Task, db
@@ -96,6 +96,7 @@ def _month_end(day: date, by: Principal) -> int:
 
 
 HANDS: dict[str, Callable[[date, Principal], int]] = {
+    "manufacturers": manufacturers.learn,  # before others lock rows that people work on: it may read many instruments
     "month_end": _month_end,
     "announced": catalogue_versions.begin,
     "run_out": _run_out,

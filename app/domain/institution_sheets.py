@@ -1,7 +1,6 @@
 """机构信息表: institutions entered or brought up to date by a sheet, all of it or nothing; known by credit code."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -9,7 +8,7 @@ from typing import Any, BinaryIO
 from flask_babel import gettext as _, ngettext
 from sqlalchemy import and_, func, select
 
-from app import access, audit, spreadsheet
+from app import access, audit, finding, spreadsheet
 from app.access import EVERYTHING, Principal, seeing
 from app.domain import credit_codes, local_institutions, organizations, sheets
 from app.domain.jobs import Finished
@@ -19,6 +18,7 @@ from app.models import Institution, Organization, Region, db
 from app.spreadsheet import Field, Incoming
 from app.states import BROKEN, CLOSED
 from app.telephones import telephone
+from app.texts import same
 
 KIND = "import_institutions"
 MOST_ROWS = 500
@@ -91,6 +91,11 @@ def _places(by: Principal) -> dict[str, str]:
     return found | {code: code for code in found.values()}
 
 
+def _as_compared(places: Mapping[str, str]) -> dict[str, str]:
+    """The codes of regions by their names as they are compared."""
+    return {same(name): code for name, code in places.items()}
+
+
 # --- What comes back -----------------------------------------------------------------------------
 
 
@@ -106,13 +111,14 @@ def check(incoming: Incoming, designations: Mapping[str, Any], by: Principal) ->
     if not incoming.rows:
         raise RuleError(_("There is no institution in the sheet yet."), field="file")
     rows = list(spreadsheet.taken(incoming, matched))
+    here = _as_compared(places)
     everywhere = _everywhere([values for _number, values, _problems in rows])
     known = _known([str(values["credit_code"] or "").upper() for _number, values, _problems in rows], by)
     names = _names([str(values["name"]) for _number, values, _problems in rows if values["name"]])
     codes = {str(word): code for code, word in designations.items()}
     checked, seen = Checked(), dict[str, int]()
     for number, values, problems in rows:
-        told = _told(values, places, everywhere, codes)
+        told = _told(values, here, everywhere, codes)
         problems += _problems(told, values) + _against_known(told, number, known, names, seen, by)
         if problems:
             checked.problems[number] = problems
@@ -128,7 +134,7 @@ def _told(
         **{name: values.get(name) for name in DETAILS},
         "name": values["name"],
         "credit_code": str(values["credit_code"] or "").upper(),
-        "region_code": places.get(_plain(values["region"])),
+        "region_code": places.get(same(str(values["region"] or ""))),
         "designation": codes.get(str(values["designation"])),
         "service_regions": [everywhere.get(each, "") for each in _parts(values.get("service_regions"))],
         "legal_representative": values.get("legal_representative") or None,
@@ -136,20 +142,17 @@ def _told(
     }
 
 
-def _plain(text: Any) -> str:
-    return "".join(unicodedata.normalize("NFKC", str(text or "")).split())
-
-
 def _parts(text: Any) -> list[str]:
-    return [_plain(part) for part in _BETWEEN.split(str(text or "")) if part.strip()]
+    """What stands between the semicolons of a cell, as it is compared."""
+    return [same(part) for part in _BETWEEN.split(str(text or "")) if part.strip()]
 
 
 def _everywhere(rows: list[dict[str, Any]]) -> dict[str, str]:
     """The codes of the regions that the sheet names anywhere in the country: work may cross a border (细则 Art 13)."""
     named = {part for values in rows for part in _parts(values.get("service_regions"))}
-    found = select(Region.full_name, Region.code).where(Region.full_name.in_(named) | Region.code.in_(named))
-    pairs = db.session.execute(found).all()
-    return {row.full_name: row.code for row in pairs} | {row.code: row.code for row in pairs}
+    is_named = finding.is_among(Region.full_name, named) | Region.code.in_(named)
+    found = db.session.execute(select(Region.full_name, Region.code).where(is_named)).all()
+    return _as_compared({row.full_name: row.code for row in found}) | {row.code: row.code for row in found}
 
 
 def _problems(told: dict[str, Any], values: dict[str, Any]) -> list[str]:

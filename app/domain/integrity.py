@@ -41,6 +41,8 @@ from app.models import (
     Instrument,
     IssuingRule,
     LedgerImport,
+    Manufacturer,
+    ManufacturerName,
     MeasurementStandard,
     Organization,
     Photo,
@@ -103,6 +105,7 @@ def _rules() -> Iterator[tuple[str, Select[Any]]]:
     yield from _rules_of_tasks()
     yield from _rules_of_certificates()
     yield from _rules_of_organizations()
+    yield from _rules_of_manufacturers()
     yield "an id of an event was given twice", select(Event.id).group_by(Event.id).having(func.count() > 1)
     yield "an account holds roles of two duties", _joined_duties()
 
@@ -167,6 +170,16 @@ def _rules_of_organizations() -> Iterator[tuple[str, Select[Any]]]:
     gone = or_(Institution.standing == CLOSED, ~Organization.active)
     yield "an open task is at an institution that is closed or disabled", at_work.where(gone)
     yield "a row names an organization that was merged into another", _left_behind()
+
+
+def _rules_of_manufacturers() -> Iterator[tuple[str, Select[Any]]]:
+    its_names = ManufacturerName.manufacturer_id == Manufacturer.id
+    unnamed = select(Manufacturer.id).where(~exists().where(its_names, ManufacturerName.present))
+    yield "a manufacturer has no present name", unnamed
+    counted = func.coalesce(func.sum(ManufacturerName.instruments), 0)
+    sums = select(Manufacturer.id).outerjoin(ManufacturerName, its_names).group_by(Manufacturer.id)
+    differs = sums.having(Manufacturer.instruments != counted)
+    yield "the instruments of a manufacturer are not those of its names", differs
 
 
 def _left_behind() -> Select[Any]:

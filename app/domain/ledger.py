@@ -35,7 +35,7 @@ from sqlalchemy.sql import column
 
 from app import audit, finding, numbers
 from app.access import EVERYTHING, Principal, seeing
-from app.domain import catalogue, holidays, numbering
+from app.domain import catalogue, holidays, manufacturers, numbering
 from app.domain.regions import NATION
 from app.errors import RuleError, Stale
 from app.models import CatalogueItem, Certificate, Instrument, Photo, ProvinceRule, Region, Task, db
@@ -122,7 +122,7 @@ _ROMAN = {"Ⅰ": 1, "Ⅱ": 2, "Ⅲ": 3, "Ⅳ": 4, "IIII": 4, "III": 3, "II": 2, 
 def accuracy_value(text: str) -> Decimal:
     """The number by which accuracy classes are ordered: 2 of '2级', 3 of 'Ⅲ级', 0.5 of '±0.5%' and of '0.5S级'."""
     plain = unicodedata.normalize("NFKC", text).upper()
-    written = next((run.group() for run in _DIGITS.finditer(numbers.half_width(plain)) if run.group().strip(".,")), "")
+    written = next((run.group() for run in _DIGITS.finditer(numbers.in_ascii(plain)) if run.group().strip(".,")), "")
     number = numbers.parse(written.rstrip(".,"))
     if written and number is None:
         text = _("“%(text)s” is not a number. Write a point for the decimals, such as 1.6级.", text=written)
@@ -264,7 +264,11 @@ def told_known(serial: str, place: str) -> str:
 
 
 def places(keys: Collection[Key], but: int | None = None) -> dict[Key, str]:
-    """Those of the keys that somebody has in the ledger, with the place of use."""
+    """Those of the keys that somebody has in the ledger, with the place of use.
+
+    Under any name that the register has of the manufacturer. Of two people who enter one instrument under two names at
+    the same moment both succeed: the index that refuses doubles knows no names.
+    """
     asked = _asked(keys)
     rows = _in_ledgers(asked, Region.full_name).join(Region, Region.code == Instrument.region_code)
     if but is not None:
@@ -276,7 +280,10 @@ def places(keys: Collection[Key], but: int | None = None) -> dict[Key, str]:
 
 def own(keys: Collection[Key]) -> dict[Key, Any]:
     """What is told of those that are in one's own ledger already, and as which version."""
-    found: Any = db.session.execute(_in_ledgers(_asked(keys), *_KNOWN))
+    asked = _asked(keys)
+    # One that is there under the very name that is asked for comes last, and stays.
+    rows = _in_ledgers(asked, *_KNOWN).order_by(asked.c.key_manufacturer == asked.c.known_as)
+    found: Any = db.session.execute(rows)
     return {(row[0], row[1], row[2]): row for row in found}
 
 
@@ -293,10 +300,12 @@ def of_own(chosen: Chosen, most: int) -> list[Any]:
 
 
 def _asked(keys: Collection[Key]) -> Any:
-    """The keys as rows."""
-    columns = zip(*keys, strict=True) if keys else ((), (), ())
+    """The keys as rows, one for each name under which the manufacturer of a key is known."""
+    others = manufacturers.other_names(maker for _city, maker, _serial in keys) if keys else {}
+    rows = [(*key, name) for key in keys for name in (key[1], *others.get(key[1], ()))]
+    columns = zip(*rows, strict=True) if rows else ((), (), (), ())
     arrays = [literal(list(values), ARRAY(Text)) for values in columns]
-    names = ("city_asked", "manufacturer_asked", "serial_asked")
+    names = ("key_city", "key_manufacturer", "key_serial", "known_as")
     return func.unnest(*arrays).table_valued(*names, name="asked").render_derived()
 
 
@@ -305,9 +314,9 @@ def _in_ledgers(asked: Any, *facts: Any) -> Any:
         asked,
         Instrument,
         and_(
-            Instrument.city_code == asked.c.city_asked,
-            finding.folded(Instrument.manufacturer) == asked.c.manufacturer_asked,
-            finding.folded(Instrument.serial_no) == asked.c.serial_asked,
+            Instrument.city_code == asked.c.key_city,
+            finding.folded(Instrument.manufacturer) == asked.c.known_as,
+            finding.folded(Instrument.serial_no) == asked.c.key_serial,
         ),
     )
 

@@ -81,6 +81,11 @@ def _is_name_or_code(term: str) -> bool:
     return _is_name(term) or _is_code(term)
 
 
+def _is_name_or_part(term: str) -> bool:
+    """A name, or enough of a number for the index of its parts."""
+    return _is_name(term) or len(term) >= 3
+
+
 def _is_any(term: str) -> bool:
     return len(term) >= SHORTEST
 
@@ -256,10 +261,12 @@ def _in_care(term: str, by: Principal) -> Any:
 
 
 def _standards(term: str, by: Principal) -> Any:
-    """There are few enough of them to be read: by what the term can be."""
+    """By a part of their numbers if the term has a digit, else of their name."""
     told = MeasurementStandard
-    numbers = (told.code, told.certificate_no, told.public_certificate_no)
-    either = numbers if any(letter.isdigit() for letter in term) else (told.name,)
+    numbers = or_(
+        *(finding.contains(each, term) for each in (told.code, told.certificate_no, told.public_certificate_no))
+    )
+    matches = numbers if any(letter.isdigit() for letter in term) else finding.contains_chinese(told.name, term)
     return (
         select(
             told.id,
@@ -268,8 +275,7 @@ def _standards(term: str, by: Principal) -> Any:
             told.state,
         )
         .join(Organization, Organization.id == told.institution_id)
-        .where(standards.of_jurisdiction(by), told.replaces_id.is_(None))
-        .where(or_(*(finding.contains(column, term) for column in either)))
+        .where(standards.of_jurisdiction(by), told.replaces_id.is_(None), matches)
         .order_by(told.name, told.id)
     )
 
@@ -313,7 +319,7 @@ GROUPS = {
     "institutions": Group(_is_name_or_code, _institutions),
     "units": Group(_is_name_or_code, _units),
     "organizations": Group(_is_name_or_code, _in_care),
-    "standards": Group(_is_any, _standards),
+    "standards": Group(_is_name_or_part, _standards),
     "kinds": Group(_is_name, _kinds),
     "accounts": Group(_is_any, _accounts),
 }

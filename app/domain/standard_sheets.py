@@ -5,7 +5,6 @@ Whatever the number of rows, it is read in a few statements and written in two.
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -29,6 +28,7 @@ from app.errors import RuleError
 from app.models import CatalogueItem, Job, MeasurementStandard, Organization, db
 from app.spreadsheet import Field, Incoming
 from app.states import BROKEN, STANDARD_LABELS, SUPERSEDED, UNFINISHED
+from app.texts import same
 from app.workflow import Chosen, is_chosen
 
 NEW, CHANGES = "import_standards", "change_standards"
@@ -73,7 +73,7 @@ class Vocabulary:
         rows = db.session.execute(_kinds()).all()
         usual = Counter(row.name for row in rows if row.holds)
         self.kinds: dict[int, str] = {row.id: _name_of(row, usual) for row in rows}
-        self.ids: dict[str, int] = {_folded(name): id for id, name in self.kinds.items()}
+        self.ids: dict[str, int] = {same(name): id for id, name in self.kinds.items()}
         self.offered = tuple(self.kinds[row.id] for row in rows if row.holds)
 
     def worded(self, name: str, value: Any) -> Any:
@@ -102,10 +102,6 @@ def _name_of(row: Any, usual: Mapping[str, int]) -> str:
     if not row.holds:
         return f"{row.name}（{row.id}）"
     return str(row.name) if usual[row.name] == 1 else f"{row.category}/{row.name}"
-
-
-def _folded(text: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", text).split())
 
 
 def _fields(said: Vocabulary) -> list[Field]:
@@ -241,7 +237,7 @@ def _told(values: Mapping[str, Any], said: Vocabulary, problems: list[str]) -> d
 
 
 def _kinds_named(text: str, said: Vocabulary, problems: list[str]) -> list[int]:
-    named = {_folded(part): part.strip() for part in _BETWEEN.split(text) if part.strip()}
+    named = {same(part): part.strip() for part in _BETWEEN.split(text) if part.strip()}
     unknown = [part for name, part in named.items() if name not in said.ids]
     if unknown:
         problems.append(said.beside("kinds", _("The catalogue has no kind %(kinds)s.", kinds="、".join(unknown[:5]))))

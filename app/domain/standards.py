@@ -111,8 +111,8 @@ def named(term: str, by: Principal) -> list[MeasurementStandard]:
     """The first few standards of one's jurisdiction whose name or number contains the term; a change is no other."""
     found = select(MeasurementStandard).where(of_jurisdiction(by), MeasurementStandard.replaces_id.is_(None))
     if term:
-        either = (MeasurementStandard.name, MeasurementStandard.certificate_no)
-        found = found.where(or_(*(finding.contains(column, term) for column in either)))
+        has_number = finding.contains(MeasurementStandard.certificate_no, term)
+        found = found.where(or_(finding.contains_chinese(MeasurementStandard.name, term), has_number))
     return list(db.session.scalars(found.order_by(MeasurementStandard.name, MeasurementStandard.id).limit(MOST_FOUND)))
 
 

@@ -4,7 +4,7 @@ In the address each is `if=column~comparison~value`. Only columns that a page de
 comparisons of their type; the conditions stand beside what the person may see, and never instead of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -57,13 +57,15 @@ def kind_of(column: Column) -> str:
 class Conditions:
     """The builder of conditions of a list over `model`: of its columns those named in `asked`.
 
-    Of a joined table, `within` says how a condition on it is one on a row of the list.
+    Of a joined table, `within` says how a condition on it is one on a row of the list. `also` gives, for a text column,
+    what else meets a comparison with a value: other texts that mean the same.
     """
 
     model: Any
     columns: tuple[Column, ...]
     asked: str
     within: Mapping[Any, Within] = field(default_factory=dict)
+    also: Mapping[str, Callable[[str, str], Condition]] = field(default_factory=dict)
     name: str = "if"
     label: Any = MORE
 
@@ -114,6 +116,8 @@ class Conditions:
         if column is None or comparison not in OF_KIND[kind_of(column)] or len(value) > LONGEST:
             return None
         condition = _compared(column, comparison, value.strip())
+        if condition is not None and name in self.also and comparison not in ALONE:
+            condition = or_(condition, self.also[name](comparison, value.strip()))
         table = self._table(column)
         return condition if condition is None or table is self.model else self.within[table](condition)
 

@@ -156,6 +156,21 @@ class CascadeField(StringField):
         return Markup(render_template("_cascade_field.html", field=self, attributes=kwargs))  # noqa: S704 -- escaped there
 
 
+class SuggestField(StringField):
+    """A text of its own with suggestions while typing (suggest.js); anything else may be typed as well.
+
+    `options_url` answers with {"value", "present"}: a text, and what it is called now if that is something else.
+    """
+
+    def __init__(self, label: Any, *args: Any, options_url: str, **kwargs: Any):
+        super().__init__(label, *args, **kwargs)
+        self.options_url = options_url
+
+    def __call__(self, **kwargs: Any) -> Any:
+        data = {"data-suggest-url": self.options_url, "data-text-present": _("Present name: {name}")}
+        return super().__call__(**{"autocomplete": "off", **data, **kwargs})
+
+
 class SearchSelectField(StringField):
     """One row of a table too long for a list of options: found by typing (selects.js), posted as its id.
 

@@ -67,6 +67,8 @@ from app.models.reference import (
     Deadline as Deadline,
     Holiday as Holiday,
     Institution as Institution,
+    Manufacturer as Manufacturer,
+    ManufacturerName as ManufacturerName,
     Organization as Organization,
     ProvinceRule as ProvinceRule,
     PublicationRule as PublicationRule,

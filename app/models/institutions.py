@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import states
-from app.models.base import OfferedByInstitution, OwnedByInstitution, one_of
+from app.models.base import OfferedByInstitution, OwnedByInstitution, as_compared, one_of
 from app.models.reference import CatalogueItem
 from app.persons import PersonName
 
@@ -69,6 +69,16 @@ class MeasurementStandard(OfferedByInstitution, Model):
             postgresql_where=text("state IN ('draft', 'submitted', 'sent_back')"),
         ),
         Index("measurement_standard_to_review", "institution_id", "id", postgresql_where=text("state = 'submitted'")),
+        *(
+            Index(
+                f"measurement_standard_{column}_trigrams",
+                as_compared(column),
+                postgresql_using="gin",
+                postgresql_ops={"as_compared": "gin_trgm_ops"},
+            )
+            for column in ("name", "code", "certificate_no", "public_certificate_no")
+        ),
+        Index("measurement_standard_name_bigrams", text("bigrams(same_text(name))"), postgresql_using="gin"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -206,6 +206,73 @@ class CatalogueItem(Model):
         return self.name
 
 
+class Manufacturer(Model):
+    """A manufacturer of instruments (生产厂家) in the national register; its names are rows of their own.
+
+    Instruments do not refer to it: they keep the text of their name plate. `instruments` is how many were entered under
+    all of its names up to the last count. It is reported until an officer confirms it.
+    """
+
+    __tablename__ = "manufacturer"
+    __table_args__ = (
+        UniqueConstraint("credit_code", name="one_manufacturer_per_credit_code"),
+        Index("manufacturer_in_use", "instruments", "id"),
+        begins("manufacturer_credit_code", "credit_code"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    credit_code: Mapped[str | None] = mapped_column(String(18))
+    instruments: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    confirmed_at: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+
+class ManufacturerName(Model):
+    """A name of a manufacturer, present or former; no two manufacturers have the same, however it is written.
+
+    `instruments` were entered under it up to the last count, the newest of which has the id `newest_instrument_id`; the
+    using unit `first_unit_id` entered it first. `offered`: it is suggested to everybody, because its manufacturer is
+    confirmed or a second using unit has entered it. A name that only one unit has entered would tell others about it.
+    """
+
+    __tablename__ = "manufacturer_name"
+    __table_args__ = (
+        CheckConstraint("same_text(name) <> ''", name="name_says_something"),
+        Index("one_manufacturer_per_name", text("same_text(name)"), unique=True),
+        Index("one_present_name", "manufacturer_id", unique=True, postgresql_where=text("present")),
+        Index("manufacturer_name_of", "manufacturer_id"),
+        Index("manufacturer_name_of_unit", "first_unit_id", postgresql_where=text("NOT offered")),
+        # For suggestions those that are offered, for the register all of them.
+        Index(
+            "manufacturer_name_begins",
+            as_compared("name"),
+            postgresql_ops={"as_compared": "text_pattern_ops"},
+            postgresql_where=text("offered"),
+        ),
+        Index(
+            "manufacturer_name_trigrams",
+            "offered",
+            as_compared("name"),
+            postgresql_using="gin",
+            postgresql_ops={"as_compared": "gin_trgm_ops"},
+        ),
+        Index("manufacturer_name_bigrams", "offered", text("bigrams(same_text(name))"), postgresql_using="gin"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    manufacturer_id: Mapped[int] = mapped_column(ForeignKey("manufacturer.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    present: Mapped[bool]
+    offered: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    instruments: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    first_unit_id: Mapped[int | None] = mapped_column(BigInteger)
+    newest_instrument_id: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AnnouncedChange(Model):
     """A change of an entry of the catalogue that begins on a day to come: then it is made, and this row is gone.
 

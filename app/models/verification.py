@@ -108,6 +108,7 @@ class Instrument(OwnedByUsingUnit, Big, Model):
         Index("instrument_runs_out", "valid_until", postgresql_where=_DUE),
         begins("instrument_no", "instrument_no"),
         Index("instrument_serial_no", text("same_text(serial_no)")),
+        Index("instrument_double", "city_code", "id", postgresql_where=text("twin <> 0")),
         Index("instrument_of_kind", "catalogue_item_id", "region_code", "id"),
         # What is filed and not scrapped, for counting by place and kind in the index alone.
         Index("instrument_filed", "city_code", "region_code", "catalogue_item_id", postgresql_where=_FILED),

@@ -92,6 +92,7 @@ SUBJECTS = {
     "job": _l("Job"),
     "audit": _l("Audit log"),
     "catalogue_item": _l("Entry of the catalogue"),
+    "manufacturer": _l("Manufacturer"),
     "publication_rule": _l("Rule of publication"),
     "alarm_threshold": _l("Alarm threshold"),
     "deadline": _l("Deadline of verification"),

@@ -104,6 +104,7 @@ class CertificateQueries(NumberLists, QueryPage, CertificatePage):
             "no document verified_on valid_until verification regulation place failures"
             " void_reason state publication issued_at published_at name model serial_no manufacturer place_of_use",
             {Instrument: _instrument},
+            also=instrument_pages.UNDER_ANOTHER_NAME,
         ),
         certificate_pages.BY_VERIFIED,
         Dates("until", _l("Valid until"), Certificate.valid_until, to_come=True),

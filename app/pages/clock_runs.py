@@ -24,6 +24,7 @@ HANDS = {
     "expire": _l("capabilities expired"),
     "time_out": _l("not answered in time"),
     "rectification": _l("reminded of rectification"),
+    "manufacturers": _l("new manufacturers"),
     "near_deadline": _l("reminded of deadlines"),
     "qualification": _l("reminded of qualifications"),
     "standard": _l("reminded of measurement standards"),

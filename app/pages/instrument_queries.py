@@ -77,12 +77,14 @@ class InstrumentQueries(instrument_pages.WithPhotos, NumberLists, QueryPage):
         Choice("purpose", _l("Purpose"), Instrument.purpose, PURPOSES),
         Choice("delivery", _l("Delivery"), Instrument.delivery, DELIVERIES, multiple=False),
         Choice("origin", _l("Origin"), Instrument.origin, ORIGINS, multiple=False),
+        instrument_pages.BY_DOUBLES,
         Numbers("numbers", _l("List of numbers"), (Instrument.serial_no, Instrument.instrument_no)),
         Conditions(
             Instrument,
             columns,
             "name model serial_no manufacturer range accuracy place verification valid_until last_verified_on use"
             " filing purpose delivery origin started_on approval cycle created_at",
+            also=instrument_pages.UNDER_ANOTHER_NAME,
         ),
         Dates("until", _l("Valid until"), Instrument.valid_until, to_come=True),
         Dates("last", _l("Last verified on"), Instrument.last_verified_on),

@@ -11,11 +11,11 @@ from sqlalchemy.orm import aliased
 
 from app import audit, files
 from app.access import within
-from app.domain import instruments, photos, regions
+from app.domain import instruments, manufacturers, photos, regions
 from app.domain.instruments import Particulars
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.domain.results import CONCLUSIONS
-from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Search, in_own, is_number
+from app.fabkit.filters import Begins, Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, day, label
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show, Table
@@ -58,6 +58,8 @@ RANGE = Column("range", _l("Measuring range"), Instrument.measuring_range)
 ACCURACY = Column("accuracy", _l("Accuracy class"), Instrument.accuracy_class)
 SERIAL = Column("serial_no", _l("Serial no."), Instrument.serial_no, css="nowrap")
 MANUFACTURER = Column("manufacturer", _l("Manufacturer"), Instrument.manufacturer)
+# A condition on the manufacturer also finds what was entered under its other names.
+UNDER_ANOTHER_NAME = {"manufacturer": manufacturers.under_another_name}
 REGION = Column("region", _l("Region"), Region.full_name)
 PLACE = Column("place", _l("Place of use"), Instrument.use_place)
 LAST = Column("last_verified_on", _l("Last verified on"), Instrument.last_verified_on, day, css="nowrap")
@@ -75,6 +77,11 @@ BY_REGION = by_region(lambda code: within(regions.prefix(code))(Instrument))
 BY_ITEM = by_item(lambda kinds: Instrument.catalogue_item_id.in_(kinds))
 BY_VERIFICATION = Choice("verification", _l("Verification"), Instrument.verification_state, VERIFICATION_LABELS)
 BY_USE = Choice("use", _l("Use"), Instrument.use_state, USE_LABELS)
+DOUBLES = {"yes": _l("Entered twice")}
+# Beside which another of the same manufacturer and serial number was entered before spellings were compared.
+BY_DOUBLES = Switch(
+    "double", _l("Duplicates"), None, DOUBLES, multiple=False, conditions=lambda _yes: Instrument.twin != 0
+)
 BY_FILING = Choice("filing", _l("Filing"), Instrument.filing_state, FILING_LABELS)
 
 

@@ -31,7 +31,7 @@ from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
 from app.errors import RuleError
 from app.fabkit.actions import Selection, download, form_action
 from app.fabkit.filters import Switch, is_number
-from app.fabkit.forms import CascadeField, DecimalField, Form, IntegerField, a_telephone, trimmed
+from app.fabkit.forms import CascadeField, DecimalField, Form, IntegerField, SuggestField, a_telephone, trimmed
 from app.fabkit.lists import Source
 from app.fabkit.pages import ModelPage, Show
 from app.fabkit.security import permitted, require
@@ -81,7 +81,12 @@ class InstrumentForm(Form):
         default=1,
         description=_l("More than one: the number at the end of the serial number counts up."),
     )
-    manufacturer = _text(_l("Manufacturer"), LONGEST["manufacturer"], _l("Please give the manufacturer."))
+    manufacturer = SuggestField(
+        _l("Manufacturer"),
+        [DataRequired(_l("Please give the manufacturer.")), Length(max=LONGEST["manufacturer"])],
+        filters=[trimmed],
+        options_url="/options/manufacturers",
+    )
     origin = RadioField(_l("Origin"), choices=_choices(ORIGINS), default="domestic")
     type_approval_no = StringField(
         _l("Type approval no."), [Optional(), Length(max=LONGEST["type_approval_no"])], filters=[trimmed]
@@ -196,7 +201,7 @@ class Ledger(instrument_pages.WithPhotos, ModelPage):
     list_title = _l("Ledger of instruments")
     subtitle = _l("Enter an instrument, file it, and book its verification before it falls due.")
     empty = _l("There is no instrument yet. Add one, or import a sheet.")
-    scripts = ("ledger.js",)
+    scripts = ("ledger.js", "suggest.js")
     form = InstrumentForm
     source = Source(Instrument, key=Instrument.id, joins=instrument_pages.JOINS, descending=True)
     columns = (
@@ -225,6 +230,7 @@ class Ledger(instrument_pages.WithPhotos, ModelPage):
         instrument_pages.BY_FILING,
         instrument_pages.BY_ITEM,
         instrument_pages.BY_REGION,
+        instrument_pages.BY_DOUBLES,
     )
     search = instrument_pages.SEARCH
 

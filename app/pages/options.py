@@ -8,7 +8,7 @@ from flask import abort, g, request
 from flask_appbuilder import expose
 from flask_babel import lazy_gettext as _l
 
-from app.domain import catalogue, institutions, regions, standards, using_units
+from app.domain import catalogue, institutions, manufacturers, regions, standards, using_units
 from app.fabkit.filters import Cascade, Condition, Lookup, is_number
 from app.fabkit.pages import ModelPage, Page
 from app.fabkit.security import asks_permission, refuse
@@ -115,6 +115,15 @@ class Options(Page):
         self._require()
         term = request.args.get("q", "").strip()[:100]
         return _options([(str(row.id), row.name, True) for row in using_units.named(term)])
+
+    @expose("/manufacturers", methods=["GET"])
+    @asks_permission
+    def manufacturers(self) -> Any:
+        """Names of manufacturers for what is typed so far, each with its present name if it is a former one."""
+        self._require()
+        rows = manufacturers.suggested(request.args.get("q", "").strip()[:100], g.principal)
+        names = [{"value": row.name, "present": row.present if row.present != row.name else ""} for row in rows]
+        return {"options": names}
 
 
 def _options(rows: list[tuple[str, str, bool]]) -> dict[str, Any]:

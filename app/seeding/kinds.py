@@ -20,11 +20,12 @@ NOBODY = 4
 
 @dataclass(frozen=True)
 class Maker:
-    """Who makes instruments of some group."""
+    """Who makes instruments of some group; `former_names` with a semicolon between them."""
 
     group: str
     origin: str
     name: str
+    former_names: str
 
 
 @dataclass(frozen=True, eq=False)

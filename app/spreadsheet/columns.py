@@ -7,7 +7,7 @@ from typing import Literal
 
 from flask_babel import gettext as _
 
-from app.numbers import half_width
+from app.numbers import in_ascii
 from app.sandbox.messages import Unreadable
 
 from .cells import Value, as_date, as_number, as_text, column_name, folded, is_moment, shown_text
@@ -148,7 +148,7 @@ def _refusal(field: Field, cell: Value) -> str:
     match field.kind:
         case "text":
             return _no_text(field, cell)
-        case "number" if "," in half_width(value):
+        case "number" if "," in in_ascii(value):
             return _("“%(column)s” must be a number, not “%(value)s”: write a point for the decimals. A comma separates"
                      " groups of three digits only.", column=field.label, value=value)  # fmt: skip
         case "number":
