@@ -66,7 +66,7 @@ def range_in(text: str) -> Range | None:
     A single value like 100mm is a range, too. Read are also 0-2.5MPa, -40℃～+60℃ and (0～1.6MPa). Not read are several
     ranges, two units, limits like ≤300kg, and 0～-0.1, for nobody knows whether that is a slip.
     """
-    text = half_width(text).translate(_RANGE_SIGNS).strip()
+    text = in_ascii(text).translate(_RANGE_SIGNS).strip()
     inner, behind = text, ""
     if text.startswith("("):
         inner, behind = (part.strip() for part in text[1:].rpartition(")")[::2])

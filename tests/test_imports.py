@@ -427,7 +427,7 @@ TYPES = {"[Content_Types].xml": "<Types/>"}
     [
         (lambda: archive(**TYPES, **{"_rels/.rels": " " * 300 * 2**20}), "器具.xlsx", "工作表过大"),
         (lambda: archive(**TYPES, **{"xl/vbaProject.bin": "x"}), "器具.xlsx", "宏"),
-        (lambda: b"\xd0\xcf\x11\xe0rest", "器具.xls", "不支持该文件类型"),
+        (lambda: b"\xd0\xcf\x11\xe0rest", "器具.xls", "文件是纯文本"),
         (lambda: b"", "器具.xlsx", "文件是空的"),
         (lambda: ",".join(HEADERS).encode(), "器具.csv", "表格中没有填写器具"),
     ],
