@@ -347,7 +347,7 @@ def test_a_sheet_is_checked_under_every_name(clerk, rows, unit):
     answer = bring(clerk, *(scale(生产厂家=NEW, 出厂编号=number) for number in ("A1", "A2")))
 
     assert "浙江省杭州市拱墅区" in answer.text
-    assert "本单位台账中已有该器具" in answer.text
+    assert "变更 <b>1</b>" in answer.text
     assert rows.scalar(select(func.count()).select_from(Instrument)) == 2
 
 
