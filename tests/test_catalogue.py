@@ -251,6 +251,18 @@ def test_the_sheet_taken_and_sent_back_changes_nothing(officer, rows):
     assert "新增 0 条，变更 0 条" in officer.messages()[0]
 
 
+def test_a_title_above_the_names_of_the_columns_does_no_harm(officer, rows):
+    book = taken(officer)
+    page: Any = book.worksheets[0]
+    page.insert_rows(1, 2)
+    page.cell(1, 1).value = "强制检定器具目录"
+
+    answer = send(officer, book)
+
+    assert answer.status_code == 204
+    assert "新增 0 条，变更 0 条" in officer.messages()[0]
+
+
 def test_a_date_in_a_text_column_is_rejected(officer, rows):
     book = taken(officer)
     page: Any = book.worksheets[0]

@@ -396,6 +396,22 @@ def test_a_region_is_known_however_its_name_is_written(office, rows, line):
     assert (new.region_code, house(new).service_regions) == ("330106", ["330106", "330105"])
 
 
+def test_a_title_above_the_names_of_the_columns_does_no_harm(office, rows, line):
+    names = list(line)
+
+    content, name = sheet(names, line)
+    book = load_workbook(content)
+    page: Any = book.worksheets[0]
+    page.insert_rows(1, 2)
+    page.cell(1, 1).value = "机构一览"
+    titled = BytesIO()
+    book.save(titled)
+    titled.seek(0)
+
+    assert office.act("local-institutions", "import", [], file=(titled, name)).status_code == 204
+    assert office.messages() == ["新增 1 个机构。 更新 0 个。"]
+
+
 def test_a_sheet_enters_new_institutions_and_brings_known_ones_up_to_date(office, rows, line):
     known = institution(name="老所")
     known.credit_code = credit_code("12", "330106", 78)

@@ -244,6 +244,16 @@ def test_whoever_may_not_record_takes_and_sends_no_sheet(sign_in, lab, meters):
     assert send(clerk, openpyxl.Workbook()).status_code == 403
 
 
+def test_a_title_above_the_names_of_the_columns_does_no_harm(verifier, meters):
+    book = conclude(taken(verifier, meters), *["合格"] * 4)
+    page: Any = book.worksheets[0]
+    page.insert_rows(1, 2)
+    page.cell(1, 1).value = "检定结果汇总"
+
+    assert send(verifier, book).status_code == 204
+    assert states(*meters) == [TO_CHECK] * 4
+
+
 def test_what_is_no_sheet_is_refused_in_words(verifier):
     fields = {"file": (BytesIO(b"PK\x03\x04 nothing"), "a.xlsx")}
 

@@ -572,6 +572,19 @@ def test_a_date_in_a_text_column_of_a_change_is_rejected(clerk, lab):
     assert columns_with_dates(clerk) == {title("measuring_range"), title("uncertainty")}
 
 
+def test_a_title_above_the_names_of_the_columns_does_no_harm(clerk, lab):
+    new, one = filled(clerk, LINE), standard(lab)
+    changed = taken(clerk, one).write(one, uncertainty="U=0.1%")
+    for sheet in (new, changed):
+        sheet.page.insert_rows(1, 2)
+        sheet.page.cell(1, 1).value = "社会公用计量标准一览"
+    before = count()
+
+    assert clerk.act("standards", "import", [], file=new.file()).status_code == 204
+    assert "U=0.1%" in send(clerk, changed).text
+    assert count() == before + 1
+
+
 def test_the_template_asks_for_everything_and_offers_ones_own_institutions(clerk, lab):
     institution("330105", name="邻区的所")
 

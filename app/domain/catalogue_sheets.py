@@ -99,7 +99,7 @@ def _told(item: CatalogueItem, names: Mapping[int, str]) -> dict[str, Any]:
 def read(file: BinaryIO, name: str) -> Incoming:
     """The sheet as it comes back."""
     title = _("Catalogue of mandatory verification")
-    return sheets.read(file, name, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=title)
+    return sheets.read(file, name, _fields(), most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=title)
 
 
 def check(incoming: Incoming, valid_from: date) -> Checked:

@@ -99,9 +99,10 @@ def _as_compared(places: Mapping[str, str]) -> dict[str, str]:
 # --- What comes back -----------------------------------------------------------------------------
 
 
-def read(file: BinaryIO, name: str) -> Incoming:
+def read(file: BinaryIO, name: str, designations: Mapping[str, Any]) -> Incoming:
     """The sheet as it comes back."""
-    return sheets.read(file, name, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=_("Local institutions"))
+    asked = _fields(designations, {})
+    return sheets.read(file, name, asked, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=_("Local institutions"))
 
 
 def check(incoming: Incoming, designations: Mapping[str, Any], by: Principal) -> Checked:

@@ -124,7 +124,7 @@ def _usual_by_kind(chosen: Chosen, kinds: Iterable[int], by: Principal) -> dict[
 
 def read(file: BinaryIO, name: str) -> Incoming:
     """The sheet as it comes back."""
-    return sheets.read(file, name, most_rows=MOST_AT_ONCE, most_bytes=MOST_BYTES, title=_("Results"))
+    return sheets.read(file, name, _fields({}), most_rows=MOST_AT_ONCE, most_bytes=MOST_BYTES, title=_("Results"))
 
 
 def check(incoming: Incoming, by: Principal) -> Checked:

@@ -1,7 +1,7 @@
 """Sheets that people fill in: their columns found, and the sheet kept with what is wrong beside each row."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from app import files, spreadsheet
@@ -11,11 +11,15 @@ from app.sandbox.children import Named
 from app.spreadsheet import Field, Incoming, Matched, Unreadable
 
 
-def read(file: BinaryIO, name: str, *, most_rows: int, most_bytes: int, title: str) -> Incoming:
-    """A sheet as it comes back; refused if it cannot be read, is too large or holds malware."""
+def read(file: BinaryIO, name: str, asked: Iterable[Field], *, most_rows: int, most_bytes: int, title: str) -> Incoming:
+    """A sheet as it comes back; refused if it cannot be read, is too large or holds malware.
+
+    The names of the columns that are asked for tell the row of headers from a title above it.
+    """
     uploads.check([Named(name, file)], "file")
+    words = [each.label for each in asked]
     try:
-        return spreadsheet.read(file, name, most_rows=most_rows, most_bytes=most_bytes, title=title)
+        return spreadsheet.read(file, name, most_rows=most_rows, most_bytes=most_bytes, title=title, words=words)
     except Unreadable as reason:
         raise RuleError(str(reason), field="file") from reason
 

@@ -209,9 +209,11 @@ def _keys_of(standard: MeasurementStandard, owner: str) -> dict[str, Any]:
 # --- What comes back -----------------------------------------------------------------------------
 
 
-def read(file: BinaryIO, name: str) -> Incoming:
+def read(file: BinaryIO, name: str, words: Words) -> Incoming:
     """The sheet as it comes back."""
-    return sheets.read(file, name, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=_title())
+    told = [Field(field, str(title)) for field, title in words.titles.items()]
+    asked = [*_keys(), *told]
+    return sheets.read(file, name, asked, most_rows=MOST_ROWS, most_bytes=MOST_BYTES, title=_title())
 
 
 Row = tuple[int, dict[str, Any], list[str]]

@@ -230,7 +230,7 @@ class LocalInstitutions(ModelPage):
                  most_bytes=institution_sheets.MOST_BYTES + 2**16)  # fmt: skip
     def import_sheet(self, _selection: Selection, form: SheetForm) -> Any:
         sheet = form.file.data
-        incoming = institution_sheets.read(sheet.stream, sheet.filename)
+        incoming = institution_sheets.read(sheet.stream, sheet.filename, DESIGNATIONS)
         checked = institution_sheets.check(incoming, DESIGNATIONS, g.principal)
         if checked.problems:
             what = institution_sheets.hand_back(incoming, checked)

@@ -384,7 +384,7 @@ class Standards(ModelPage):
 
     def _looked_at(self, form: ChangesForm, stream: Any, name: str, kept: Any = None) -> Any:
         """The changes of a sheet to look at; made, if they are those that were looked at in the sheet that was kept."""
-        incoming = standard_sheets.read(stream, name)
+        incoming = standard_sheets.read(stream, name, WORDS)
         changes = standard_sheets.check_changes(incoming, WORDS, g.principal)
         if changes.problems:
             what = standard_sheets.hand_back(incoming, changes.problems)
@@ -403,7 +403,7 @@ class Standards(ModelPage):
                  template="standards/import.html", most_bytes=standard_sheets.MOST_BYTES + 2**16)  # fmt: skip
     def import_sheet(self, _selection: Selection, form: ImportForm) -> Any:
         sheet = form.file.data
-        incoming = standard_sheets.read(sheet.stream, sheet.filename)
+        incoming = standard_sheets.read(sheet.stream, sheet.filename, WORDS)
         checked = standard_sheets.check_new(incoming, WORDS, g.principal)
         if checked.problems:
             what = standard_sheets.hand_back(incoming, checked.problems)

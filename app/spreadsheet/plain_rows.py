@@ -17,6 +17,8 @@ _LONGEST = 1024 * 1024
 _FIRST_ROW, _END = b"<sheetData>", b"</row>"
 # The declaration stands at the very beginning; sought anywhere, it would take quadratic time.
 _DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([^"']{0,40})""")
+# A row without a height and formats of its own, as most are.
+_BARE_ROW = re.compile(r'\s*<row r="([1-9]\d{0,6})"(?: spans="\d{1,5}:\d{1,5}")?>')
 _ROW = re.compile(r'\s*<row r="([1-9]\d{0,6})"([^<>&]{0,300})(?<!/)>')
 # A height that begins with 0 may be none at all; the parser knows.
 _HIDDEN = re.compile(r"""hidden\s*=\s*["'](?!0|false)|\bht\s*=\s*["'][0.]""")
@@ -69,14 +71,19 @@ def _without_plain_rows(rows: str, take: Take) -> Iterator[bytes]:
 
 def _row(row: str) -> tuple[int, list[Cell]]:
     """The number and the cells of a row; 0 if it is not plain. Then there is a tag that none of the cells has."""
-    head = _ROW.match(row)
-    if head is None or "&" in row or _may_be_hidden(head[2]):
+    head = _BARE_ROW.match(row) or _shown_row(row)
+    if head is None or "&" in row:
         return 0, []
     cells = _CELL.findall(row, head.end())
     others = row.count("<", head.end()) - 4 * len(cells)
     if others and others != len(_EMPTY_CELL.findall(row, head.end())):
         return 0, []
     return int(head[1]), cells
+
+
+def _shown_row(row: str) -> re.Match[str] | None:
+    head = _ROW.match(row)
+    return None if head is None or _may_be_hidden(head[2]) else head
 
 
 # Most rows of a sheet have the same attributes, apart from where their cells begin and end.
