@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 
 import app
 from bench import insight, jobs, prepare, report, sql
@@ -61,15 +62,15 @@ def measuring(application: Flask, connection: Any, people: dict[str, Person], fu
         servers = {name: stack.enter_context(serving(name, more)) for name in ("ours", "bare", "stock")}
         ours = {place: Server("ours", servers["ours"].port, servers["ours"].process) for place in PLACES}
         for place, server in ours.items():
-            server.cookie = cookie(application, people[place].token)
+            server.cookie = cookie(application.session_interface, application, people[place].token)
         number = sql.one(connection, "SELECT id FROM stock.ab_user WHERE username = 'bench-stock'")
-        servers["stock"].cookie = cookie(application, str(number))
+        servers["stock"].cookie = cookie(SecureCookieSessionInterface(), application, str(number))
         yield Bench(application, connection, people, ours, servers["bare"], servers["stock"], institution_id, full)
 
 
-def cookie(application: Flask, user: str) -> str:
-    """A session as after login; both applications sign with the same key."""
-    signer = application.session_interface.get_signing_serializer(application)  # type: ignore[attr-defined]
+def cookie(sessions: Any, application: Flask, user: str) -> str:
+    """A session as after login; both applications sign with the same key, stock with the digest of Flask."""
+    signer = sessions.get_signing_serializer(application)
     return f"session={signer.dumps({'_user_id': user, '_fresh': True, 'locale': 'zh'})}"
 
 

@@ -236,6 +236,15 @@ def test_merged_manufacturers_leave_their_names_to_the_one_that_is_kept(officer,
     assert entry.detail["before"] == [f"{OLD}（鲁泰衡器社） {credit_code(2)}"]
 
 
+def test_a_reported_manufacturer_that_takes_in_a_confirmed_one_is_confirmed(clerk, officer):
+    kept, gone = reported("甲家仪器厂"), register("乙家仪器厂")
+
+    assert merge(officer, kept, gone, keep=kept).status_code == 204
+
+    assert kept.confirmed_at is not None
+    assert sorted(suggested(clerk, "仪器厂")) == [("乙家仪器厂", "甲家仪器厂"), ("甲家仪器厂", "")]
+
+
 def test_the_dialog_of_a_merger_shows_what_is_chosen_the_best_known_first(officer):
     rare, known = reported(OLD), register(NEW, "鲁泰衡器社")
 

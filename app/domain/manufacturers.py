@@ -6,7 +6,7 @@ whether an instrument is filed already, for suggestions while typing, and for se
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
@@ -227,7 +227,8 @@ def confirm(chosen: Chosen, by: Principal) -> Outcome:
 def merge(ids: Chosen, kept_id: int, by: Principal) -> Manufacturer:
     """Make several manufacturers one: the names of the others become former names of the one that is kept.
 
-    Instruments are not touched. There is no way back but taking names out again by editing, one by one.
+    It is confirmed if one of them was. Instruments are not touched. There is no way back but taking names out again by
+    editing, one by one.
     """
     _hold_register()
     rows = {row.id: row for row in chosen_for_merging(ids)}
@@ -237,6 +238,8 @@ def merge(ids: Chosen, kept_id: int, by: Principal) -> Manufacturer:
         raise RuleError(_("Please choose the manufacturer to keep."), field="kept_id")
     kept: Manufacturer = db.session.get_one(Manufacturer, kept_id, with_for_update=True)
     gone = [row for row in rows.values() if row.id != kept_id]
+    if not kept.confirmed_at and any(row.state == CONFIRMED for row in gone):
+        kept.confirmed_at = datetime.now(UTC)
     _hand_over_names(kept, [row.id for row in gone])
     kept.credit_code = kept.credit_code or next((row.credit_code for row in gone if row.credit_code), None)
     kept.instruments += sum(row.instruments for row in gone)
