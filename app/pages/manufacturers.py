@@ -54,7 +54,7 @@ class Manufacturers(ModelPage):
     class_permission_name = "Manufacturers"
     list_title = _l("Manufacturers")
     subtitle = _l("Present and former names of manufacturers. Names that using units enter are added each night.")
-    empty = _l("There is no manufacturer yet. Add one, or wait: names that using units enter are added each night.")
+    empty = _l("No manufacturer matches. Names that using units enter are added each night.")
     styles = ("manufacturers.css",)
     source = Source(
         Manufacturer,
