@@ -497,7 +497,7 @@ def check_whole(clerk, sheet):
 
 
 def done_job(sheet):
-    job_id = db.session.get_one(LedgerImport, sheet).job_id
+    job_id = db.session.get_one(LedgerImport, sheet).job_id or 0
     jobs.do(job_id)
     db.session.expire_all()
     return db.session.get_one(Job, job_id)
@@ -809,7 +809,7 @@ def test_a_county_that_is_not_clear_is_not_guessed(clerk, rows, written):
 
 
 def test_what_a_sheet_has_no_column_for_is_said_once_for_all_rows_and_remembered(clerk, unit, rows):
-    book = openpyxl.Workbook()
+    book: Any = openpyxl.Workbook()
     page = book.active
     page.append(["仪器", "种别", "型号", "量程", "精度", "机身编码", "厂家"])
     page.append(["压力表", "指示类压力表、显示类压力表", "YB-150", "0～1.6MPa", "1.6级", "K1", "测试仪表厂"])
@@ -855,7 +855,7 @@ def test_settings_that_do_not_fit_are_refused_and_the_former_ones_stay(clerk, ch
 
 
 def test_a_range_that_is_not_one_range_is_rejected(clerk):
-    book = openpyxl.load_workbook(CASES / OWN["17c"])
+    book: Any = openpyxl.load_workbook(CASES / OWN["17c"])
     book.active["F2"] = "0～1.6MPa / 0～16bar"
 
     page = preview(clerk, uploaded(clerk, saved(book)))

@@ -360,6 +360,15 @@ def test_a_sheet_is_checked_under_every_name(clerk, rows, unit):
     assert rows.scalar(select(func.count()).select_from(Instrument)) == 2
 
 
+def test_one_instrument_under_two_names_in_a_sheet_is_noticed(clerk, rows):
+    names_of_one()
+
+    answer = bring(clerk, scale(生产厂家=OLD), scale(生产厂家=NEW))
+
+    assert "与第 2 行是同一台器具" in answer.text
+    assert rows.scalar(select(func.count()).select_from(Instrument)) == 0
+
+
 def test_the_check_takes_one_statement_more_however_many_rows(rows, statements):
     names_of_one()
     instrument("330105", manufacturer=OLD, serial_no="A1")

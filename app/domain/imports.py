@@ -25,7 +25,7 @@ from sqlalchemy import delete, func, select
 
 from app import audit, files, spreadsheet
 from app.access import Principal, principal
-from app.domain import jobs, ledger, ledger_sheets, numbering, sheets, uploads
+from app.domain import jobs, ledger, ledger_sheets, manufacturers, numbering, sheets, uploads
 from app.domain.jobs import Finished
 from app.domain.ledger import TOLD, Change, Entry, Key
 from app.domain.ledger_sheets import MOST_ROWS, Choices, Reader, Row, Settings, with_usual
@@ -95,7 +95,7 @@ def _first_look(file: BinaryIO, name: str, settings: Settings, choices: Choices)
 
 def _read(file: BinaryIO, name: str, settings: Settings, **how: Any) -> Incoming:
     """The sheet as the settings say; what they leave open is found by the words of its headers."""
-    place = {"sheet": settings.sheet or None, "header_row": settings.header_row or None}
+    place: dict[str, Any] = {"sheet": settings.sheet or None, "header_row": settings.header_row or None}
     try:
         return spreadsheet.read(file, name, most_bytes=MOST_BYTES, title=ledger_sheets.title(), **place, **how)
     except TooManyRows:
@@ -274,6 +274,12 @@ class _Known:
     own: Mapping[Key, Any]
     places: Mapping[Key, str]
     standing: Mapping[int, ledger.Standing]
+    other_names: Mapping[str, Collection[str]]
+
+    def one_name(self, key: Key) -> Key:
+        """The key under one of the names of its manufacturer, whichever it was given under."""
+        city, maker, serial = key
+        return city, min(maker, *self.other_names.get(maker, ())) if maker in self.other_names else maker, serial
 
     def of(self, row: Row, key: Key | None) -> Any:
         """The instrument of the own ledger that a row is about; None if it is a new one."""
@@ -290,7 +296,8 @@ def _compare(chunk: list[Row], checked: Checked, reader: Reader) -> None:
     places = ledger.places([key for key in keys if key])
     own = ledger.own(places)
     there = {found.id for found in (*by_number.values(), *own.values())}
-    known = _Known(by_number, own, places, ledger.standings(there) if there else {})
+    others = manufacturers.other_names(key[1] for key in keys if key)
+    known = _Known(by_number, own, places, ledger.standings(there) if there else {}, others)
     for row, key in zip(chunk, keys, strict=True):
         _judge(row, key, known, checked, reader)
 
@@ -348,15 +355,14 @@ def _misplaced(row: Row, key: Key | None, found: Any, known: _Known, checked: Ch
     if row.instrument_no and found is None:
         return [_("There is no instrument %(number)s in your ledger.", number=row.instrument_no[:30])]
     missing = [] if found else reader.missing
-    first = checked.keys.setdefault(key, row.number) if key else row.number
+    first = checked.keys.setdefault(known.one_name(key), row.number) if key else row.number
     above = checked.ids.setdefault(found.id, row.number) if found else row.number
     if min(first, above) != row.number:
         return [
             *missing,
             reader.beside("serial_no", _("It is the same instrument as in row %(row)s.", row=min(first, above))),
         ]
-    is_others = key in known.places and (key not in known.own or (found and known.own[key].id != found.id))
-    if key and is_others:
+    if key and key in known.places and (key not in known.own or (found and known.own[key].id != found.id)):
         return [*missing, reader.beside("serial_no", ledger.told_known(row.told["serial_no"], known.places[key]))]
     return missing
 
@@ -443,15 +449,15 @@ def apply(kept: LedgerImport, by: Principal, tell: Tell = _to_nobody) -> str | N
 def against_import(kept: LedgerImport) -> str | None:
     """What keeps a sheet from being imported, as far as it has been checked; None if nothing does."""
     if kept.applied_at:
-        return _("This sheet has been imported already.")
+        return str(_("This sheet has been imported already."))
     if not kept.file or not kept.preview or not kept.preview["whole"]:
-        return _("Please check the whole sheet first.")
+        return str(_("Please check the whole sheet first."))
     if kept.preview["hidden"] and not kept.settings["hidden"]:
-        return _("Please say whether hidden rows are imported.")
+        return str(_("Please say whether hidden rows are imported."))
     if kept.preview["numbers"][REJECTED]:
-        return _("Some rows have problems. Correct them in the sheet, and upload it again.")
+        return str(_("Some rows have problems. Correct them in the sheet, and upload it again."))
     if not kept.preview["numbers"][NEW] + kept.preview["numbers"][CHANGED]:
-        return _("Nothing in the sheet is new or changed.")
+        return str(_("Nothing in the sheet is new or changed."))
     return None
 
 
@@ -536,8 +542,11 @@ def undo(import_id: int, by: Principal) -> str | None:
     audit.record(
         "undo_import", "ledger_import", kept.id, kept.name, by=by, rows=len(entered), changed=len(kept.changed)
     )
-    return _("The import is undone: %(entered)s instruments are out of the ledger again, %(changed)s as they were.",
-             entered=len(entered), changed=len(kept.changed))  # fmt: skip
+    text = _(
+        "The import is undone: %(entered)s instruments are out of the ledger again, %(changed)s as they were.",
+        entered=len(entered), changed=len(kept.changed),
+    )  # fmt: skip
+    return str(text)
 
 
 def can_be_undone(kept: LedgerImport) -> bool:

@@ -460,7 +460,7 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
     open_state = select(func.min(Task.state)).where(its_open, Task.state.in_(sorted(OPEN | UNPLACED))).scalar_subquery()
     facts = (Instrument.use_state, Instrument.filing_state, Instrument.revision)
     asked = select(Instrument.id, *facts, open_state, there(Task), there(Photo), there(Certificate))
-    rows = db.session.execute(asked.where(is_chosen(Instrument.id, ids)))
+    rows: Any = db.session.execute(asked.where(is_chosen(Instrument.id, ids)))
     return {id: Standing(*of_it) for id, *of_it in rows}
 
 
@@ -537,7 +537,7 @@ def _changed_columns(changes: Sequence[Change], items: Mapping[int, CatalogueIte
     ]
     names = [name for name in rows[0] if name not in ("id", "is_renamed")]
     keys = [column("id", BigInteger), column("is_renamed", Boolean)]
-    typed = [*keys, *(column(name, table.c[name].type) for name in names)]
+    typed: list[Any] = [*keys, *(column(name, table.c[name].type) for name in names)]
     plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
     given = func.jsonb_to_recordset(literal(plain, JSONB)).table_valued(*typed).render_derived("given", with_types=True)
     told = {name: given.c[name] for name in names}

@@ -114,9 +114,10 @@ class Choices:
                 return ""
             case "catalogue_item_id", _:
                 category, item = self.by_id.get(value, ("", None))
-                return "" if item is None else item.name if category == item.name else f"{category} / {item.name}"
+                name = str(item.name) if item else ""
+                return name if category in ("", name) else f"{category} / {name}"
             case "region_code", _:
-                return self.county_names.get(value, value)
+                return str(self.county_names.get(value, value))
             case (("purpose" | "origin" | "delivery"), _):
                 return str(_WORDS[name].get(value, value))
             case _, Decimal():
@@ -320,8 +321,9 @@ class Settings:
     def of(cls, kept: Mapping[str, Any]) -> Self:
         """The settings as they were kept by `asdict`."""
         known = {each.name for each in fields(cls)}
-        values = {name: value for name, value in kept.items() if name in known}
-        return cls(**values | {"columns": {int(column): name for column, name in kept.get("columns", {}).items()}})
+        values: dict[str, Any] = {name: value for name, value in kept.items() if name in known}
+        values["columns"] = {int(column): name for column, name in kept.get("columns", {}).items()}
+        return cls(**values)
 
     def kept(self) -> dict[str, Any]:
         """The settings as JSON."""

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -39,7 +40,7 @@ def test_a_ledger_is_mapped_previewed_imported_and_undone(clerk, office, size, t
     unit = using_unit()
     person = clerk("UsingUnitClerk", unit, size)
     page = person.page
-    book = openpyxl.load_workbook(CASES / "17b-typical-ledger-title-row-not-merged.xlsx")
+    book: Any = openpyxl.load_workbook(CASES / "17b-typical-ledger-title-row-not-merged.xlsx")
     book.active["K3"] = "放在哪里"
     book.active.row_dimensions[5].hidden = True
     book.save(tmp_path / "我们的台账.xlsx")
