@@ -921,6 +921,29 @@ def test_only_columns_that_are_there_are_changed_and_only_own_instruments(clerk,
     assert (one.use_place, one.model, one.delivery, one.revision) == ("三楼", "ACS-30", "on_site", 2)
 
 
+def test_what_is_left_empty_in_a_sheet_for_changes_is_emptied_as_far_as_it_may_be(clerk, unit, rows):
+    bring(clerk, scale())
+    (one,) = own(rows, unit)
+    content = f"器具编号,送检方式,器具产地,启用日期,型式批准证书编号\n{one.instrument_no},,,,\n".encode()
+
+    assert send(clerk, content, "改.csv").status_code == 303
+
+    rows.expire_all()
+    assert (one.delivery, one.origin, one.started_on, one.type_approval_no) == ("on_site", "domestic", None, None)
+
+
+def test_an_instrument_of_a_kind_that_is_no_longer_verified_is_never_entered_anew(clerk, unit, rows):
+    bring(clerk, scale())
+    (one,) = own(rows, unit)
+    kind("非自动衡器").valid_until = date(2025, 1, 1)
+    rows.flush()
+
+    answer = send(clerk, f"器具编号,使用地点\n{one.instrument_no},三楼\n".encode(), "改.csv")
+
+    assert [text.split("：")[0] for _row, text in rejected(answer.text)] == ["“种别”"]
+    assert count(rows) == 1
+
+
 def test_what_may_not_be_changed_one_by_one_is_not_changed_by_sheet(clerk, unit, rows):
     bring(clerk, *scales(2))
     scrapped, booked = own(rows, unit)

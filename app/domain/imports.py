@@ -322,7 +322,9 @@ def _judge(row: Row, key: Key | None, known: _Known, checked: Checked, reader: R
     refusals = ledger.refusals(told, item, is_county=told["region_code"] in reader.choices.counties)
     row.problems += [reader.beside(refusal.field, str(refusal)) for refusal in refusals]
     row.problems += _misplaced(row, key, found, known, checked, reader)
-    if not row.problems and found and item:
+    if found and item is None and not row.problems:
+        row.problems.append(reader.beside("catalogue_item_id", _("Please choose a kind of the catalogue.")))
+    if not row.problems and found:
         return _judge_change(row, found, item, known.standing[found.id], checked, reader)
     if not row.problems and key:
         checked.new.append((key, Entry(*_TOLD(told)), told["serial_no"], row.number))
@@ -336,13 +338,14 @@ _TOLD = itemgetter(*TOLD)
 def _completed(row: Row, found: Any) -> dict[str, Any]:
     """What a row tells with what it leaves open: of a new instrument what is usual, of a known one what is known.
 
-    Who names an instrument by its number empties what he leaves empty.
+    Who names an instrument by its number empties what he leaves empty, as far as that may be empty.
     """
     if found is None:
         return with_usual(row.told)
-    if row.instrument_no:
-        return row.told
-    return {name: getattr(found, name) if value is None else value for name, value in row.told.items()}
+    stays = ledger_sheets.USUAL if row.instrument_no else row.told
+    return {
+        name: getattr(found, name) if value is None and name in stays else value for name, value in row.told.items()
+    }
 
 
 def _reject(row: Row, checked: Checked, reader: Reader) -> None:

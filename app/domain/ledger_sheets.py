@@ -29,7 +29,7 @@ LIMITS = ("range_low", "range_high", "range_unit")
 # What may be said once for all rows of a sheet that has no column for it.
 FOR_ALL = ("region_code", "use_place", "purpose", "delivery", "origin", "catalogue_item_id", "manufacturer")
 # What a clerk gets if he leaves it open.
-_USUAL = {"origin": "domestic", "delivery": "sent"}
+USUAL = {"origin": "domestic", "delivery": "sent"}
 
 # How the national system and the ledgers of units call the columns.
 _ALSO = {
@@ -513,7 +513,7 @@ def _values_for_all(settings: Settings, choices: Choices) -> dict[str, Any]:
 
 def with_usual(told: dict[str, Any]) -> dict[str, Any]:
     """What is told of a new instrument, with what holds for what was left open."""
-    return {**told, **{name: usual for name, usual in _USUAL.items() if told[name] is None}}
+    return {**told, **{name: usual for name, usual in USUAL.items() if told[name] is None}}
 
 
 @lru_cache(maxsize=1000)
