@@ -18,6 +18,7 @@ from app.models import (
     Certificate,
     Event,
     Instrument,
+    LedgerImport,
     MeasurementStandard,
     Model,
     Organization,
@@ -670,8 +671,13 @@ def test_merging_using_units_takes_every_row_and_leaves_those_of_others(city, ro
     gone, heir, other = using_unit(name="老店"), using_unit("330105", name="新店"), using_unit(name="别店")
     lab, other_lab = institution(), institution()
     moved, stays = world(lab, gone), world(other_lab, other)
+    for unit, buyer in ((gone, moved["buyer"]), (other, stays["buyer"])):
+        rows.add(LedgerImport(using_unit_id=unit.id, account_id=buyer.id, by_name="张", name="台账.xlsx", settings={}))
+    rows.flush()
 
     assert merge(city, gone, heir).status_code == 204
+
+    assert sorted(rows.scalars(select(LedgerImport.using_unit_id))) == sorted([heir.id, other.id])
 
     def holders(made):
         what = rows.scalars(select(Instrument.using_unit_id).where(Instrument.id == made["done"].instrument_id)).one()
@@ -823,6 +829,7 @@ def test_a_merge_forgets_no_column_that_names_an_organization():
         ("month_end", "institution_id"): "always empty",
         ("weekly_capacity", "institution_id"): "follows where the heir has none",
         ("tally", "institution_id"): "follows beside the others, past the jurisdiction",
+        ("ledger_import", "using_unit_id"): "follows beside the others, past what an authority sees",
     }
     names = ("organization_id", "institution_id", "using_unit_id", "authority_id", "merged_into_id")
     naming = {

@@ -20,6 +20,7 @@ from app.models import (
     Inspection,
     InspectionDraw,
     Instrument,
+    LedgerImport,
     MeasurementStandard,
     Organization,
     Photo,
@@ -140,6 +141,9 @@ def _hand_over(gone: Organization, heir: Organization) -> None:
         with seeing(EVERYTHING):  # tallies are nobody's: they are counted by city, and follow the tasks they count
             _rename(Tally.institution_id, gone, heir)
         workloads.hand_over(gone.id, heir.id)
+    if gone.kind == "using_unit":
+        with seeing(EVERYTHING):  # imports are for the unit alone: whoever merges it does not see them
+            _rename(LedgerImport.using_unit_id, gone, heir)
     organizations.follow(gone.path, heir.path, but=gone.id)  # its own place in the tree is history
     # As when an account changes its organization: roles that are not known at the heir's level end.
     accounts.strip(people, [name for name in ROLES if not access.fits(name, heir.kind, heir.level)])
