@@ -24,9 +24,9 @@ from app.access import ROLES
 from app.domain import imports, sessions
 from app.domain.ledger_sheets import Settings
 from app.models import AuditEntry, Event, Instrument, Job, LedgerImport, Organization, ProvinceRule, db
-from app.states import BROKEN, CANCELLED, DONE, DRAFT, FILED, IN_USE, PENDING, VERIFYING
+from app.states import BROKEN, CANCELLED, DONE, DRAFT, FILED, IN_USE, OFFERED, PENDING, VERIFYING
 from tests.conftest import Person, from_outside
-from tests.factories import account, authority, institution, instrument, kind, task, using_unit
+from tests.factories import account, authority, inspection, institution, instrument, kind, task, using_unit
 
 HEADERS = [
     "器具名称", "项别", "种别", "型号规格", "测量范围下限", "测量范围上限", "单位", "准确度等级", "型式批准证书编号",
@@ -99,7 +99,8 @@ def settings_of(sheet):
     columns = {f"column_{number}": name for number, name in settings.columns.items()}
     for_all = {f"for_all_{name}": text for name, text in settings.for_all.items()}
     filed = {"file_now": "y"} if settings.file_now else {}
-    return {"sheet": settings.sheet, "header_row": str(settings.header_row), **columns, **for_all, **filed}
+    hidden = {"hidden": settings.hidden} if settings.hidden else {}
+    return {"sheet": settings.sheet, "header_row": str(settings.header_row), **columns, **for_all, **filed, **hidden}
 
 
 def read_as(clerk, import_id, /, **changed):
@@ -108,8 +109,9 @@ def read_as(clerk, import_id, /, **changed):
     return clerk.post(f"/ledger-imports/settings/{import_id}", fields, headers={"HX-Request": "true"})
 
 
-def apply(clerk, sheet):
-    return clerk.post(f"/ledger-imports/apply/{sheet}")
+def apply(clerk, import_id, /, **changed):
+    """Import an uploaded sheet, with the form as it stands there."""
+    return clerk.post(f"/ledger-imports/apply/{import_id}", {**settings_of(import_id), **changed})
 
 
 def send(clerk, content, name="器具.xlsx", *, file_now=True):
@@ -295,6 +297,9 @@ def test_csv_as_a_chinese_excel_saves_it(clerk, unit, rows):
         ({"准确度等级": "123456789级"}, "“准确度等级”：准确度等级应含数字"),
         ({"出厂编号": None}, "“出厂编号”未填写。"),
         ({"出厂编号": "㌀" * 30}, "“出厂编号”：不得超过 100 个字符。"),
+        ({"出厂编号": "/"}, "“出厂编号”：“/”不是出厂编号"),
+        ({"出厂编号": " — "}, "“出厂编号”：“—”不是出厂编号"),
+        ({"出厂编号": "无"}, "“出厂编号”：“无”不是出厂编号"),
         ({"生产厂家": "厂" * 201}, "“生产厂家”：不得超过 200 个字符。"),
         ({"器具产地": "月球"}, "“器具产地”应从列表中选择，“月球”不在列表中。"),
         ({"使用地点行政区划": "浙江省杭州市"}, "“使用地点行政区划”：请选择使用地点所在的县"),
@@ -536,8 +541,8 @@ def test_a_long_sheet_with_a_problem_comes_back_and_nothing_is_written(clerk, ro
     job = check_whole(clerk, sheet)
 
     assert (job.state, job.message, count(rows)) == (BROKEN, "1 行有问题，整表未导入。", 0)
-    assert f'href="/jobs/file/{job.id}"' in preview(clerk, sheet)
-    page = opened(clerk.get(f"/jobs/file/{job.id}").data).worksheets[0]
+    assert f'href="/ledger-imports/problems/{sheet}"' in preview(clerk, sheet)
+    page = opened(clerk.get(f"/ledger-imports/problems/{sheet}").data).worksheets[0]
     assert (page["A302"].value, page.max_row) == ("“单位”：该种别的测量范围以 kg 表示。", 302)
     assert apply(clerk, sheet).status_code == 422
 
@@ -586,9 +591,10 @@ def signed_in(office, person, session_token):
     return Person(client, person, Context().run(lambda: client.get("/session/token").json["token"]))
 
 
-def apply_beside(clerk, sheet):
+def apply_beside(clerk, sheet, fields):
     """As `apply`, but from a thread: the session of the test stays out of it."""
-    return clerk.client.post(f"/ledger-imports/apply/{sheet}", data={"csrf_token": clerk.token}, buffered=True)
+    data = {"csrf_token": clerk.token, **fields}
+    return clerk.client.post(f"/ledger-imports/apply/{sheet}", data=data, buffered=True)
 
 
 @contextmanager
@@ -615,7 +621,7 @@ def test_what_somebody_else_enters_at_the_same_moment_is_refused(clerks):
     sheet = uploaded(clerks[0], filled(clerks[0], scale(), scale(出厂编号="X")))
     same_instrument(using_unit())
 
-    with waiting(apply_beside, clerks[0], sheet) as sent:
+    with waiting(apply_beside, clerks[0], sheet, settings_of(sheet)) as sent:
         db.session.commit()
 
     assert (sent.result().status_code, "有人同时录入了其中的器具" in sent.result().text) == (422, True)
@@ -628,7 +634,7 @@ def test_what_is_booked_after_the_check_is_not_changed(clerks):
     one = db.session.scalars(select(Instrument).with_for_update()).one()
     task(VERIFYING, what=one, unit=db.session.get_one(Organization, one.using_unit_id), to=institution())
 
-    with waiting(apply_beside, clerks[0], sheet) as sent:
+    with waiting(apply_beside, clerks[0], sheet, settings_of(sheet)) as sent:
         db.session.commit()
 
     text = sent.result().text
@@ -641,9 +647,13 @@ def test_the_same_sheet_applied_by_two_at_once_is_in_the_ledger_once(clerks):
     content = filled(clerks[0], *scales(150))
     sheets = [uploaded(clerk, content) for clerk in clerks]
 
-    for pairs in (zip(clerks, sheets, strict=True), zip(clerks, sheets[:1] * 2, strict=True)):
+    for chosen in (sheets, sheets[:1] * 2):
+        fields = [settings_of(sheet) for sheet in chosen]
+        db.session.rollback()
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(lambda pair: apply_beside(*pair).status_code, pairs))
+            answers = list(
+                pool.map(lambda each: apply_beside(*each).status_code, zip(clerks, chosen, fields, strict=True))
+            )
         assert (set(answers) <= {303, 422}, count(db.session)) == (True, 150)
 
 
@@ -712,7 +722,7 @@ def test_a_ledger_of_a_units_own_is_understood(clerk, unit, rows, name):
 
 def test_the_sheet_with_the_ledger_is_found_behind_a_cover_and_another_can_be_chosen(clerk, unit, rows):
     sheet = uploaded(clerk, case("66-ledger-on-second-sheet.xlsx"))
-    assert ("<option selected>强检台账</option>" in preview(clerk, sheet), settings_of(sheet)["header_row"]) == (
+    assert ('<option value="强检台账" selected>' in preview(clerk, sheet), settings_of(sheet)["header_row"]) == (
         True,
         "1",
     )
@@ -741,6 +751,7 @@ def test_a_signature_below_the_last_instrument_is_left_out_and_named(clerk, unit
         ({"器具名称": "合计：2台"}, True),
         ({"器具名称": "制表：张三", "生产厂家": "日期：2026-11-30"}, True),
         ({"出厂编号": "单位负责人：李四"}, True),
+        (dict(zip(HEADERS, HEADERS, strict=True)), True),
         ({"器具名称": "注射泵", "出厂编号": "B9"}, False),
         ({"器具名称": "总计量表", "出厂编号": "B9"}, False),
         ({**SCALE, "使用地点": "日期：见标签", "出厂编号": "B9"}, False),
@@ -750,7 +761,7 @@ def test_a_signature_below_the_last_instrument_is_left_out_and_named(clerk, unit
 def test_only_a_signature_is_left_out_never_an_instrument_that_lacks_something(clerk, last, is_left_out):
     sheet = uploaded(clerk, filled(clerk, scale(), last))
 
-    page = preview(clerk, sheet, show="left_out" if is_left_out else "rejected")
+    page = preview(clerk, sheet, show="left_out" if is_left_out else "new" if last.get("项别") else "rejected")
     assert re.findall(r'<tr class="verdict-(\w+)">\s*<td data-label="行号">3<', page) == [
         "left_out" if is_left_out else "new" if last.get("项别") else "rejected"
     ]
@@ -819,7 +830,7 @@ def test_what_a_sheet_has_no_column_for_is_said_once_for_all_rows_and_remembered
     assert "不导入：仪器、机身编码" in page
 
     answer = read_as(clerk, sheet, column_0="name", column_5="serial_no", for_all_use_place="锅炉房",
-                     for_all_purpose="安全防护")  # fmt: skip
+                     for_all_purpose="safety")  # fmt: skip
     assert (answer.status_code, "缺少列" in answer.text, apply(clerk, sheet).status_code) == (200, False, 303)
 
     book.active["F2"] = "K2"
@@ -1047,3 +1058,203 @@ def test_a_sheet_is_discarded_and_an_old_one_forgotten(clerk, unit, rows):
     assert rows.scalars(select(LedgerImport.id)).all() == [done]
     assert [path.exists() for path in kept.values()] == [False, False]
     assert clerk.get(f"/ledger-imports/sheet/{done}").status_code == 200
+
+
+# --- What must not go wrong unseen ---------------------------------------------------------------
+
+
+def test_a_sheet_for_changes_is_one_whatever_was_remembered_of_its_headers(clerk, unit, rows):
+    book = openpyxl.load_workbook(CASES / OWN["17c"])
+    page: Any = book.active
+    page["H1"] = "器具编号"
+    assert send(clerk, saved(book)).status_code == 303
+    own_numbers = [each.serial_no for each in own(rows, unit)]
+    changes = export(clerk, [each.id for each in own(rows, unit)])
+    place = [str(cell.value).strip("*") for cell in changes.worksheets[0][1]].index("使用地点") + 1
+    changes.worksheets[0].cell(2, place).value = "改了"
+
+    assert send(clerk, saved(changes)).status_code == 303
+    page["H2"] = "B17-3"
+    assert send(clerk, saved(book)).status_code == 303
+
+    assert [each.serial_no for each in own(rows, unit)] == [*own_numbers, "B17-3"]
+
+
+def ranged(**cells):
+    """A sheet with a range in one cell."""
+    row = {name: value for name, value in SCALE.items() if name not in ("测量范围下限", "测量范围上限", "单位")} | cells
+    book: Any = openpyxl.Workbook()
+    book.active.append(list(row))
+    book.active.append(list(row.values()))
+    return saved(book)
+
+
+@pytest.mark.parametrize(
+    ("cells", "problem"),
+    [
+        ({"测量范围": "(0～30)"}, "“单位”未填写。"),
+        ({"测量范围": "0～30", "单位": None}, "“单位”未填写。"),
+        ({"测量范围": "(0～30)g", "单位": "kg"}, "“测量范围”：“(0～30)g”与“单位”不一致。"),
+        ({"测量范围": "(0～30)kg", "测量范围上限": 60}, "“测量范围”：“(0～30)kg”与“测量范围上限”不一致。"),
+    ],
+    ids=str,
+)
+def test_a_range_without_a_unit_or_against_another_column_is_rejected(clerk, cells, problem):
+    assert rejected(preview(clerk, uploaded(clerk, ranged(**cells)))) == [(2, problem)]
+
+
+def test_a_range_that_agrees_with_the_other_columns_is_taken(clerk, unit, rows):
+    assert send(clerk, ranged(测量范围="(0～30)KG", 单位="kg", 测量范围上限=30)).status_code == 303
+
+    assert [each.measuring_range for each in own(rows, unit)] == ["(0～30)kg"]
+
+
+def test_only_what_stands_in_the_form_is_imported(clerk, unit, rows):
+    book = openpyxl.load_workbook(CASES / OWN["17c"])
+    page: Any = book.active
+    page.delete_cols(11)
+    sheet = uploaded(clerk, saved(book))
+    read_as(clerk, sheet, for_all_use_place="一楼")
+
+    answer = apply(clerk, sheet, for_all_use_place="二楼")
+
+    assert (answer.status_code, "预览内容已与您看到的不同" in answer.text, count(rows)) == (422, True, 0)
+    assert apply(clerk, sheet).status_code == 303
+    assert [each.use_place for each in own(rows, unit)] == ["二楼", "二楼"]
+    assert (read_as(clerk, sheet, for_all_use_place="三楼").status_code, settings_of(sheet)["for_all_use_place"]) == (
+        422, "二楼",
+    )  # fmt: skip
+
+
+def test_what_is_said_for_all_is_of_new_instruments_in_any_language(clerk, unit, rows):
+    book = openpyxl.load_workbook(CASES / OWN["17c"])
+    page: Any = book.active
+    for column in (12, 11, 10):
+        page.delete_cols(column)
+    sheet = uploaded(clerk, saved(book))
+    read_as(clerk, sheet, for_all_use_place="一楼", for_all_purpose="medical", for_all_origin="imported")
+    clerk.get("/session/language/en")
+    assert apply(clerk, sheet).status_code == 303
+    first = own(rows, unit)[0]
+    assert (first.purpose, first.origin, first.use_place) == ("medical", "imported", "一楼")
+    first.region_code, first.use_place = "330105", "门卫"
+    rows.flush()
+
+    page["H3"] = "B17-9"
+    again = uploaded(clerk, saved(book))
+    assert apply(clerk, again).status_code == 303
+
+    assert [(each.serial_no, each.region_code, each.use_place, each.purpose) for each in own(rows, unit)] == [
+        ("B17-1", "330105", "门卫", "medical"), ("B17-2", "330106", "一楼", "medical"),
+        ("B17-9", "330106", "一楼", "medical"),
+    ]  # fmt: skip
+
+
+def test_a_chinese_sheet_is_understood_whatever_the_language_of_the_person(clerk, unit, rows):
+    content = filled(clerk, scale())
+    clerk.get("/session/language/en")
+
+    assert send(clerk, content).status_code == 303
+
+    assert [(each.purpose, each.delivery) for each in own(rows, unit)] == [("trade", "on_site")]
+
+
+def test_a_row_of_a_sheet_for_changes_without_its_number_is_not_a_new_instrument(clerk, unit, rows):
+    bring(clerk, *scales(2))
+    book = export(clerk, [each.id for each in own(rows, unit)])
+    page = book.worksheets[0]
+    page.cell(2, 1).value = None
+
+    assert [row for row, text in rejected(preview(clerk, uploaded(clerk, saved(book)))) if "缺少器具编号" in text] == [
+        2
+    ]
+
+
+def test_a_break_within_a_cell_is_a_blank(clerk, unit, rows):
+    bring(clerk, scale(出厂编号="A\n1", 生产厂家="杭州\n衡器厂", 使用地点="一楼\n东"))
+
+    assert [(each.serial_no, each.manufacturer, each.use_place) for each in own(rows, unit)] == [
+        ("A 1", "杭州 衡器厂", "一楼 东")
+    ]
+
+
+def test_what_an_undone_import_said_is_forgotten(clerk, unit, rows):
+    book = openpyxl.load_workbook(CASES / OWN["17c"])
+    page: Any = book.active
+    page["K1"] = "放在哪里"
+    sheet = uploaded(clerk, saved(book))
+    read_as(clerk, sheet, column_10="use_place")
+    apply(clerk, sheet)
+    assert undo(clerk, last_import()).status_code == 204
+
+    assert "column_10" not in settings_of(uploaded(clerk, saved(book)))
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        lambda one: setattr(one, "use_state", "stopped"),
+        lambda one: setattr(one, "filing_state", PENDING),
+        lambda one: task(OFFERED, what=one, unit=db.session.get(Organization, one.using_unit_id), to=institution()),
+    ],
+    ids=["stopped", "filing", "booked"],
+)
+def test_a_change_is_not_undone_once_something_was_done(clerk, unit, rows, touch):
+    bring(clerk, scale())
+    bring(clerk, scale(使用地点="别处"))
+    (one,) = own(rows, unit)
+    touch(one)
+    rows.flush()
+
+    assert undo(clerk, last_import()).status_code == 422
+
+    rows.expire_all()
+    assert one.use_place == "别处"
+
+
+def test_what_an_authority_inspects_stays(clerk, unit, rows):
+    bring(clerk, scale())
+    (one,) = own(rows, unit)
+    inspection(of=unit, kind="instrument", instrument_id=one.id)
+
+    assert (undo(clerk, last_import()).status_code, count(rows)) == (422, 1)
+
+
+def test_a_change_is_undone_when_its_kind_is_no_longer_in_the_catalogue(clerk, unit, rows):
+    bring(clerk, scale())
+    bring(clerk, scale(使用地点="别处"))
+    kind("非自动衡器").valid_until = date(2025, 1, 1)
+    rows.flush()
+
+    assert undo(clerk, last_import()).status_code == 204
+    rows.expire_all()
+    assert [each.use_place for each in own(rows, unit)] == ["文三路菜场12号"]
+
+
+def test_names_of_sheets_and_files_as_people_have_them(clerk, unit, rows):
+    book = opened(filled(clerk, scale()))
+    book.worksheets[0].title, book.worksheets[2].sheet_state = "台账 ", "visible"
+    book.create_sheet("器具台账").sheet_state = "hidden"
+    sheet = uploaded(clerk, saved(book), "坏\0名.xlsx")
+
+    assert 'value="台账 " selected' in preview(clerk, sheet)
+    assert apply(clerk, sheet).status_code == 303
+    assert clerk.get(f"/ledger-imports/settings/{sheet}").status_code == 303
+
+
+def test_rows_that_are_only_numbered_are_left_out(clerk, unit, rows):
+    book = openpyxl.load_workbook(CASES / OWN["17c"])
+    page: Any = book.active
+    page["A4"] = 3
+
+    assert send(clerk, saved(book)).status_code == 303
+    assert len(own(rows, unit)) == 2
+
+
+def test_a_merged_signature_or_title_below_the_headers_does_no_harm(clerk, unit, rows):
+    book = openpyxl.load_workbook(CASES / OWN["17"])
+    page: Any = book.active
+    page.merge_cells("A7:M7")
+
+    assert send(clerk, saved(book)).status_code == 303
+    assert len(own(rows, unit)) == 2

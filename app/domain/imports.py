@@ -5,7 +5,7 @@ into the ledger (`apply`), and can be taken back for a day (`undo`). The worker 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ from app.access import Principal, principal
 from app.domain import jobs, ledger, ledger_sheets, manufacturers, numbering, sheets, uploads
 from app.domain.jobs import Finished
 from app.domain.ledger import TOLD, Change, Entry, Key
-from app.domain.ledger_sheets import MOST_ROWS, Choices, Reader, Row, Settings, with_usual
+from app.domain.ledger_sheets import MOST_ROWS, Choices, Reader, Row, Settings
 from app.errors import RuleError
 from app.models import Instrument, Job, LedgerImport, db
 from app.sandbox.children import Named
@@ -48,6 +48,7 @@ _LONGEST_SHOWN = 200  # characters of a cell; the longest text of an instrument 
 UNDONE_WITHIN = timedelta(hours=24)
 FILES_KEPT = timedelta(days=7)
 _REMEMBERED = 20  # imports whose columns are remembered
+_ENOUGH_COLUMNS = 6  # that are understood in a sheet that is in a language
 
 NEW, CHANGED, UNCHANGED, REJECTED, LEFT_OUT = "new", "changed", "unchanged", "rejected", "left_out"
 VERDICTS = (NEW, CHANGED, UNCHANGED, REJECTED, LEFT_OUT)
@@ -63,23 +64,41 @@ def _to_nobody(_more: int) -> None:
 # --- Uploading a sheet ----------------------------------------------------------------------------
 
 
-def upload(file: BinaryIO, name: str, by: Principal) -> LedgerImport:
-    """Keep a sheet that somebody uploads, and guess how it is to be read. Nothing is entered yet."""
+def upload(file: BinaryIO, name: str, by: Principal, languages: Sequence[str] = ()) -> LedgerImport:
+    """Keep a sheet that somebody uploads, and guess how it is to be read. Nothing is entered yet.
+
+    It may be in one of the `languages` if it is not in that of the person.
+    """
     uploads.check([Named(name, file)], "file")
-    choices = ledger_sheets.choices_for(by)
-    settings = Settings(language=str(get_locale()))
-    incoming, rows = _first_look(file, name, settings, choices)
+    name = files.plain_name(name)
+    incoming, rows, settings = _in_its_language(file, name, by, languages)
     if not incoming.rows:
         raise RuleError(_("There is no instrument in the sheet yet."), field="file")
     kept = LedgerImport(
         using_unit_id=by.organization_id,
         account_id=by.account_id, by_name=by.name, name=name[:200], file=files.keep_stream(file), rows=rows,
-        settings=_guessed(incoming, settings, choices, by).kept(),
+        settings=settings.kept(),
     )  # fmt: skip
     db.session.add(kept)
     db.session.flush()
     audit.record("upload", "ledger_import", kept.id, kept.name, by=by)
     return kept
+
+
+def _in_its_language(
+    file: BinaryIO, name: str, by: Principal, languages: Sequence[str]
+) -> tuple[Incoming, int | None, Settings]:
+    """The sheet in the language in which most of its columns are understood, first that of the person."""
+    ways = []
+    for language in dict.fromkeys((str(get_locale()), *languages)):
+        with force_locale(language):
+            choices, settings = ledger_sheets.choices_for(by), Settings(language=language)
+            file.seek(0)
+            incoming, rows = _first_look(file, name, settings, choices)
+            ways.append((incoming, rows, _guessed(incoming, settings, choices, by)))
+        if len(ways[-1][2].columns) >= _ENOUGH_COLUMNS:
+            break
+    return max(ways, key=lambda way: len(way[2].columns))
 
 
 def _first_look(file: BinaryIO, name: str, settings: Settings, choices: Choices) -> tuple[Incoming, int | None]:
@@ -107,11 +126,12 @@ def _read(file: BinaryIO, name: str, settings: Settings, **how: Any) -> Incoming
 def _guessed(incoming: Incoming, settings: Settings, choices: Choices, by: Principal) -> Settings:
     before = _remembered(by)
     columns = ledger_sheets.guessed(incoming, choices, before.columns)
-    county = choices.county_names.get(by.region_code)
-    usual = before.for_all | ({"region_code": county} if county and "region_code" not in before.for_all else {})
+    usual = {"region_code": by.region_code} if by.region_code in choices.county_names else {}
+    known = {name: value for name, value in before.for_all.items() if ledger_sheets.is_choice(name, value, choices)}
+    for_all = usual | known | settings.for_all
     return replace(
         settings, sheet=incoming.sheet, header_row=incoming.header_row, headers=incoming.headers, columns=columns,
-        for_all={name: value for name, value in usual.items() if name not in columns.values()},
+        for_all={name: value for name, value in for_all.items() if name not in columns.values()},
     )  # fmt: skip
 
 
@@ -125,16 +145,20 @@ def _remembered(by: Principal) -> _Remembered:
     """What this unit said before of its columns, by their headers as they compare, and once for all rows."""
     last = (
         select(LedgerImport.settings)
-        .where(LedgerImport.using_unit_id == by.organization_id, LedgerImport.applied_at.is_not(None))
+        .where(
+            LedgerImport.using_unit_id == by.organization_id,
+            LedgerImport.applied_at.is_not(None),
+            LedgerImport.undone_at.is_(None),
+        )
         .order_by(LedgerImport.id.desc())
         .limit(_REMEMBERED)
     )
     said = [Settings.of(kept) for kept in reversed(db.session.scalars(last).all())]
     columns = {
-        same(header): settings.columns.get(number, "")
+        same(header): settings.columns[number]
         for settings in said
         for number, header in enumerate(settings.headers)
-        if header
+        if header and number in settings.columns
     }
     return _Remembered(columns, said[-1].for_all if said else {})
 
@@ -148,15 +172,24 @@ def find(import_id: int, *, hold: bool = False) -> LedgerImport | None:
 
 def read_as(kept: LedgerImport, changed: Settings) -> None:
     """Read the sheet in another way from now on: another sheet or row of headers begins anew with what seems meant."""
+    _refuse_ended(kept)
     before = Settings.of(kept.settings)
     if (changed.sheet, changed.header_row) != (before.sheet, before.header_row):
-        by = principal()
-        choices = ledger_sheets.choices_for(by)
-        begun = replace(changed, header_row=changed.header_row if changed.sheet == before.sheet else 0)
+        is_other = changed.sheet != before.sheet
+        begun = replace(changed, header_row=0, hidden="") if is_other else changed
         with force_locale(changed.language), files.path(kept.file or "").open("rb") as file:
+            by = principal()
+            choices = ledger_sheets.choices_for(by)
             incoming, kept.rows = _first_look(file, kept.name, begun, choices)
-        changed = _guessed(incoming, begun, choices, by)
+            changed = _guessed(incoming, begun, choices, by)
     kept.settings, kept.preview, kept.job_id = changed.kept(), None, None
+
+
+def _refuse_ended(kept: LedgerImport) -> None:
+    if kept.applied_at:
+        raise RuleError(_("This sheet has been imported already."))
+    if not kept.file:
+        raise RuleError(_("The sheet is no longer kept. Please upload it again."))
 
 
 def discard(kept: LedgerImport) -> None:
@@ -246,14 +279,14 @@ def check(incoming: Incoming, settings: Settings, choices: Choices, tell: Tell =
 
 
 def _left_out(incoming: Incoming, settings: Settings, checked: Checked) -> set[int]:
-    """The rows that are not taken: signatures below the last instrument, and hidden ones if that was said."""
-    signed = ledger_sheets.signatures(incoming, settings)
+    """The rows that are not taken: those without an instrument, and hidden ones if that was said."""
+    empty = ledger_sheets.without_instrument(incoming, settings)
     hidden = incoming.hidden if settings.hidden == "leave_out" else frozenset()
     values = dict(incoming.rows)
-    for number in sorted(signed | (hidden & values.keys())):
+    for number in sorted(empty | (hidden & values.keys())):
         text = " ".join(spreadsheet.as_text(value) for value in values[number] if value is not None)
         _show(checked, LEFT_OUT, partial(dict, row=number, cells={"name": text[:100]}))
-    return signed | hidden
+    return empty | hidden
 
 
 def _show(checked: Checked, verdict: str, shown: Callable[[], dict[str, Any]]) -> None:
@@ -309,19 +342,23 @@ def _fill_in(row: Row, found: Any, reader: Reader) -> None:
 
 
 def _key(told: Mapping[str, Any], reader: Reader) -> Key | None:
-    region, maker, serial = told["region_code"], told["manufacturer"], told["serial_no"]
+    region, maker, serial = (told[name] or reader.usual.get(name) for name in ledger_sheets.KEY)
     return ledger.key_of(region, maker, serial) if maker and serial and region in reader.choices.counties else None
 
 
 def _judge(row: Row, key: Key | None, known: _Known, checked: Checked, reader: Reader) -> None:
     """Find out what becomes of a row."""
     found = known.of(row, key)
-    row.told = _completed(row, found)
+    row.told = _completed(row, found, reader)
     told = row.told
-    _category, item = reader.choices.by_id.get(told["catalogue_item_id"], ("", None))
+    item = reader.choices.items.get(told["catalogue_item_id"] or 0)
+    if item and not item.range_units and told["range_unit"] is None:
+        told["range_unit"] = ""
     refusals = ledger.refusals(told, item, is_county=told["region_code"] in reader.choices.counties)
     row.problems += [reader.beside(refusal.field, str(refusal)) for refusal in refusals]
     row.problems += _misplaced(row, key, found, known, checked, reader)
+    if not row.problems:
+        row.problems += [reader.lacks(name) for name in reader.needed if told[name] is None]
     if found and item is None and not row.problems:
         row.problems.append(reader.beside("catalogue_item_id", _("Please choose a kind of the catalogue.")))
     if not row.problems and found:
@@ -335,17 +372,16 @@ def _judge(row: Row, key: Key | None, known: _Known, checked: Checked, reader: R
 _TOLD = itemgetter(*TOLD)
 
 
-def _completed(row: Row, found: Any) -> dict[str, Any]:
+def _completed(row: Row, found: Any, reader: Reader) -> dict[str, Any]:
     """What a row tells with what it leaves open: of a new instrument what is usual, of a known one what is known.
 
     Who names an instrument by its number empties what he leaves empty, as far as that may be empty.
     """
+    told = row.told
     if found is None:
-        return with_usual(row.told)
-    stays = ledger_sheets.USUAL if row.instrument_no else row.told
-    return {
-        name: getattr(found, name) if value is None and name in stays else value for name, value in row.told.items()
-    }
+        return {name: reader.usual.get(name) if value is None else value for name, value in told.items()}
+    stays = (*ledger_sheets.USUAL, "range_unit") if row.instrument_no else told
+    return {name: getattr(found, name) if value is None and name in stays else value for name, value in told.items()}
 
 
 def _reject(row: Row, checked: Checked, reader: Reader) -> None:
@@ -357,6 +393,8 @@ def _misplaced(row: Row, key: Key | None, found: Any, known: _Known, checked: Ch
     """What is wrong with a row beside the others of the sheet and what is in the ledgers."""
     if row.instrument_no and found is None:
         return [_("There is no instrument %(number)s in your ledger.", number=row.instrument_no[:30])]
+    if row.revision and not row.instrument_no:
+        return [_("It is a row of a sheet for changes without its instrument number. Please take a new sheet.")]
     missing = [] if found else reader.missing
     first = checked.keys.setdefault(known.one_name(key), row.number) if key else row.number
     above = checked.ids.setdefault(found.id, row.number) if found else row.number
@@ -501,7 +539,13 @@ def _change(checked: Checked, items: Mapping[int, Any], by: Principal) -> list[d
     before: list[dict[str, Any]] = []
     for start in range(0, len(changes), CHUNK):
         before += map(_before, ledger.change(changes[start : start + CHUNK], items, by))
-    return before
+    after = ledger.standings([each["id"] for each in before]) if before else {}
+    return [each | {"after": _state(after[each["id"]])} for each in before]
+
+
+def _state(standing: ledger.Standing) -> list[Any]:
+    """What must not have changed since an import that is to be undone."""
+    return [standing.use_state, standing.filing_state, standing.open_state]
 
 
 def _before(found: Any) -> dict[str, Any]:
@@ -536,7 +580,8 @@ def undo(import_id: int, by: Principal) -> str | None:
     entered = [id for ids in kept.entered.values() for id in ids]
     lock(Instrument, [*entered, *(each["id"] for each in kept.changed)])
     _refuse_touched(kept, entered)
-    back, items = [_back(each) for each in kept.changed], ledger_sheets.choices_for(by).items
+    back = [_back(each) for each in kept.changed]
+    items = ledger.kinds_of([each.entry.catalogue_item_id for each in back])
     for start in range(0, len(back), CHUNK):
         ledger.change(back[start : start + CHUNK], items, by)
     if entered:
@@ -560,11 +605,11 @@ def can_be_undone(kept: LedgerImport) -> bool:
 def _refuse_touched(kept: LedgerImport, entered: list[int]) -> None:
     """Refuse if an instrument is not as the import has left it."""
     states = {id: state for state, ids in kept.entered.items() for id in ids}
-    revisions = {each["id"]: each["revision"] for each in kept.changed} | dict.fromkeys(entered, 1)
-    standing = ledger.standings(revisions)
-    touched = [
-        id for id, revision in revisions.items() if not _is_untouched(standing.get(id), revision, states.get(id))
-    ]
+    after = {each["id"]: each for each in kept.changed}
+    standing = ledger.standings([*states, *after])
+    touched = [id for id, state in states.items() if not _is_as_entered(standing.get(id), state)]
+    touched += [id for id, each in after.items() if not _is_as_changed(standing.get(id), each)]
+    touched += ledger.inspected(entered)
     if touched:
         names = select(Instrument.name, Instrument.serial_no).where(is_chosen(Instrument.id, touched[:3]))
         shown = "、".join(f"{name} {serial}" for name, serial in db.session.execute(names))
@@ -576,13 +621,14 @@ def _refuse_touched(kept: LedgerImport, entered: list[int]) -> None:
         raise RuleError(text)
 
 
-def _is_untouched(standing: ledger.Standing | None, revision: int, filing_state: str | None) -> bool:
-    if standing is None or standing.revision != revision:
+def _is_as_entered(standing: ledger.Standing | None, filing_state: str) -> bool:
+    if standing is None or (standing.revision, standing.use_state, standing.filing_state) != (1, IN_USE, filing_state):
         return False
-    if filing_state is None:
-        return True
-    is_new = standing.use_state == IN_USE and standing.filing_state == filing_state
-    return is_new and not (standing.has_task or standing.has_photo or standing.has_certificate)
+    return not (standing.has_task or standing.has_photo or standing.has_certificate)
+
+
+def _is_as_changed(standing: ledger.Standing | None, after: Mapping[str, Any]) -> bool:
+    return standing is not None and standing.revision == after["revision"] and _state(standing) == after["after"]
 
 
 def _back(kept: Mapping[str, Any]) -> Change:
@@ -615,6 +661,7 @@ def name_with_problems(kept: LedgerImport) -> str:
 
 def ask(kept: LedgerImport, by: Principal, *, apply_it: bool) -> Job:
     """Let the worker go through a sheet that is too long to wait for: check it, or take it into the ledger."""
+    _refuse_ended(kept)
     if apply_it:
         _refuse_unready(kept)
     job = jobs.ask(KIND, by, ledger_import=kept.id, apply=apply_it)

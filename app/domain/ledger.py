@@ -38,7 +38,7 @@ from app.access import EVERYTHING, Principal, seeing
 from app.domain import catalogue, holidays, manufacturers, numbering
 from app.domain.regions import NATION
 from app.errors import RuleError, Stale
-from app.models import CatalogueItem, Certificate, Instrument, Photo, ProvinceRule, Region, Task, db
+from app.models import CatalogueItem, Certificate, Inspection, Instrument, Photo, ProvinceRule, Region, Task, db
 from app.states import (
     AT_INSTITUTION,
     FILE,
@@ -103,6 +103,8 @@ LONGEST: dict[str, int] = {
 }  # fmt: skip
 # Numbers and classes, stored with the digits and letters of an ordinary keyboard.
 NUMBERS = ("model", "accuracy_class", "serial_no", "type_approval_no")
+# What people write where there is no number, as it is compared: it would make one instrument of all of them.
+NO_NUMBER = frozenset({"", "/", "\\", "*", "?", "无", "无编号", "无号", "不详", "未知", "na", "n/a", "none", "null"})
 # What proves which instrument it is: a certificate names these.
 IDENTITY = ("catalogue_item_id", "model", "manufacturer")
 # What the place of a task, its kind and its tally hang on.
@@ -176,6 +178,10 @@ def refusals(told: Mapping[str, Any], item: CatalogueItem | None, *, is_county: 
             accuracy_value(told["accuracy_class"])
     except RuleError as refusal:
         found.append(refusal)
+    if told["serial_no"] is not None and same(told["serial_no"]) in NO_NUMBER:
+        text = _("“%(text)s” is no serial number: give the one on the name plate, or a number of your own.",
+                 text=told["serial_no"])  # fmt: skip
+        found.append(RuleError(text, field="serial_no"))
     lengths = {name: _length(name, told[name]) for name in LONGEST if told[name]}
     return found + [_too_long(name) for name, length in lengths.items() if length > LONGEST[name]]
 
@@ -464,6 +470,18 @@ def standings(ids: Collection[int]) -> dict[int, Standing]:
     return {id: Standing(*of_it) for id, *of_it in rows}
 
 
+def inspected(ids: Collection[int]) -> list[int]:
+    """Those of the instruments that an authority inspects or has planned to, whether their unit knows yet or not."""
+    asked = select(Inspection.instrument_id).where(is_chosen(Inspection.instrument_id, ids))
+    with seeing(EVERYTHING):
+        return [int(id) for id in db.session.scalars(asked) if id is not None]
+
+
+def kinds_of(ids: Collection[int]) -> dict[int, CatalogueItem]:
+    """Kinds of the catalogue by id, those that are no longer in force as well."""
+    return {item.id: item for item in db.session.scalars(select(CatalogueItem).where(CatalogueItem.id.in_(set(ids))))}
+
+
 def against_change(found: Any, entry: Entry, changed: Collection[str], standing: Standing) -> RuleError | None:
     """What speaks against changing an instrument, whatever else is told of it; None if nothing does."""
     if standing.use_state == SCRAPPED:
@@ -508,6 +526,8 @@ def change(changes: Sequence[Change], items: Mapping[int, CatalogueItem], by: Pr
     try:
         db.session.execute(_changed_columns(changes, items))
     except IntegrityError as double:
+        if not isinstance(double.orig, UniqueViolation):
+            raise
         text = _("Somebody has entered one of these instruments at the same moment. Nothing was changed.")
         raise RuleError(text) from double
     count("instrument", ids)

@@ -17,7 +17,7 @@ from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES, TOLD
 from app.errors import RuleError
 from app.models import CatalogueItem
 from app.spreadsheet import Dependent, Field, Incoming, Matched
-from app.texts import same
+from app.texts import entered, same
 from app.workflow import Chosen
 
 FOR_CHANGES = "change_instruments"
@@ -25,10 +25,11 @@ MOST_ROWS, MOST_CHANGED = 50_000, 5_000
 # The columns by which a row says which instrument of the ledger it changes, as which version it was taken out.
 NUMBER, REVISION = "instrument_no", "revision"
 RANGE = "measuring_range"
+KEY = ("region_code", "manufacturer", "serial_no")
 LIMITS = ("range_low", "range_high", "range_unit")
-# What may be said once for all rows of a sheet that has no column for it.
+# What may be said once for all new instruments of a sheet that has no column for it: codes, ids or texts.
 FOR_ALL = ("region_code", "use_place", "purpose", "delivery", "origin", "catalogue_item_id", "manufacturer")
-# What a clerk gets if he leaves it open.
+# What holds for a new instrument if it is left open.
 USUAL = {"origin": "domestic", "delivery": "sent"}
 
 # How the national system and the ledgers of units call the columns.
@@ -43,7 +44,7 @@ _ALSO = {
     "range_unit": ("计量单位", "测量范围单位", "量程单位"),
     "accuracy_class": ("准确度", "精度等级", "精度", "最大允许误差", "准确度等级/最大允许误差"),
     "type_approval_no": ("型式批准证书号", "型式批准编号", "型批证书编号", "CPA编号"),
-    "serial_no": ("器具编号", "出厂号", "产品编号", "仪器编号", "设备编号", "编号"),
+    "serial_no": ("器具编号", "出厂号", "产品编号", "仪器编号", "设备编号"),
     "manufacturer": ("制造厂", "制造厂家", "制造单位", "制造商", "生产厂", "生产厂商", "生产单位", "生产企业", "厂家"),
     "origin": ("产地", "国产/进口"),
     "region_code": ("行政区划", "所在区县", "所属区县", "区县", "使用地行政区划"),
@@ -148,7 +149,7 @@ def choices_for(by: Principal) -> Choices:
 
 
 def _by_word(labels: dict[str, Any]) -> dict[str, str]:
-    return {str(word): value for value, word in labels.items()}
+    return {str(word): value for value, word in labels.items()} | {value: value for value in labels}
 
 
 # --- The sheet -----------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ def _which_one_it_is(choices: Choices) -> list[Field]:
         Field("serial_no", _("Serial no."), mandatory=True, example="20260017", width=20,
               note=_("As on the name plate. A manufacturer gives each number once.")),
         Field("manufacturer", _("Manufacturer"), mandatory=True, example=_("Hangzhou Instruments Ltd."), width=28),
-        Field("origin", _("Origin"), kind="choice", choices=tuple(choices.origins), width=12,
+        Field("origin", _("Origin"), kind="choice", choices=_words(ORIGINS), width=12,
               note=_("If left empty: %(word)s.", word=ORIGINS["domestic"]), example=str(ORIGINS["domestic"])),
     ]  # fmt: skip
 
@@ -216,12 +217,16 @@ def _where_and_what_for(choices: Choices) -> list[Field]:
               example=[*counties, ""][0],
               note=_("The full name of the county, or its code of six digits. It decides which institution is found.")),
         Field("use_place", _("Place of use"), mandatory=True, example=_("Second floor, laboratory"), width=30),
-        Field("purpose", _("Purpose"), mandatory=True, kind="choice", choices=tuple(choices.purposes),
+        Field("purpose", _("Purpose"), mandatory=True, kind="choice", choices=_words(PURPOSES),
               example=str(PURPOSES["medical"])),
-        Field("delivery", _("Delivery"), kind="choice", choices=tuple(choices.deliveries), width=12,
+        Field("delivery", _("Delivery"), kind="choice", choices=_words(DELIVERIES), width=12,
               note=_("If left empty: %(word)s.", word=DELIVERIES["sent"]), example=str(DELIVERIES["sent"])),
         Field("started_on", _("In use since"), kind="date", example="2026-01-31", width=14),
     ]  # fmt: skip
+
+
+def _words(labels: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(word) for word in labels.values())
 
 
 def near(choices: Choices) -> list[str]:
@@ -339,27 +344,25 @@ def words(choices: Choices) -> list[str]:
 def guessed(incoming: Incoming, choices: Choices, remembered: Mapping[str, str]) -> dict[int, str]:
     """What each column seems to hold, by its header: as this unit has said before, or as it is usually called.
 
-    `remembered` gives fields by headers as they compare; an empty one was left out.
+    `remembered` gives fields by headers as they compare. A column with numbers of ours says which instrument a row is,
+    whatever its header.
     """
     known = {number: each.name for number, each in spreadsheet.recognised(incoming.headers, readable(choices)).items()}
-    if "serial_no" not in known.values():
-        # Units call the serial number 器具编号, as we call our own number.
-        known = {
-            number: "serial_no" if name == NUMBER and not _holds_our_numbers(incoming, number) else name
-            for number, name in known.items()
-        }
     columns: dict[int, str] = {}
     for number, header in enumerate(incoming.headers):
-        name = remembered.get(same(header), known.get(number, "")) if header else ""
+        name = remembered.get(same(header)) or known.get(number, "") if header else ""
+        if _holds_our_numbers(incoming, number):
+            name = NUMBER
+        elif name == NUMBER:  # units call the serial number 器具编号, as we call our own number
+            name = "serial_no" if "serial_no" not in known.values() else ""
         if name and name not in columns.values():
             columns[number] = name
     return columns
 
 
 def _holds_our_numbers(incoming: Incoming, column: int) -> bool:
-    values = (values[column] for _row, values in incoming.rows)
-    first = next((value for value in values if value is not None), None)
-    return bool(_OUR_NUMBER.fullmatch(str(first)))
+    values = [str(values[column]) for _row, values in incoming.rows if values[column] is not None]
+    return any(_OUR_NUMBER.fullmatch(value) for value in values)
 
 
 def lacking(settings: Settings, choices: Choices) -> list[Field]:
@@ -374,14 +377,20 @@ def _is_needed(column: Field) -> bool:
     return column.mandatory and column.name != "category"
 
 
-def signatures(incoming: Incoming, settings: Settings) -> set[int]:
-    """The rows below the last instrument in which people sign or something is summed up: 填表人：张三."""
-    found: set[int] = set()
-    for number, values in reversed(incoming.rows):
-        if not _is_signature(values, settings):
-            break
-        found.add(number)
-    return found
+def without_instrument(incoming: Incoming, settings: Settings) -> set[int]:
+    """The rows that hold no instrument.
+
+    They are signatures and sums (填表人：张三), the names of the columns once more, and rows with nothing in the
+    columns that are taken, as those that are numbered beforehand.
+    """
+    names = {column: same(settings.headers[column].strip("*")) for column in settings.columns}
+    return {
+        number
+        for number, values in incoming.rows
+        if _is_signature(values, settings)
+        or all(values[column] is None for column in settings.columns)
+        or (names and all(same(str(values[column] or "")) == name for column, name in names.items()))
+    }
 
 
 def _is_signature(values: Sequence[Any], settings: Settings) -> bool:
@@ -400,6 +409,21 @@ def cells(told: Mapping[str, Any], choices: Choices) -> dict[str, str]:
     low, high, unit = (told[name] for name in LIMITS)
     whole = None not in (low, high)
     return shown | {RANGE: ledger.range_text(low, high, unit or "") if whole else ""}
+
+
+def is_choice(name: str, value: str, choices: Choices) -> bool:
+    """Whether a value can be said once for all new instruments."""
+    match name:
+        case "region_code":
+            return value in choices.county_names
+        case "catalogue_item_id":
+            return value.isdecimal() and int(value) in choices.items
+        case "purpose" | "origin" | "delivery":
+            return value in _WORDS[name]
+        case "use_place" | "manufacturer":
+            return 0 < len(value) <= ledger.LONGEST[name]
+        case _:
+            return False
 
 
 @dataclass(slots=True)
@@ -426,16 +450,22 @@ class Reader:
         held = {column: known[name] for column, name in settings.columns.items() if name in known}
         self.matched = Matched({column: self._asked(each, settings) for column, each in held.items()}, [])
         self.tells = self._told_fields(settings)
-        self.for_all = _values_for_all(settings, choices)
-        self.missing = [
-            str(_("“%(column)s” is missing.", column=each.label)) for each in lacking(settings, choices)
-        ]  # fmt: skip
+        self.item_for_all, self.usual = self._told_for_all(settings)
+        self.needed = [each.name for each in columns(choices) if _is_needed(each)]
+        self.missing = [self.lacks(each.name) for each in lacking(settings, choices)]
         self.incoming = incoming
 
     def _asked(self, column: Field, settings: Settings) -> Field:
         has_limits = set(LIMITS) <= set(settings.columns.values())
         is_needed = _is_needed(column) and not (column.name in LIMITS and RANGE in settings.columns.values())
         return replace(column, mandatory=is_needed or (column.name == RANGE and not has_limits))
+
+    def _told_for_all(self, settings: Settings) -> tuple[CatalogueItem | None, dict[str, Any]]:
+        """What is said once for all new instruments, as the ledger keeps it, and the kind of it."""
+        there = set(settings.columns.values())
+        said: dict[str, Any] = {name: value for name, value in settings.for_all.items() if name not in there}
+        item = self.choices.items.get(int(said.pop("catalogue_item_id", 0)))
+        return item, USUAL | said | ({"catalogue_item_id": item.id} if item else {})
 
     @staticmethod
     def _told_fields(settings: Settings) -> frozenset[str]:
@@ -447,7 +477,7 @@ class Reader:
         """Each row of the sheet but those that are left out."""
         for number, values, problems in spreadsheet.taken(self.incoming, self.matched):
             if number not in left_out:
-                yield self._row(number, {**self.for_all, **values}, problems)
+                yield self._row(number, values, problems)
 
     def _row(self, number: int, values: dict[str, Any], problems: list[str]) -> Row:
         if values.get(RANGE):
@@ -462,8 +492,13 @@ class Reader:
             problems.append(self.beside(RANGE, text))
             return
         for name, value in zip(LIMITS, found, strict=True):
-            if values.get(name) is None:
-                values[name] = value or None if name == "range_unit" else value
+            beside = values.get(name)
+            if beside is None:
+                values[name] = value if value != "" else None
+            elif value != "" and not _is_same_limit(value, beside):
+                text = _("“%(range)s” does not agree with “%(column)s”.", range=values[RANGE][:40],
+                         column=self.labels[name])  # fmt: skip
+                problems.append(self.beside(RANGE, text))
 
     def _item(self, values: dict[str, Any], problems: list[str]) -> CatalogueItem | None:
         kind, category = values.get("catalogue_item_id"), values.get("category")
@@ -482,13 +517,14 @@ class Reader:
 
     def _told(self, values: dict[str, Any], item: CatalogueItem | None) -> dict[str, Any]:
         county, choices = values.get("region_code"), self.choices
+        values = {name: entered(value) if isinstance(value, str) else value for name, value in values.items()}
         return {
             "name": values.get("name"),
             "catalogue_item_id": item.id if item else None,
             "model": values.get("model"),
             "range_low": _decimal(values.get("range_low")),
             "range_high": _decimal(values.get("range_high")),
-            "range_unit": _unit(values.get("range_unit"), item),
+            "range_unit": _unit(values.get("range_unit"), item or self.item_for_all),
             "accuracy_class": values.get("accuracy_class"),
             "serial_no": values.get("serial_no"),
             "manufacturer": values.get("manufacturer"),
@@ -501,19 +537,19 @@ class Reader:
             "type_approval_no": values.get("type_approval_no"),
         }
 
+    def lacks(self, column: str) -> str:
+        """The problem that a column is empty."""
+        return str(_("“%(column)s” is missing.", column=self.labels[column]))
+
     def beside(self, column: str | None, problem: str) -> str:
         """A problem with the name of its column."""
         return str(_("“%(column)s”: %(problem)s", column=self.labels[column or ""], problem=problem))
 
 
-def _values_for_all(settings: Settings, choices: Choices) -> dict[str, Any]:
-    there = set(settings.columns.values())
-    return {name: value for name, value in settings.for_all.items() if name in FOR_ALL and name not in there and value}
-
-
-def with_usual(told: dict[str, Any]) -> dict[str, Any]:
-    """What is told of a new instrument, with what holds for what was left open."""
-    return {**told, **{name: usual for name, usual in USUAL.items() if told[name] is None}}
+def _is_same_limit(one: Decimal | str, other: Any) -> bool:
+    if isinstance(one, Decimal):
+        return one == Decimal(str(other))
+    return same(one) == same(str(other)) or numbers.unit_in(one, [str(other)]) is not None
 
 
 @lru_cache(maxsize=1000)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, g, render_template, request, url_for
+from flask import abort, current_app, g, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf.file import FileRequired, MultipleFileField
@@ -363,7 +363,7 @@ class Ledger(instrument_pages.WithPhotos, ModelPage):
     )
     def import_sheet(self, _selection: Selection, form: ImportForm) -> Any:
         sheet = form.file.data
-        kept = imports.upload(sheet.stream, sheet.filename, g.principal)
+        kept = imports.upload(sheet.stream, sheet.filename, g.principal, tuple(current_app.config["LANGUAGES"]))
         imports.preview(kept, g.principal)
         db.session.commit()
         return "", 204, {"HX-Redirect": url_for("LedgerImports.sheet", pk=kept.id)}

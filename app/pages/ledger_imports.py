@@ -9,11 +9,11 @@ from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l
 from sqlalchemy import and_, case, func
 
-from app import spreadsheet
+from app import files, spreadsheet
 from app.domain import imports, ledger_sheets
 from app.domain.imports import CHANGED, LEFT_OUT, NEW, REJECTED, UNCHANGED, VERDICTS
 from app.domain.jobs import UNFINISHED
-from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES
+from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.domain.ledger_sheets import FOR_ALL, NUMBER, RANGE, Choices, Settings
 from app.errors import RuleError, wants_fragment
 from app.fabkit.actions import Selection, form_action, page_action
@@ -25,7 +25,6 @@ from app.fabkit.pages import ModelPage, Section, Show
 from app.fabkit.security import permitted
 from app.models import Job, LedgerImport, db
 from app.persons import Name
-from app.states import BROKEN
 from app.texts import entered
 
 OPEN, DONE, KEPT, UNDONE = "pending", "done", "approved", "withdrawn"
@@ -121,7 +120,7 @@ class LedgerImports(ModelPage):
     @permitted("import")
     def settings(self, pk: str) -> Any:
         """Read a sheet as it is said from now on."""
-        kept = self._found(pk)
+        kept = self._found(pk, hold=True)
         problem = None
         try:
             imports.read_as(kept, _posted(kept))
@@ -130,13 +129,26 @@ class LedgerImports(ModelPage):
             db.session.rollback()
             kept, problem = self._found(pk), str(refusal)
         db.session.commit()
+        if not wants_fragment():
+            flash(*((problem, "danger") if problem else (_("Read again."), "success")))
+            return redirect(url_for(".sheet", pk=pk), code=303)
         return self._sheet(kept, problem), 422 if problem else 200
+
+    @expose("/settings/<pk>", methods=["GET"])
+    @permitted("show")
+    def settings_again(self, pk: str) -> Any:
+        """Who opens the address of the form anew sees the sheet."""
+        return redirect(url_for(".sheet", pk=self._found(pk).id), code=303)
 
     @expose("/check/<pk>", methods=["POST"])
     @permitted("import")
     def check(self, pk: str) -> Any:
         """Let the worker check a long sheet."""
-        imports.ask(self._found(pk), g.principal, apply_it=False)
+        try:
+            imports.ask(self._found(pk, hold=True), g.principal, apply_it=False)
+        except RuleError as refusal:
+            db.session.rollback()
+            return self._sheet(self._found(pk), str(refusal)), 422
         db.session.commit()
         return redirect(url_for(".sheet", pk=pk), code=303)
 
@@ -146,16 +158,25 @@ class LedgerImports(ModelPage):
         """Take a sheet into the ledger, as the preview showed it."""
         kept = self._found(pk, hold=True)
         try:
-            done = self._apply(kept)
+            done = None if self._reads_anew(kept) else self._apply(kept)
         except RuleError as refusal:
             db.session.rollback()
             return self._sheet(self._found(pk), str(refusal)), 422
         db.session.commit()
         if done is None:
-            text = _("The ledger has changed since the preview. Nothing was imported; please check the preview again.")
+            text = _("The preview is not what you have seen any more. Nothing was imported; please check it again.")
             return self._sheet(kept, text), 422
         flash(done, "success")
         return redirect(url_for(".sheet", pk=pk), code=303)
+
+    def _reads_anew(self, kept: LedgerImport) -> bool:
+        """Whether the form says otherwise than the preview was made by: a change on its way, or in another window."""
+        said = _posted(kept)
+        if kept.applied_at or said == Settings.of(kept.settings):
+            return False
+        imports.read_as(kept, said)
+        imports.preview(kept, g.principal)
+        return True
 
     def _apply(self, kept: LedgerImport) -> str | None:
         if kept.rows is not None and kept.rows <= imports.AT_ONCE:
@@ -167,7 +188,11 @@ class LedgerImports(ModelPage):
     @permitted("import")
     def discard(self, pk: str) -> Any:
         """Forget a sheet that is not to be imported."""
-        imports.discard(self._found(pk, hold=True))
+        try:
+            imports.discard(self._found(pk, hold=True))
+        except RuleError as refusal:
+            db.session.rollback()
+            return self._sheet(self._found(pk), str(refusal)), 422
         db.session.commit()
         flash(_("The sheet was discarded."), "success")
         return redirect(url_for("Ledger.index"), code=303)
@@ -177,6 +202,9 @@ class LedgerImports(ModelPage):
     def problems(self, pk: str) -> Any:
         """A sheet as it came, with what is wrong beside each row."""
         kept = self._found(pk)
+        job = db.session.get(Job, kept.job_id) if kept.job_id else None
+        if job and job.file:
+            return attachment(files.path(job.file), job.file_name or "")
         if not kept.file or kept.rows is None or kept.rows > imports.AT_ONCE:
             abort(404)
         file = BytesIO()
@@ -193,7 +221,7 @@ class LedgerImports(ModelPage):
         shown = {
             "page": self, "kept": kept, "state": state, "state_badge": badge(STATES)(state), "problem": problem,
             "job": job, "is_working": job is not None and job.state in UNFINISHED,
-            "has_file": job is not None and job.state == BROKEN and job.file,
+            "is_open": wants_fragment(),
             "actions": [each for each in self._buttons(self.details(kept.id)) if each["name"] == "undo"],
             "may_import": self.allowed("can_import"),
         }  # fmt: skip
@@ -219,10 +247,11 @@ def _reading(kept: LedgerImport) -> dict[str, Any]:
     choices, settings = ledger_sheets.choices_for(g.principal), Settings.of(kept.settings)
     labels = {each.name: each.label for each in ledger_sheets.readable(choices)}
     samples = kept.preview["samples"] if kept.preview else []
-    names_rows = NUMBER in settings.columns.values()  # then the ledger has what the sheet lacks
-    lacking = [] if names_rows else ledger_sheets.lacking(settings, choices)
-    wanted = {each.name for each in lacking} | ({*settings.for_all} if not names_rows else set())
+    lacking = ledger_sheets.lacking(settings, choices)
+    wanted = {*settings.for_all, *(each.name for each in lacking)}
     for_all = [name for name in FOR_ALL if name in wanted]
+    if NUMBER in settings.columns.values():  # what is known already lacks nothing
+        lacking = []
     held = settings.columns
     return {
         "settings": settings,
@@ -230,7 +259,8 @@ def _reading(kept: LedgerImport) -> dict[str, Any]:
         "columns": [
             {"number": number, "header": header.strip("*"), "sample": samples[number] if number < len(samples) else "",
              "field": held.get(number, "")}
-            for number, header in enumerate(settings.headers) if header or number in held
+            for number, header in enumerate(settings.headers)
+            if header or number in held or (number < len(samples) and samples[number])
         ],
         "fields": list(labels.items()),
         "for_all": [
@@ -246,16 +276,17 @@ def _reading(kept: LedgerImport) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _options(name: str, choices: Choices) -> list[str]:
-    """What can be chosen for all rows; empty where anything may be written."""
+def _options(name: str, choices: Choices) -> list[tuple[str, str]]:
+    """What can be chosen for all new instruments, with its words; empty where anything may be written."""
     match name:
         case "region_code":
-            return ledger_sheets.near(choices)
+            codes = {choices.counties[full]: full for full in ledger_sheets.near(choices)}
+            return list(codes.items())
         case "catalogue_item_id":
-            return list(choices.by_kind)
+            return [(str(id), choices.word(name, id)) for id in choices.items]
         case "purpose" | "origin" | "delivery":
             words = {"purpose": PURPOSES, "origin": ORIGINS, "delivery": DELIVERIES}[name]
-            return [str(word) for word in words.values()]
+            return [(code, str(word)) for code, word in words.items()]
         case _:
             return []
 
@@ -285,8 +316,7 @@ def _for_all(choices: Choices) -> dict[str, str]:
     said = {name: entered(request.form.get(f"for_all_{name}", "")) for name in FOR_ALL}
     said = {name: text for name, text in said.items() if text}
     for name, text in said.items():
-        options = _options(name, choices)
-        if (options and text not in options) or len(text) > LONGEST.get(name, 200):
+        if not ledger_sheets.is_choice(name, text, choices):
             raise RuleError(_("“%(text)s” is not one of the choices.", text=text[:40]))
     return said
 

@@ -90,7 +90,7 @@ def sheet_to_read(sheets: Sequence[Listed], wanted: Wanted, peek: Peek) -> Liste
     shown = [sheet for sheet in sheets if sheet.is_shown]
     if wanted.sheet is not None:
         return _chosen_sheet(shown, wanted.sheet)
-    titled = [sheet for sheet in sheets if wanted.title and sheet.name.strip() == wanted.title]
+    titled = [sheet for sheet in shown if wanted.title and sheet.name.strip() == wanted.title]
     if titled:
         return titled[0]
     if not shown:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from app.sandbox.messages import Unreadable, message as _
+from app.texts import entered
 
 from .cells import Value, cleaned
 from .choosing import Listed, Wanted, sheet_to_read
@@ -165,7 +166,7 @@ class _Book:
             raise macros()
         if kind == _A_SHEET:
             name = _characters(self.stream, start + 8, length, flags, end)
-            self.sheets.append(Listed(name, not state & 3, place))
+            self.sheets.append(Listed(entered(name), not state & 3, place))
 
 
 def _text(stream: bytes, at: int, end: int) -> str:

@@ -91,7 +91,8 @@ def codes_of(styles: Sequence[str | int]) -> dict[int, str | int]:
 def refuse_merged(grid: Grid) -> None:
     """Only one cell of those merged holds the value, and nobody sees for which rows it was meant.
 
-    Merged cells above the names of the columns are a title, and do no harm.
+    Merged cells above the names of the columns are a title, those from the first column across most of one row
+    below them a title or a signature; neither does harm.
     """
     if not grid.merged:
         return
@@ -116,6 +117,9 @@ def _touches(cells: str, first: int, last: int, width: int) -> bool:
     if not found:
         raise damaged()
     left, top, bottom = column_number(found[1]), int(found[2]), int(found[4] or found[2])
+    across = column_number(found[3] or found[1]) - left + 1
+    if left == 1 and top == bottom > first and 2 * across > width:
+        return False
     return left <= width and top <= last and bottom >= first
 
 
