@@ -546,7 +546,8 @@ class Reader:
         return str(_("“%(column)s”: %(problem)s", column=self.labels[column or ""], problem=problem))
 
 
-def _is_same_limit(one: Decimal | str, other: Any) -> bool:
+def _is_same_limit(one: Any, other: Any) -> bool:
+    """Whether a limit, or a unit, is said alike in two columns."""
     if isinstance(one, Decimal):
         return one == Decimal(str(other))
     return same(one) == same(str(other)) or numbers.unit_in(one, [str(other)]) is not None
