@@ -1005,7 +1005,7 @@ def test_an_import_is_undone_whole(clerk, unit, rows):
     assert sorted(
         row for row in rows.execute(text("SELECT subject, state, sum(amount) FROM tally GROUP BY 1, 2")) if row[2]
     ) == [row for row in tallies if row[2]]
-    assert "已撤销，台账已恢复原样" in preview(clerk, last_import().id)
+    assert "该导入已撤销。" in preview(clerk, last_import().id)
     assert undo(clerk, last_import()).status_code == 422
     assert bring(clerk, *scales(3)).status_code == 303
 
