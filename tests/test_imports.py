@@ -1251,6 +1251,20 @@ def test_rows_that_are_only_numbered_are_left_out(clerk, unit, rows):
     assert len(own(rows, unit)) == 2
 
 
+def test_headers_far_below_a_long_preface_are_chosen_by_their_row(clerk, unit, rows):
+    book: Any = openpyxl.Workbook()
+    for number in range(60):
+        book.active.append([f"说明{number}"])
+    book.active.append(list(SCALE))
+    for row in scales(201):
+        book.active.append(list(row.values()))
+    sheet = uploaded(clerk, saved(book))
+
+    answer = read_as(clerk, sheet, header_row="61")
+
+    assert (answer.status_code, settings_of(sheet)["column_0"], "检查整张表" in answer.text) == (200, "name", True)
+
+
 def test_a_merged_signature_or_title_below_the_headers_does_no_harm(clerk, unit, rows):
     book = openpyxl.load_workbook(CASES / OWN["17"])
     page: Any = book.active

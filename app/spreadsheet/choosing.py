@@ -37,7 +37,7 @@ class Wanted(NamedTuple):
     @property
     def most_above(self) -> int:
         """How many filled rows may stand above the names of the columns."""
-        return MOST_SEARCHED if self.words or self.header_row else 0
+        return max(MOST_SEARCHED, self.header_row or 0) if self.words or self.header_row else 0
 
 
 class Listed(NamedTuple):
