@@ -1,6 +1,6 @@
 """The catalogue of mandatory verification (强检目录): its two levels as a tree to choose from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flask_babel import gettext as _
@@ -34,6 +34,11 @@ def kind(item_id: int) -> CatalogueItem | None:
     item: CatalogueItem | None = db.session.get(CatalogueItem, item_id)
     holds = item and item.level == 2 and item.valid_until is None and item.valid_from <= holidays.today()
     return item if holds else None
+
+
+def items(ids: Iterable[int]) -> dict[int, CatalogueItem]:
+    """Items of the catalogue by id, those that are no longer in force as well."""
+    return {item.id: item for item in db.session.scalars(select(CatalogueItem).where(CatalogueItem.id.in_(set(ids))))}
 
 
 def way_to(item_id: int) -> list[tuple[str, str]]:

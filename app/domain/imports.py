@@ -25,7 +25,7 @@ from sqlalchemy import delete, func, select
 
 from app import audit, files, spreadsheet
 from app.access import Principal, principal
-from app.domain import jobs, ledger, ledger_sheets, manufacturers, numbering, sheets, uploads
+from app.domain import catalogue, jobs, ledger, ledger_sheets, manufacturers, numbering, sheets, uploads
 from app.domain.jobs import Finished
 from app.domain.ledger import TOLD, Change, Entry, Key
 from app.domain.ledger_sheets import MOST_ROWS, Choices, Reader, Row, Settings
@@ -581,7 +581,7 @@ def undo(import_id: int, by: Principal) -> str | None:
     lock(Instrument, [*entered, *(each["id"] for each in kept.changed)])
     _refuse_touched(kept, entered)
     back = [_back(each) for each in kept.changed]
-    items = ledger.kinds_of([each.entry.catalogue_item_id for each in back])
+    items = catalogue.items(each.entry.catalogue_item_id for each in back)
     for start in range(0, len(back), CHUNK):
         ledger.change(back[start : start + CHUNK], items, by)
     if entered:

@@ -29,13 +29,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.sql import column
 
 from app import audit, finding, numbers
 from app.access import EVERYTHING, Principal, seeing
 from app.domain import catalogue, holidays, manufacturers, numbering
+from app.domain.recordsets import recordset
 from app.domain.regions import NATION
 from app.errors import RuleError, Stale
 from app.models import CatalogueItem, Certificate, Inspection, Instrument, Photo, ProvinceRule, Region, Task, db
@@ -477,11 +477,6 @@ def inspected(ids: Collection[int]) -> list[int]:
         return [int(id) for id in db.session.scalars(asked) if id is not None]
 
 
-def kinds_of(ids: Collection[int]) -> dict[int, CatalogueItem]:
-    """Kinds of the catalogue by id, those that are no longer in force as well."""
-    return {item.id: item for item in db.session.scalars(select(CatalogueItem).where(CatalogueItem.id.in_(set(ids))))}
-
-
 def against_change(found: Any, entry: Entry, changed: Collection[str], standing: Standing) -> RuleError | None:
     """What speaks against changing an instrument, whatever else is told of it; None if nothing does."""
     if standing.use_state == SCRAPPED:
@@ -556,17 +551,11 @@ def _changed_columns(changes: Sequence[Change], items: Mapping[int, CatalogueIte
         for each in changes
     ]
     names = [name for name in rows[0] if name not in ("id", "is_renamed")]
-    keys = [column("id", BigInteger), column("is_renamed", Boolean)]
-    typed: list[Any] = [*keys, *(column(name, table.c[name].type) for name in names)]
-    plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
-    given = func.jsonb_to_recordset(literal(plain, JSONB)).table_valued(*typed).render_derived("given", with_types=True)
+    types = {"id": BigInteger, "is_renamed": Boolean, **{name: table.c[name].type for name in names}}
+    given = recordset(rows, types, "given")
     told = {name: given.c[name] for name in names}
     told |= {"revision": table.c.revision + 1, "twin": case((given.c.is_renamed, 0), else_=table.c.twin)}
     return update(table).where(table.c.id == given.c.id).values(told)
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, int | str) else str(value)
 
 
 def remove(ids: Collection[int]) -> None:

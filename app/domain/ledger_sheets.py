@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 
 from app import audit, numbers, spreadsheet
 from app.access import Principal
-from app.domain import catalogue, ledger, regions
+from app.domain import catalogue, ledger, regions, sheets
 from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES, TOLD
 from app.errors import RuleError
 from app.models import CatalogueItem
@@ -58,8 +58,8 @@ _NOT_TAKEN = (
     "序号", "备注", "检定日期", "检定周期", "有效期", "有效期至", "检定单位", "检定机构", "证书编号", "检定证书编号",
     "下次检定日期", "使用状态", "管理编号", "数量", "保管人",
 )  # fmt: skip
-# Below the last instrument people sign.
 _OUR_NUMBER = re.compile(r"QJ\d{16}")
+# What people write around their instruments: who signed, and sums.
 _SIGNATURE = re.compile(
     r"(填表|填报|制表|经办|编制|审核|审批|批准|复核|单位负责|负责|联系)\w{0,4}\s*[:：]|(填表|填报|制表)?日期\s*[:：]|(备注|说明|注)\s*[:：]"
     r"|[合总共小]\s*计(?!量)"
@@ -120,7 +120,7 @@ class Choices:
             case "region_code", _:
                 return str(self.county_names.get(value, value))
             case (("purpose" | "origin" | "delivery"), _):
-                return str(_WORDS[name].get(value, value))
+                return str(WORDS[name].get(value, value))
             case _, Decimal():
                 return f"{value.normalize():f}"
             case _:
@@ -132,7 +132,7 @@ class Choices:
         return {code: name for name, code in self.counties.items() if name != code}
 
 
-_WORDS: dict[str, dict[str, Any]] = {"purpose": PURPOSES, "origin": ORIGINS, "delivery": DELIVERIES}
+WORDS: dict[str, dict[str, Any]] = {"purpose": PURPOSES, "origin": ORIGINS, "delivery": DELIVERIES}
 
 
 def choices_for(by: Principal) -> Choices:
@@ -205,7 +205,7 @@ def _which_one_it_is(choices: Choices) -> list[Field]:
         Field("serial_no", _("Serial no."), mandatory=True, example="20260017", width=20,
               note=_("As on the name plate. A manufacturer gives each number once.")),
         Field("manufacturer", _("Manufacturer"), mandatory=True, example=_("Hangzhou Instruments Ltd."), width=28),
-        Field("origin", _("Origin"), kind="choice", choices=_words(ORIGINS), width=12,
+        Field("origin", _("Origin"), kind="choice", choices=sheets.words(ORIGINS), width=12,
               note=_("If left empty: %(word)s.", word=ORIGINS["domestic"]), example=str(ORIGINS["domestic"])),
     ]  # fmt: skip
 
@@ -217,16 +217,12 @@ def _where_and_what_for(choices: Choices) -> list[Field]:
               example=[*counties, ""][0],
               note=_("The full name of the county, or its code of six digits. It decides which institution is found.")),
         Field("use_place", _("Place of use"), mandatory=True, example=_("Second floor, laboratory"), width=30),
-        Field("purpose", _("Purpose"), mandatory=True, kind="choice", choices=_words(PURPOSES),
+        Field("purpose", _("Purpose"), mandatory=True, kind="choice", choices=sheets.words(PURPOSES),
               example=str(PURPOSES["medical"])),
-        Field("delivery", _("Delivery"), kind="choice", choices=_words(DELIVERIES), width=12,
+        Field("delivery", _("Delivery"), kind="choice", choices=sheets.words(DELIVERIES), width=12,
               note=_("If left empty: %(word)s.", word=DELIVERIES["sent"]), example=str(DELIVERIES["sent"])),
         Field("started_on", _("In use since"), kind="date", example="2026-01-31", width=14),
     ]  # fmt: skip
-
-
-def _words(labels: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(word) for word in labels.values())
 
 
 def near(choices: Choices) -> list[str]:
@@ -419,7 +415,7 @@ def is_choice(name: str, value: str, choices: Choices) -> bool:
         case "catalogue_item_id":
             return value.isdecimal() and int(value) in choices.items
         case "purpose" | "origin" | "delivery":
-            return value in _WORDS[name]
+            return value in WORDS[name]
         case "use_place" | "manufacturer":
             return 0 < len(value) <= ledger.LONGEST[name]
         case _:

@@ -44,12 +44,12 @@ def _fields(people: Mapping[str, int]) -> list[Field]:
         Field("name", _("Instrument"), width=18),
         Field("model", _("Model")),
         Field("serial_no", _("Serial no."), mandatory=True, width=18, note=_("Please leave it as it is.")),
-        Field("conclusion", _("Conclusion"), mandatory=True, kind="choice", choices=_words(CONCLUSIONS), width=10,
+        Field("conclusion", _("Conclusion"), mandatory=True, kind="choice", choices=sheets.words(CONCLUSIONS), width=10,
               example=str(CONCLUSIONS["passed"])),
         Field("failure", _("What failed"), width=28, note=_("Where the conclusion is that it failed.")),
         Field("verified_on", _("Verified on"), mandatory=True, kind="date", width=12),
-        Field("verification_kind", _("Kind of verification"), mandatory=True, kind="choice", choices=_words(KINDS),
-              width=12),
+        Field("verification_kind", _("Kind of verification"), mandatory=True, kind="choice", width=12,
+              choices=sheets.words(KINDS)),
         Field("verifier", _("Verifier"), mandatory=True, kind="choice", choices=tuple(people), width=12),
         Field("regulation", _("Regulation"), mandatory=True, width=18),
         Field("standards", _("Measurement standards used"), mandatory=True, width=30,
@@ -59,10 +59,6 @@ def _fields(people: Mapping[str, int]) -> list[Field]:
         Field("place", _("Place of verification"), width=18),
         Field("months", _("Shorter validity (months)"), kind="number", width=10),
     ]  # fmt: skip
-
-
-def _words(labels: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(word) for word in labels.values())
 
 
 def _people(by: Principal) -> dict[str, int]:

@@ -32,6 +32,11 @@ def match(incoming: Incoming, asked: Sequence[Field]) -> Matched:
         raise RuleError(str(reason), field="file") from reason
 
 
+def words(labels: Mapping[str, object]) -> tuple[str, ...]:
+    """The choices of a column: the words of a short list, in the language of the reader."""
+    return tuple(str(word) for word in labels.values())
+
+
 def id_in(cell: object) -> int:
     """The id that a cell names; 0 if it names none, which is nobody's."""
     text = str(cell or "")

@@ -8,21 +8,20 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
 from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any, BinaryIO
 
 from flask_babel import gettext as _, ngettext
 from sqlalchemy import BigInteger, and_, func, insert, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
-from sqlalchemy.sql import column
 
 from app import audit, files, spreadsheet
 from app.access import Principal
 from app.domain import institutions, jobs, sheets, standards
 from app.domain.jobs import Finished
+from app.domain.recordsets import recordset
 from app.domain.standards import MANDATORY, TOLD, Entry
 from app.errors import RuleError
 from app.models import CatalogueItem, Job, MeasurementStandard, Organization, db
@@ -565,11 +564,4 @@ def _update(rows: list[tuple[int, dict[str, Any]]], by: Principal) -> None:
 
 
 def _recordset(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Any:
-    """Rows of values as rows of a statement."""
-    plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
-    columns = [column(name, getattr(MeasurementStandard, name).type) for name in names]
-    return func.jsonb_to_recordset(literal(plain, JSONB)).table_valued(*columns).render_derived("told", with_types=True)
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date) else value
+    return recordset(rows, {name: getattr(MeasurementStandard, name).type for name in names}, "told")

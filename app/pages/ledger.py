@@ -23,13 +23,11 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
-from app import files
-from app.domain import bookings, catalogue, holidays, imports, jobs, ledger, ledger_sheets, matching, photos, regions
+from app.domain import bookings, catalogue, holidays, imports, ledger, ledger_sheets, matching, photos, regions
 from app.domain.bookings import Order
-from app.domain.jobs import Finished
 from app.domain.ledger import DELIVERIES, LONGEST, ORIGINS, PURPOSES, Entry
 from app.errors import RuleError
-from app.fabkit.actions import Selection, download, form_action
+from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Switch, is_number
 from app.fabkit.forms import CascadeField, DecimalField, Form, IntegerField, SuggestField, a_telephone, trimmed
 from app.fabkit.lists import Source
@@ -373,10 +371,7 @@ class Ledger(instrument_pages.WithPhotos, ModelPage):
     def export_for_changes(self, selection: Selection, _form: Any) -> Any:
         content, number = ledger_sheets.sheet_for_changes(selection.ids, g.principal)
         text = _("%(number)s instruments, to be changed and sent back.", number=number)
-        name = f"{_('Ledger of instruments')}-{holidays.today():%Y%m%d}.xlsx"
-        made = jobs.keep(ledger_sheets.FOR_CHANGES, g.principal, Finished(text, files.keep(content), name))
-        db.session.commit()
-        return download(url_for("Jobs.file", pk=made.id))
+        return sheets.fetched(ledger_sheets.FOR_CHANGES, content, ledger_sheets.title(), text)
 
     @expose("/template", methods=["GET"])
     @permitted("list")

@@ -1,4 +1,4 @@
-"""导入记录: the sheets that a using unit brings to its ledger: looked at, then imported, and undone for a day."""
+"""导入记录: the sheets that a using unit uploads to its ledger: previewed, then imported, and undone for a day."""
 
 from dataclasses import replace
 from io import BytesIO
@@ -13,7 +13,6 @@ from app import files, spreadsheet
 from app.domain import imports, ledger_sheets
 from app.domain.imports import CHANGED, LEFT_OUT, NEW, REJECTED, UNCHANGED, VERDICTS
 from app.domain.jobs import UNFINISHED
-from app.domain.ledger import DELIVERIES, ORIGINS, PURPOSES
 from app.domain.ledger_sheets import FOR_ALL, NUMBER, RANGE, Choices, Settings
 from app.errors import RuleError, wants_fragment
 from app.fabkit.actions import Selection, form_action, page_action
@@ -147,8 +146,7 @@ class LedgerImports(ModelPage):
         try:
             imports.ask(self._found(pk, hold=True), g.principal, apply_it=False)
         except RuleError as refusal:
-            db.session.rollback()
-            return self._sheet(self._found(pk), str(refusal)), 422
+            return self._with_refusal(pk, refusal)
         db.session.commit()
         return redirect(url_for(".sheet", pk=pk), code=303)
 
@@ -160,8 +158,7 @@ class LedgerImports(ModelPage):
         try:
             done = None if self._reads_anew(kept) else self._apply(kept)
         except RuleError as refusal:
-            db.session.rollback()
-            return self._sheet(self._found(pk), str(refusal)), 422
+            return self._with_refusal(pk, refusal)
         db.session.commit()
         if done is None:
             text = _("The preview is not what you have seen any more. Nothing was imported; please check it again.")
@@ -191,8 +188,7 @@ class LedgerImports(ModelPage):
         try:
             imports.discard(self._found(pk, hold=True))
         except RuleError as refusal:
-            db.session.rollback()
-            return self._sheet(self._found(pk), str(refusal)), 422
+            return self._with_refusal(pk, refusal)
         db.session.commit()
         flash(_("The sheet was discarded."), "success")
         return redirect(url_for("Ledger.index"), code=303)
@@ -214,6 +210,11 @@ class LedgerImports(ModelPage):
 
     def _found(self, pk: str, *, hold: bool = False) -> LedgerImport:
         return imports.find(self.listed_id(pk), hold=hold) or abort(404)
+
+    def _with_refusal(self, pk: str, refusal: RuleError) -> tuple[str, int]:
+        """The sheet as it was before, and why it stays so."""
+        db.session.rollback()
+        return self._sheet(self._found(pk), str(refusal)), 422
 
     def _sheet(self, kept: LedgerImport, problem: str | None = None) -> str:
         state = _state_of(kept)
@@ -280,13 +281,11 @@ def _options(name: str, choices: Choices) -> list[tuple[str, str]]:
     """What can be chosen for all new instruments, with its words; empty where anything may be written."""
     match name:
         case "region_code":
-            codes = {choices.counties[full]: full for full in ledger_sheets.near(choices)}
-            return list(codes.items())
+            return [(choices.counties[full], full) for full in ledger_sheets.near(choices)]
         case "catalogue_item_id":
             return [(str(id), choices.word(name, id)) for id in choices.items]
         case "purpose" | "origin" | "delivery":
-            words = {"purpose": PURPOSES, "origin": ORIGINS, "delivery": DELIVERIES}[name]
-            return [(code, str(word)) for code, word in words.items()]
+            return [(code, str(word)) for code, word in ledger_sheets.WORDS[name].items()]
         case _:
             return []
 

@@ -5,7 +5,7 @@ from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
-from flask import g, url_for
+from flask import g
 from flask_babel import gettext as _, lazy_gettext as _l
 from wtforms import (
     DateField,
@@ -19,17 +19,15 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
-from app import files
-from app.domain import certificates, holidays, jobs, result_sheets, results
-from app.domain.jobs import Finished
+from app.domain import certificates, holidays, result_sheets, results
 from app.domain.results import KINDS, LONGEST_REASON, SHORTEST_REASON, Findings
-from app.fabkit.actions import Selection, download, form_action
+from app.fabkit.actions import Selection, form_action
 from app.fabkit.filters import Choice, is_number
 from app.fabkit.formats import day
 from app.fabkit.forms import Form, IntegerField, reason_field, trimmed
 from app.fabkit.lists import Column, Source
 from app.fabkit.pages import Section, Show
-from app.models import MeasurementStandard, Result, Task, db
+from app.models import MeasurementStandard, Result, Task
 from app.pages import sheets, tasks as task_pages
 from app.pages.instruments import conclusion
 from app.states import IN_REVIEW, TASK_LABELS, TO_APPROVE, TO_CHECK, VERIFYING
@@ -234,11 +232,8 @@ class Results(task_pages.TaskPage):
         submit=_l("Download"),
     )
     def take_sheet(self, selection: Selection, _form: Any) -> Any:
-        kept = files.keep(result_sheets.sheet(selection.ids, g.principal))
-        what = Finished(_("To be filled in and sent back."), kept, f"{_('Results')}-{holidays.today():%Y%m%d}.xlsx")
-        made = jobs.keep(result_sheets.KIND, g.principal, what)
-        db.session.commit()
-        return download(url_for("Jobs.file", pk=made.id))
+        content = result_sheets.sheet(selection.ids, g.principal)
+        return sheets.fetched(result_sheets.KIND, content, _("Results"), _("To be filled in and sent back."))
 
     @form_action(
         "record_sheet",

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from flask import g
+from flask import g, url_for
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField, FileRequired
 
-from app import spreadsheet
-from app.domain import jobs
+from app import files, spreadsheet
+from app.domain import holidays, jobs
 from app.domain.jobs import Finished
+from app.fabkit.actions import download
 from app.fabkit.downloads import attachment
 from app.fabkit.forms import Form
 from app.fabkit.pages import ModelPage
@@ -28,6 +29,14 @@ def sheet_field(title: Any, *, mandatory: bool = True, **how: Any) -> FileField:
 def handed_out(content: bytes, name: str) -> Any:
     """A sheet to fill in, to be taken away under a name."""
     return attachment(BytesIO(content), f"{name}.xlsx", spreadsheet.KINDS["xlsx"])
+
+
+def fetched(kind: str, content: bytes, title: str, told: str) -> Any:
+    """The answer of an action that makes a sheet to be filled in or changed: it is kept as a job's, and fetched."""
+    name = f"{title}-{holidays.today():%Y%m%d}.xlsx"
+    made = jobs.keep(kind, g.principal, Finished(told, files.keep(content), name))
+    db.session.commit()
+    return download(url_for("Jobs.file", pk=made.id))
 
 
 def handed_back(

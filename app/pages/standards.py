@@ -6,7 +6,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
-from flask import abort, g, url_for
+from flask import abort, g
 from flask_appbuilder import expose
 from flask_babel import gettext as _, lazy_gettext as _l, ngettext
 from flask_wtf.file import MultipleFileField
@@ -21,19 +21,17 @@ from app.domain import (
     catalogue,
     holidays,
     institutions,
-    jobs,
     regions,
     standard_documents,
     standard_sheets,
     standards,
     traces,
 )
-from app.domain.jobs import Finished
 from app.domain.ledger import range_text
 from app.domain.standard_documents import MOST, MOST_BYTES
 from app.domain.standards import HIGHEST, LONGEST, LONGEST_REASON, OTHER, SHORTEST_REASON, TOLD, Entry
 from app.domain.traces import MOST_CERTIFICATES
-from app.fabkit.actions import Selection, download, form_action, page_action, show_action
+from app.fabkit.actions import Selection, form_action, page_action, show_action
 from app.fabkit.downloads import attachment
 from app.fabkit.filters import Choice, Contains, ContainsChinese, Search, Switch, in_own, is_number
 from app.fabkit.formats import badge, due, label, moment
@@ -365,10 +363,7 @@ class Standards(ModelPage):
     def export_for_changes(self, selection: Selection, _form: Any) -> Any:
         content, number = standard_sheets.sheet_for_changes(selection.ids, WORDS, g.principal)
         text = _("%(number)s measurement standards, to be changed and sent back.", number=number)
-        name = f"{_('Measurement standards')}-{holidays.today():%Y%m%d}.xlsx"
-        made = jobs.keep(standard_sheets.CHANGES, g.principal, Finished(text, files.keep(content), name))
-        db.session.commit()
-        return download(url_for("Jobs.file", pk=made.id))
+        return sheets.fetched(standard_sheets.CHANGES, content, _("Measurement standards"), text)
 
     @form_action("import_changes", _l("Import changes"), icon="refresh", form=ChangesForm, without=True, size="xl",
                  template="standards/changes.html", submit=_l("Look at the changes"),
